@@ -37,7 +37,7 @@ from flower_engine.transitions.task_fields import task_message
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
 INLINE_BYTES = 64 * 1024
-STEP_ITEMS = 250
+STEP_ITEMS = 1000
 _STEP_BYTES = 512 * 1024
 _TRIES = 3  # another map of the flow may have been expanded meanwhile
 

@@ -1,6 +1,6 @@
 """The transitions of whoever decides: which decisions and maps there are, and what they came to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -114,7 +114,7 @@ async def expand(
     """
     assert one.of_map is not None
     args = _expand.args(
-        [part for item in items for part in item],
+        _parts_of(items),
         generation=partition.generation,
         by=_encode(by),
         member=one.member,
@@ -130,6 +130,15 @@ async def expand(
     reply = partition.check(await _expand.run(client, partition.keys.meta, args))
     word: Expanded = reply[0].decode()
     return word
+
+
+def _parts_of(items: Sequence[tuple[bytes, str]]) -> Iterator[bytes | str]:
+    """Message and lane of each; "" is the lane of the one before, which most have."""
+    before = ""
+    for message, lane in items:
+        yield message
+        yield "" if lane == before else lane
+        before = lane
 
 
 async def decide(

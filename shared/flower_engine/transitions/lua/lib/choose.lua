@@ -23,12 +23,13 @@ local function open_due(queue)
   end
 end
 
--- The first share of a board: {board, share, raw, turn}; nil: it is empty. A share that was left behind,
+-- The first share of a board: {board, share, raw, turn, has_rival: whether another one of its priority waits
+-- there}; nil: it is empty. A share that was left behind,
 -- because nothing of it could be served, has the turn of the service now, so that it catches nothing up.
 local function peek(queue, board)
   local ready, turns = ready_key(queue, board), turns_key(queue)
   while true do
-    local top = call('ZRANGE', ready, 0, 0, 'WITHSCORES')
+    local top = call('ZRANGE', ready, 0, 1, 'WITHSCORES')
     local share, raw = top[1], tonumber(top[2])
     if not share then
       return nil
@@ -36,7 +37,8 @@ local function peek(queue, board)
     local got = call('ZMSCORE', turns, share, '@' .. match(share, ':([^:]*)'))
     local turn = tonumber(got[1] or 0)
     if turn <= raw then
-      return { board = board, share = share, raw = raw, turn = math.max(raw, tonumber(got[2] or 0)) }
+      return { board = board, share = share, raw = raw, turn = math.max(raw, tonumber(got[2] or 0)),
+        has_rival = top[4] and floor(top[4] / TURNS) == floor(raw / TURNS) }
     end
     call('ZADD', ready, got[1], share) -- it was served from another board since
   end
@@ -93,9 +95,14 @@ local function next_place(worker, queue, serves)
     return { board = '', share = top[1], turn = turn }, alone
   end
   local best = peek_open(queue)
-  local boards = boards_served(worker, queue, serves)
+  local boards, share = boards_served(worker, queue, serves), best and best.share
+  local alone = not best or (not best.has_rival and call('ZCARD', open_key(queue)) == 1)
   for _, board in ipairs(boards) do
     local other = peek(queue, board)
+    if other then
+      share = share or other.share
+      alone = alone and share == other.share and not other.has_rival
+    end
     local is_tie = other and best and other.turn == best.turn
     if other and (not best or other.turn < best.turn or (is_tie and other.raw < best.raw)) then
       best = other
@@ -113,7 +120,7 @@ local function next_place(worker, queue, serves)
       end
     end
   end
-  return best, false
+  return best, alone
 end
 
 -- How many tasks of a lane may start, at most `most`; where none may, the limit that stops it.

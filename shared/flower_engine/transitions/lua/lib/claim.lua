@@ -1,6 +1,6 @@
 -- Claims: leases, starts and logs what the choice gives.
 -- needs: base, choose, events, flow_control, flow_fields, flows, inputs, keys, lanes, limits, ready
--- needs: rounds, rules, scheduled, statuses, strikes, suspects, timers
+-- needs: reading_ahead, rounds, rules, scheduled, statuses, strikes, suspects, timers
 local struck_tasks = {} -- {flow, task, dependents}: to be released after the claims
 local claims = {} -- {lease, member, queue, attempt, message, progress, ...}
 local granted_leases = {} -- for the call record
@@ -22,7 +22,9 @@ local function start_task(worker, queue, member, lane)
     local kept = call('HMGET', flow.key, progress_field(task), round_field(task))
     progress, round = flow[progress_field(task)] or kept[1], flow[round_field(task)] or kept[2]
   end
-  local strike = has_control and strike_on(lane_of(lane), with_round(message, round))
+  local strikes_from = has_control and lane_of(lane)
+  local strike = strikes_from and strikes_from.strikes ~= false
+    and strike_on(strikes_from, with_round(message, round))
   if strike then
     struck_tasks[#struck_tasks + 1] = { flow, task, call('HGET', flow.key, dependents_field(task)) }
     pass_over(flow, task, digits(attempt - 1), lost, strike)
@@ -36,16 +38,25 @@ local function start_task(worker, queue, member, lane)
   if lost ~= '0' and is_suspect_lane(lane) then
     hold_suspect(worker, queue, lease)
   end
+  local used = nil
+  if flow.ruled then
+    local rules = flow[rules_field(task)]
+    if not rules or rules ~= flow.rules_that_take_all then
+      used = by_rules().begin(flow, task)
+      flow.rules_that_take_all = not used and rules or flow.rules_that_take_all
+    end
+  end
   append('{"type":"task.started' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
     .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. '","worker":"' .. worker
-    .. (flow.ruled and '"' .. by_rules().begin(flow, task) .. '}' or '"}'))
+    .. (used and '"' .. used .. '}' or '"}'))
   local n = #claims
   claims[n + 1], claims[n + 2], claims[n + 3], claims[n + 4] = lease, member, queue, attempt
   claims[n + 5], claims[n + 6] = with_round(with_slots(flow, message), round), progress or ''
-  if flow.ruled then
+  if used then
     claims[n + 5] = by_rules().with_used(flow, task, claims[n + 5])
   end
-  if flow.kept then
+  if flow.kept and (string.byte(message, -2) == LAST_OF_END or keeping.is_full
+    or flow.kept >= MOST_FLOW_BYTES) then
     note_reader(flow, task, lease, message)
   end
   return true
@@ -99,6 +110,11 @@ local function claim(worker, queue, wanted, serves, taken)
   local chosen, before = {}, #claims
   local got = choose(worker, queue, wanted, serves, chosen, taken)
   for at = 1, #chosen, 2 do
+    local id, following = sub(chosen[at], 1, 36), chosen[at + 2]
+    local flow = following and flows[id]
+    if flow and flow.read_for ~= chosen and id == sub(following, 1, 36) then
+      read_for_claims(flow, chosen, at)
+    end
     if not start_task(worker, queue, chosen[at], chosen[at + 1]) and has_control then
       count_not_started(lane_of(chosen[at + 1]))
     end

@@ -58,7 +58,11 @@ local function load_task(id, task, field_name)
   end
   local state = flow[state_name]
   if state then
-    return flow, state, flow[field_name] or call('HGET', flow.key, field_name)
+    local value = flow[field_name]
+    if value == nil then
+      value = call('HGET', flow.key, field_name)
+    end
+    return flow, state, value
   end
   local got = call('HMGET', flow.key, state_name, field_name)
   state = got[1] or NEVER
@@ -72,6 +76,7 @@ end
 
 local function set_flag(flow, flag, is_set)
   flow.flags = string.gsub(flow.flags, flag, '') .. (is_set and flag or '')
+  flow.counts_active = nil
   flow.held = string.find(flow.flags, HELD) ~= nil
   flow.dirty = true
 end
@@ -85,6 +90,17 @@ local function set(flow, name, value)
   changed[n + 2] = value
 end
 
+-- The same for what changes again and again in one call: only what it says in the end is written.
+local function set_again(flow, name, value)
+  flow[name] = value
+  local again = flow.again
+  if not again then
+    again = {}
+    flow.again = again
+  end
+  again[name] = true
+end
+
 local function set_state(flow, task, status, attempt, lost, lease)
   set(flow, state_field(task), status .. ' ' .. attempt .. ' ' .. lost .. ' ' .. lease)
 end
@@ -92,9 +108,14 @@ end
 -- So many tasks more (or less) run, are ready or retry; counted where places.lua or scheduled.lua asks for
 -- it.
 local function change_active(flow, by)
-  if flow.flags ~= '' and string.find(flow.flags, COUNTS_ACTIVE) then
+  local counts = flow.counts_active
+  if counts == nil then
+    counts = flow.flags ~= '' and string.find(flow.flags, COUNTS_ACTIVE) ~= nil
+    flow.counts_active = counts
+  end
+  if counts then
     flow.active = (flow.active or tonumber(call('HGET', flow.key, ACTIVE))) + by
-    set(flow, ACTIVE, digits(flow.active))
+    set_again(flow, ACTIVE, digits(flow.active))
   end
 end
 
@@ -135,9 +156,15 @@ local function save_flows()
       if string.find(flow.flags, MAY_TICK) then
         call('ZREM', timers_key(), flow_timer(flow.id), start_timer(flow.id))
       end
-    elseif flow.dirty or #flow.changed > 0 then
+    elseif flow.dirty or flow.again or #flow.changed > 0 then
       local changed = flow.changed
       local n = #changed
+      if flow.again then
+        for name in pairs(flow.again) do
+          changed[n + 1], changed[n + 2] = name, flow[name]
+          n = n + 2
+        end
+      end
       changed[n + 1] = COUNTERS
       changed[n + 2] = counters_of(flow)
       call_chunked('HSET', flow.key, changed, CHUNK)

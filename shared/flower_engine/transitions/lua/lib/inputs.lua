@@ -1,18 +1,20 @@
 -- What claimed tasks read: results that their flows keep, as far as they fit into the reply.
 -- rarely used
--- needs: base, flow_fields, kept_results, meta
+-- needs: base, flow_fields, kept_results
 local MOST_INPUT_BYTES = 262144
 local MOST_INPUTS = 1000 -- results in a reply: a call looks at no more of them
 local MOST_FLOW_BYTES = 4194304
 local READS, END = '"reads":{', '},"refs":true}' -- in a message: what its references name stands between
+local LAST_OF_END = 101 -- "e"
 local LAST_BYTES = 100 -- of a message: most often they have that
 local readers_claimed = {} -- flow, task, lease, ...: claimed tasks of flows with data
 local reading_flows, looked_at = {}, 0
+local keeping = {} -- is_full: the partition keeps as many bytes of results as it may
 
 -- What a message's references name, '"3":3,"7":7', or nil: they name nothing. (A parameter may look alike;
 -- the last one is the message's own.)
 local function reads_in(message)
-  if sub(message, -#END) ~= END then
+  if string.byte(message, -2) ~= LAST_OF_END or sub(message, -#END) ~= END then
     return nil
   end
   local first, last = string.find(message, READS, -LAST_BYTES, true)
@@ -123,13 +125,12 @@ local function add_results(reply, flow, tasks, most, is_first_free)
 end
 
 -- What the claimed tasks read, each result once a flow, and the leases of which the result is to be stored as
--- a blob: their flow keeps all it may, or the partition does (`most_kept` bytes) and somebody reads it.
-local function inputs_of_claims(most_kept)
+-- a blob: their flow keeps all it may, or the partition does, and somebody reads it.
+local function inputs_of_claims()
   local results, full, left = {}, {}, MOST_INPUT_BYTES
-  local is_partition_full = tonumber(meta_marks[7] or 0) >= most_kept
   for index = 1, #readers_claimed, 3 do
     local flow, task = readers_claimed[index], readers_claimed[index + 1]
-    if is_partition_full or flow.kept >= MOST_FLOW_BYTES then
+    if keeping.is_full or flow.kept >= MOST_FLOW_BYTES then
       read_uses(flow, { task }, {})
       if use_of(flow, task) > 0 then
         full[#full + 1] = readers_claimed[index + 2]

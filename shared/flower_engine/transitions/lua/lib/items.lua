@@ -15,7 +15,8 @@ local function results_of_items(flow, text)
   end
   local results = values_of(flow, names)
   for index = 1, #results do
-    if not results[index] or results[index] == '' then
+    local result = results[index]
+    if not result or result == '' then
       results[index] = '-'
     end
   end
@@ -72,7 +73,10 @@ local function release_items(flow, text, from, most)
     local at, item = 2 * (index - from), digits(first + index - 1)
     local state = flow[state_field(item)] or got[at + 2] or NEVER
     flow[state_field(item)] = state
-    local status, _, _, lease = match(state, STATE)
+    local status, lease = WAIT, NO_LEASE
+    if state ~= NEVER then
+      status, _, _, lease = match(state, STATE)
+    end
     if status == WAIT and lease == NO_LEASE then
       pushed_items = pushed_items + 1
       push(got[at + 1], flow, item)

@@ -131,26 +131,28 @@ local function forget_items(flow, items, from, most)
   local number, count = match(items, '^(%d+) (%d+)$')
   local first, last = number + from - 1, number + math.min(tonumber(count), from + most - 1) - 1
   for step = first, last, CHUNK do
-    local names, forgotten = {}, {}
+    local names, items_of_step, forgotten, n = {}, {}, {}, 0
     for item = step, math.min(step + CHUNK - 1, last) do
-      names[#names + 1] = readers_field(digits(item))
+      local index, text = item - step + 1, digits(item)
+      items_of_step[index], names[index] = text, readers_field(text)
     end
     local counted = call('HMGET', flow.key, unpack(names))
     for index = 1, #names do
-      local use, item = counted[index], digits(step + index - 1)
-      local bytes = use and match(use, '^[01] ?(%d*)$')
-      if flow[names[index]] or (use and not bytes) then
-        flow[names[index]] = flow[names[index]] or use
-        count_reader(flow, item, -1)
+      local use, name = counted[index], names[index]
+      local is_kept = use and sub(use, 1, 2) == '1 '
+      if flow[name] or (use and not is_kept and use ~= '1' and use ~= '0') then
+        flow[name] = flow[name] or use
+        count_reader(flow, items_of_step[index], -1)
+      elseif is_kept then
+        flow.kept = flow.kept - sub(use, 3)
+        forgotten[n + 1], forgotten[n + 2] = name, result_field(items_of_step[index])
+        n = n + 2
       elseif use then
-        forgotten[#forgotten + 1] = names[index]
-        if bytes ~= '' then
-          flow.kept = flow.kept - bytes
-          forgotten[#forgotten + 1] = result_field(item)
-        end
+        n = n + 1
+        forgotten[n] = name
       end
     end
-    if #forgotten > 0 then
+    if n > 0 then
       call_chunked('HDEL', flow.key, forgotten, CHUNK)
     end
   end

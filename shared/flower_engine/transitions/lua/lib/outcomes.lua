@@ -1,5 +1,5 @@
 -- A worker's outcomes: each is checked against its task's current lease, then counted.
--- needs: base, events, failed_attempt, flow_control, flow_fields, flows, keys, limits
+-- needs: base, events, failed_attempt, flow_control, flow_fields, flows, joins, keys, limits
 -- needs: lost_worker, progress, release, returned, rounds, statuses, suspects, timers
 local ended_leases = {} -- queue -> leases to delete
 
@@ -29,7 +29,7 @@ local function finish(worker, lease, member, queue, kind, payload, progress)
     return 'duplicate'
   end
   if has_control then
-    count_ended(call('HGET', flow.key, lane_field(task)))
+    count_ended(flow[lane_field(task)] or call('HGET', flow.key, lane_field(task)))
   end
   local entries = ended_leases[queue]
   if not entries then
@@ -57,7 +57,10 @@ local function finish(worker, lease, member, queue, kind, payload, progress)
       .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. (is_stored and '","blob":' or '","result":')
       .. payload .. (flow.left == 0 and ',"ends":true}' or '}'))
     if dependents then
-      release(flow, task, dependents, flow.kept and (is_stored and '@' or '=') .. payload, 'f')
+      local kept = flow.kept and (is_stored and '@' or '=') .. payload
+      if not (kept and sub(dependents, -2) == READ_BY_LONG and join_later(flow, task, dependents, kept)) then
+        release(flow, task, dependents, kept, 'f')
+      end
     end
   elseif kind ~= 'returned' then
     -- "retry <ms>", "again <ms>", "again_at <ms>", "crashed <lost workers that make poison>",

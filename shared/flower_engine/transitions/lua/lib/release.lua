@@ -9,17 +9,17 @@ local WIDE_BYTES = 2000 -- of "12,13,14": about RELEASE_STEP dependents
 local WAITING = 48 -- "0", the status that a state begins with
 local byte = string.byte
 
--- Counts one dependency less for a task; one that waits and has none left is pushed to its lane. (It does
--- not wait if an operator passed over it, or reran something before it alone.) Its state and message are
--- kept: the claim that follows often takes just that task. A root is released by nothing that its count of
--- open dependencies counts: in a fork all of them can be taken over.
-local function release_one(flow, task, is_root, open, lane, state, message)
+-- Counts one dependency less for a task, or `by` many; one that waits and has none left is pushed to its
+-- lane. (It does not wait if an operator passed over it, or reran something before it alone.) Its state and
+-- message are kept: the claim that follows often takes just that task. A root is released by nothing that its
+-- count of open dependencies counts: in a fork all of them can be taken over.
+local function release_one(flow, task, is_root, open, lane, state, message, by)
   local open_name = open_field(task)
   open = flow[open_name] or open
   if is_root then
     open = nil
   elseif open then
-    open = open - 1
+    open = open - (by or 1)
     set(flow, open_name, open)
   end
   if not open or open == 0 then

@@ -8,6 +8,7 @@ local WAITS_STILL = 48 -- "0", the status that a state begins with
 
 local function make_rules_of_flows()
   local told_in_call = 0
+  local picking = {} -- by the text of its field, whether a rule picks some of its dependencies
   local ended_tasks, passed_tasks, unmet_tasks = {}, {}, {} -- of the flow that is being settled
 
   -- A task of which its rule says that it is passed over, or its decision (`is_unmet`); settle_ends must
@@ -22,8 +23,9 @@ local function make_rules_of_flows()
     ended_tasks[#ended_tasks + 1] = { task = task, kind = 'n' }
   end
 
-  -- Tells a task what became of one of its dependencies (`of`), and decides.
-  local function tell_one(flow, task, of, kind, open, lane, state, message, text, rules, links)
+  -- Tells a task what became of one of its dependencies (`of`), or of so many alike, and decides.
+  local function tell_one(flow, task, of, kind, open, lane, state, message, text, rules, links, by_so_many)
+    local count = by_so_many or 1
     local by = rules_of_edges()
     local open_name, edges_name, state_name = open_field(task), edges_field(task), state_field(task)
     open = flow[open_name] or open
@@ -32,9 +34,9 @@ local function make_rules_of_flows()
     local left = open and tonumber(open) or 1 - by.count_ended(edges)
     local before = by.decide(rule, most, edges, left)
     local _, reads = links_of(links)
-    local is_gate = by.add(edges, kind, 1, by.branch_in(rules), reads, of)
+    local is_gate = by.add(edges, kind, count, by.branch_in(rules), reads, of)
     if kind ~= 's' then
-      left = left - 1
+      left = left - count
       if open then
         set(flow, open_name, digits(left))
       end
@@ -159,16 +161,31 @@ local function make_rules_of_flows()
     end
   end
 
-  -- The task begins: which dependencies its rule picked is settled, and the fields of its event say it.
+  -- Whether the rule of a task picks some of its dependencies.
+  local function picks_some(flow, task)
+    local by, name = rules_of_edges(), rules_field(task)
+    local rules = flow[name]
+    if rules == nil then
+      rules = call('HGET', flow.key, name)
+      flow[name] = rules
+    end
+    local is_picking = picking[rules]
+    if is_picking == nil then
+      is_picking = by.picks(by.rule_in(rules or nil)) > 0
+      picking[rules] = is_picking
+    end
+    return is_picking
+  end
+
+  -- The task begins: which dependencies its rule picked is settled, and the fields of its event say it. nil:
+  -- its rule picks none.
   local function begin_by_rule(flow, task)
     local by = rules_of_edges()
-    local edges_name, rules_name = edges_field(task), rules_field(task)
-    local got = call('HMGET', flow.key, edges_name, rules_name)
-    local rule, most = by.rule_in(got[2] or nil)
-    if by.picks(rule, most) == 0 then
-      return ''
+    if not picks_some(flow, task) then
+      return nil
     end
-    local edges = by.edges_of(flow[edges_name] or got[1] or nil)
+    local edges_name = edges_field(task)
+    local edges = by.edges_of(flow[edges_name] or call('HGET', flow.key, edges_name) or nil)
     if match(edges.used, BEGUN) then
       return ''
     end
@@ -180,13 +197,16 @@ local function make_rules_of_flows()
 
   -- A task's message with what its rule picked, for its worker.
   local function with_used(flow, task, message)
+    if not picks_some(flow, task) then
+      return message
+    end
     local text = flow[edges_field(task)] or call('HGET', flow.key, edges_field(task))
     local used = match(text or '', '!([%d,]+)$')
     return used and sub(message, 1, -2) .. ',"used":[' .. used .. ']}' or message
   end
 
-  return { pass = pass, tell_some = tell_some, settle_ends = settle_ends, end_task = end_by_rules,
-    tell_held = tell_held, begin = begin_by_rule, with_used = with_used }
+  return { pass = pass, tell_one = tell_one, tell_some = tell_some, settle_ends = settle_ends,
+    end_task = end_by_rules, tell_held = tell_held, begin = begin_by_rule, with_used = with_used }
 end
 
 -- What is done in flows that have rules, made when a call first meets one.

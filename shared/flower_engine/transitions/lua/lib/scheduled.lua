@@ -15,7 +15,8 @@ end
 -- before and behind it. It is put together here, so that the messages that Redis holds are those of any
 -- other flow.
 local function with_slots(flow, message)
-  if flow.flags == '' or not string.find(flow.flags, EITHER_OF_SCHEDULE) then
+  if flow.flags == '' or flow.slots == false or not string.find(flow.flags, EITHER_OF_SCHEDULE) then
+    flow.slots = flow.slots or false
     return message
   end
   local slots = flow.slots or match(call('HGET', flow.key, SCHEDULE) or '', '^%S+ (%d+ %d+ %d+)$')

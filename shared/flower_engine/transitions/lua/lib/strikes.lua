@@ -2,16 +2,14 @@
 -- about to start. limits["x:<program>"] is a JSON list of {id, parameter, value, by, reason}.
 -- rarely used
 -- needs: base, events, flow_fields, flows, keys, lanes, statuses, timers
-local strikes = {}
 
--- The strike that a task's message meets, or nil.
+-- The strike that a task's message meets, or nil. (`lane.strikes` is false from then on where there is none.)
 local function strike_on(lane, message)
-  local program = plain_program(lane.program)
-  local known = strikes[program]
+  local known = lane.strikes
   if known == nil then
-    local text = call('HGET', limits_key(), 'x:' .. program)
+    local text = call('HGET', limits_key(), 'x:' .. plain_program(lane.program))
     known = text and cjson.decode(text) or false
-    strikes[program] = known
+    lane.strikes = known
   end
   if known then
     local told = cjson.decode(message)

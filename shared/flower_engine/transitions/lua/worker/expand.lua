@@ -11,7 +11,8 @@
 --   as it was read, in four lines: policy of the items ("": none), what they wait for ("": workers run them;
 --   see waits.lua), their rules ("": none; see edges.lua), those of the map with its items ("": as they are);
 --   how many items, how many of them were sent before, fields of the event behind "first" (JSON; "": more
---   items are to be sent), most tasks of a flow, then for each item: its message, its lane
+--   items are to be sent), most tasks of a flow, then for each item: its message, its lane ("": that of the
+--   one before)
 -- Reply: {"ok"} | {"more"} | {"stale"}: somebody was first, or it is not to be expanded any more |
 --   {"busy"}: somebody else is at it | {"anew"}: begin with the first item | {"many", tasks}: the flow would
 --   have more tasks than it may | {"lost"}. Cost: linear in the items of the step; the last one in all items.
@@ -48,21 +49,24 @@ if not is_own then
   end
 end
 
-local fields, sent = {}, tonumber(before)
+local fields, n, sent, lane_of_item = {}, 0, tonumber(before), nil
+local links = task .. '<!'
 for index = 12, #ARGV, 2 do
-  local item, n = digits(first + sent), #fields
+  local item = string.format('%d', first + sent)
   fields[n + 1], fields[n + 2] = message_field(item), ARGV[index]
-  fields[n + 3], fields[n + 4] = lane_field(item), ARGV[index + 1]
-  fields[n + 5], fields[n + 6] = dependents_field(item), task .. '<!'
+  lane_of_item = ARGV[index + 1] ~= '' and ARGV[index + 1] or lane_of_item
+  fields[n + 3], fields[n + 4] = lane_field(item), lane_of_item
+  fields[n + 5], fields[n + 6] = dependents_field(item), links
   fields[n + 7], fields[n + 8] = readers_field(item), '1'
-  if policy ~= '' then
-    fields[n + 9], fields[n + 10] = policy_field(item), policy
-  elseif wait ~= '' then
-    fields[n + 9], fields[n + 10] = wait_field(item), wait
+  n = n + 8
+  if policy ~= '' or wait ~= '' then
+    fields[n + 1] = policy ~= '' and policy_field(item) or wait_field(item)
+    fields[n + 2] = policy ~= '' and policy or wait
+    n = n + 2
   end
   if rules ~= '' then
-    fields[#fields + 1] = rules_field(item)
-    fields[#fields + 1] = rules
+    fields[n + 1], fields[n + 2] = rules_field(item), rules
+    n = n + 2
   end
   sent = sent + 1
 end

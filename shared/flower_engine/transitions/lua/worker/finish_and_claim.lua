@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- finish_and_claim: hands in a worker's outcomes and gives it new tasks.
--- needs: base, bells, call_record, choose, claim, commit, fanout_notes, inputs, keys, meta, misfits, outcomes
--- needs: ready, release, rewind
+-- needs: base, bells, call_record, choose, claim, commit, fanout_notes, flows, inputs, joins, keys, meta
+-- needs: misfits, outcomes, reading_ahead, ready, release, rewind
 --
 -- Guarantees: an outcome counts once, and only while its lease is the task's current one; dependents
 -- become ready, and the flow ends, together with it; a claimed task is leased, started and logged
@@ -32,11 +32,12 @@ if current_generation ~= generation then
   return { 'lost' }
 end
 call_number, wanted, answered = tonumber(call_number), tonumber(wanted), tonumber(answered)
+keeping.is_full = tonumber(meta_marks[7] or 0) >= tonumber(most_kept)
 
 -- The reply, with what the tasks in it read.
 local function with_inputs(reply)
   if #readers_claimed > 0 then
-    reply[6], reply[7] = inputs_of_claims(tonumber(most_kept))
+    reply[6], reply[7] = inputs_of_claims()
   end
   return reply
 end
@@ -77,6 +78,14 @@ end
 local words = {}
 for index = last_program + 1, #ARGV, 6 do
   words[#words + 1] = finish(worker, unpack(ARGV, index, index + 5))
+  local following = ARGV[index + 7]
+  local flow = following and flows[sub(following, 1, 36)]
+  if flow and not flow.has_read_outcomes and flow.id == sub(ARGV[index + 1], 1, 36) then
+    read_for_outcomes(flow, ARGV, index + 7)
+  end
+end
+if #joins > 0 then
+  tell_joins()
 end
 delete_entries()
 local waiting = release_step(tonumber(fanout_mark or 0))

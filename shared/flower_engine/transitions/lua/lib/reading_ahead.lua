@@ -1,0 +1,56 @@
+-- What a call needs of many tasks of one flow is read together: by one command, where it would be one or two
+-- for each task.
+-- rarely used
+-- needs: base, flow_control, flow_fields, kept_results
+
+-- Fields of a flow are known from here on; one that is absent as false. What this call has changed stays.
+local function learn_fields(flow, names)
+  local values = values_of(flow, names)
+  for index = 1, #names do
+    local name = names[index]
+    if flow[name] == nil then
+      flow[name] = values[index]
+    end
+  end
+end
+
+-- Of outcomes that are to be counted (six values each, the first one's member at `at`) those of this flow.
+local function read_for_outcomes(flow, values, at)
+  flow.has_read_outcomes = true
+  local names = {}
+  for index = at, #values, 6 do
+    local id, task = split_member(values[index])
+    if id == flow.id then
+      local n = #names
+      names[n + 1], names[n + 2] = state_field(task), dependents_field(task)
+      if flow.kept then
+        names[n + 3] = readers_field(task)
+      end
+      if has_control then
+        names[#names + 1] = lane_field(task)
+      end
+    end
+  end
+  learn_fields(flow, names)
+end
+
+-- Of tasks that were chosen (member, lane, ...), from `at` on, those of this flow.
+local function read_for_claims(flow, chosen, at)
+  flow.read_for = chosen
+  local names, states = {}, {}
+  for index = at, #chosen, 2 do
+    local id, task = split_member(chosen[index])
+    if id == flow.id then
+      local n = #names
+      names[n + 1], names[n + 2] = state_field(task), message_field(task)
+      states[#states + 1] = names[n + 1]
+      if flow.ruled then
+        names[n + 3] = rules_field(task)
+      end
+    end
+  end
+  learn_fields(flow, names)
+  for index = 1, #states do
+    flow[states[index]] = flow[states[index]] or NEVER
+  end
+end

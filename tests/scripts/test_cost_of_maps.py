@@ -1,0 +1,91 @@
+"""What items of maps cost Redis: what they have in common is asked and told once a call, and not for each."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from flower_engine.log.client import send
+from flower_engine.model.outcome_kinds import OutcomeKind
+from flower_engine.transitions.worker_transitions import Outcome
+from scripts.engine import Engine, task
+from scripts.test_maps import MAPPED, a_map, decider, expand
+
+ITEMS, SLOTS = 120, 30
+COMMANDS_A_CALL = 45
+"""Of a call that hands in and takes so many items. Each costs one more, its entry of the work stream."""
+BOUNDS: dict[str, dict[str, Any]] = {
+    "no bound": {},
+    "a window": {"limit": 100},
+    "tolerance and outcomes": {"tolerate": 0.5, "outcomes": True},
+    "all of them": {"limit": 100, "tolerate": 0.5, "outcomes": True},
+}
+
+
+async def _commands(engine: Engine) -> int:
+    """How many commands were run so far, but for entries of the work stream."""
+    stats: dict[str, dict[str, int]] = await send(engine.client, "INFO", "commandstats")
+    return sum(one["calls"] for name, one in stats.items() if name not in ("cmdstat_xadd", "cmdstat_info"))
+
+
+@pytest.mark.parametrize("bounds", BOUNDS.values(), ids=list(BOUNDS))
+async def test_what_a_call_does_for_thirty_items_takes_no_command_for_each(
+    engine: Engine, bounds: dict[str, Any]
+) -> None:
+    await engine.register(task(1), a_map(2, parameters=bounds), MAPPED[2])
+    await expand(engine, msgspec.json.encode(list(range(ITEMS))))
+    claims = await engine.claim(SLOTS)
+    for _ in range(2):
+        assert len(claims) == SLOTS
+        outcomes = [Outcome(claim, OutcomeKind.FINISHED, b"7") for claim in claims]
+        before = await _commands(engine)
+        claims = (await engine.exchange(outcomes=outcomes, wanted=SLOTS)).claims
+        assert await _commands(engine) - before <= COMMANDS_A_CALL
+    await engine.check()
+
+
+@pytest.mark.parametrize("bounds", BOUNDS.values(), ids=list(BOUNDS))
+async def test_items_that_end_in_one_call_count_as_those_that_end_one_by_one(
+    engine: Engine, bounds: dict[str, Any]
+) -> None:
+    await engine.register(task(1), a_map(2, parameters=bounds), MAPPED[2])
+    await expand(engine, b"[1,2,3,4,5,6,7]")
+    claims = await engine.claim(7)
+    kinds = [OutcomeKind.FINISHED] * 7
+    if "tolerate" in bounds:
+        kinds[2] = kinds[5] = OutcomeKind.SUSPENDED
+    payloads = [
+        b'{"type":"ValueError","message":"no"}' if kind is OutcomeKind.SUSPENDED else b"%d" % claim.task
+        for claim, kind in zip(claims, kinds, strict=True)
+    ]
+    outcomes = [
+        Outcome(claim, kind, payload) for claim, kind, payload in zip(claims, kinds, payloads, strict=True)
+    ]
+    await engine.exchange(outcomes=outcomes[:6], wanted=0)
+    await engine.check()
+    assert await decider(engine).run_once() == 0
+    await engine.exchange(outcomes=outcomes[6:], wanted=0)
+    await engine.check()
+    assert await decider(engine).run_once() == 1
+    await engine.check()
+    (last,) = await engine.claim(7)
+    assert last.task == 3
+    await engine.finish(last)
+    await engine.check()
+
+
+async def test_a_map_of_which_too_many_items_fail_in_one_call_is_held_at_once(engine: Engine) -> None:
+    await engine.register(task(1), a_map(2, parameters={"tolerate": 1}), MAPPED[2])
+    await expand(engine, b"[1,2,3,4,5,6,7]")
+    claims = await engine.claim(5)
+    error = b'{"type":"ValueError","message":"no"}'
+    kinds = [OutcomeKind.SUSPENDED, OutcomeKind.FINISHED] * 2 + [OutcomeKind.FINISHED]
+    outcomes = [
+        Outcome(claim, kind, error if kind is OutcomeKind.SUSPENDED else b"1")
+        for claim, kind in zip(claims, kinds, strict=True)
+    ]
+    await engine.exchange(outcomes=outcomes, wanted=0)
+    await engine.check()
+    assert await decider(engine).run_once() == 1
+    assert await engine.claim(7) == []
+    await engine.check()
