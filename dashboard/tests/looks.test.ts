@@ -4,11 +4,14 @@ import { after, before, test } from "node:test";
 import axe from "axe-core";
 import type { Page } from "playwright-core";
 import { api, FLOWS, statusOf, until } from "./browser.ts";
-import { put, showing, useBrowser } from "./pages.ts";
+import { put, registered, showing, useBrowser } from "./pages.ts";
 
 const shown = showing(useBrowser());
 
+let waiting = "";
+
 before(async () => {
+  waiting = await registered("patient", [{ taskSeq: 1, program: "nothing", queue: "nowhere" }]);
   await until(async () => (await statusOf(FLOWS.failed ?? "")) === "Suspend");
   await until(async () => (await statusOf(FLOWS.hostile ?? "")) === "Suspend");
   await api(
@@ -24,9 +27,12 @@ after(async () => {
   await api("hooks/ops", { method: "DELETE" });
 });
 
-/** Where to look, and what is there once the screen is. */
-const PLACES: [string, string][] = [
+/** Where to look, what is there once the screen is, and what is pressed before. */
+const PLACES: [string, string, ...string[]][] = [
   ["#/flows", "tbody tr"],
+  ["#/flows", "tbody tr", "td.pick input", ".bulk-bar button.link"],
+  ["#/flows", "tbody tr", "td.pick input", ".bulk-bar button:text-is('Pause')", "dialog:has(.effect li) h2"],
+  ["#/flows/WAITING", ".badge.waiting"],
   ["#/errors", "tbody tr"],
   [`#/flows/${FLOWS.failed}`, ".error .message"],
   [`#/flows/${FLOWS.failed}?view=list&task=11&tab=log`, ".line.bad"],
@@ -63,11 +69,13 @@ const LOOKS = [
 
 for (const { width, dark, rules } of LOOKS) {
   test(`axe finds nothing, nothing overflows, overlaps, is cut off or crowded: ${width} px, ${dark ? "dark" : "light"}`, async () => {
-    for (const [path, first] of PLACES) {
+    for (const [place, first, ...pressed] of PLACES) {
+      const path = place.replace("WAITING", waiting);
       await shown(
         path,
         async (page) => {
           await page.locator(first).first().waitFor();
+          for (const one of pressed) await page.locator(one).first().click();
           if (rules !== "none") assert.deepEqual(await violations(page, rules), [], path);
           assert.deepEqual(await overflowing(page), [], path);
           assert.deepEqual(await overlapping(page), [], path);

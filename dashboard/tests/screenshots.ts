@@ -42,6 +42,18 @@ await api("hooks/ops/test", { method: "POST" });
 
 const screens: Screen[] = [
   { name: "flows", path: "#/flows", shown: "table.flows tbody tr" },
+  {
+    name: "flows-chosen",
+    path: "#/flows",
+    shown: "table.flows tbody tr",
+    first: async (page) => {
+      const boxes = page.locator("td.pick input");
+      await boxes.nth(1).click();
+      await boxes.nth(6).click({ modifiers: ["Shift"] });
+      await page.getByRole("button", { name: "Cancel" }).click();
+      await page.locator(".effect li").first().waitFor();
+    },
+  },
   { name: "errors", path: "#/errors", shown: "tbody tr" },
   { name: "flow-graph", path: `#/flows/${FLOWS.failed}`, shown: ".error .message" },
   { name: "flow-log", path: `#/flows/${FLOWS.failed}?view=list&task=11&tab=log`, shown: ".line" },

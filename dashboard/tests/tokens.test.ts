@@ -54,6 +54,9 @@ test("who may only read sees no button that the server would refuse", async () =
   await page.keyboard.press("Enter");
   await page.locator(".error .message").waitFor();
   assert.equal(await page.locator(".operations").count(), 0);
+  await page.goto(page.url().replace(/#.*/, "#/flows"));
+  await page.locator("table.flows tbody tr").first().waitFor();
+  assert.equal(await page.locator(".pick").count(), 0);
   const refused = await page.evaluate(
     async ([flow]) => (await fetch(`flows/${flow}/cancel`, { method: "POST", body: "{}" })).status,
     [FLOWS.failed],

@@ -218,17 +218,47 @@ class OperatedView(View, omit_defaults=True):
     more_in_tree: bool = False
 
 
-class BulkConcerned(View):
-    """A flow that an operation on many concerns, and its tasks that are meant, by taskExecSeq."""
+class BulkEffect(View):
+    """What an operation on many would do to a flow: to how many of its tasks, as the effect of an operation
+    on one names them; ``elsewhere``: to so many other flows of its tree, too."""
+
+    runs: int
+    reopens: int
+    asked_again: int
+    passed_over: int
+    vanished: int
+    cut_off: int
+    cleanup: int
+    within: int
+    ends: bool
+    elsewhere: int
+
+    @classmethod
+    def of(cls, effect: Effect, elsewhere: int) -> Self:
+        return cls(
+            **{name: len(getattr(effect, name)) for name in cls.__struct_fields__[:-2]},
+            ends=effect.ends,
+            elsewhere=elsewhere,
+        )
+
+
+class BulkConcerned(View, omit_defaults=True):
+    """A flow that an operation on many concerns, and its tasks that are meant, by taskExecSeq. Where that was
+    asked for, its ``effect``, or why it would be refused (``refusal``); ``did``: what it comes to there: a
+    ``resume`` of what is not paused to ``rerun``, a ``pause`` of what is paused to ``nothing``."""
 
     task_flow_id: str
     task_id: str
     tasks: list[int]
+    did: str | None = None
+    effect: BulkEffect | None = None
+    refusal: str | None = None
 
 
 class BulkMatches(View, tag="count", tag_field="kind", omit_defaults=True):
     """How many flows match; ``more``: than that. ``warnings``: nothing is known of a name in the filter. Of
-    a ``fault``: so many ``tasks`` are meant, and the first 20 ``flows`` with theirs."""
+    a ``fault``: so many ``tasks`` are meant. ``flows``: the first 20 of a fault, and as many as ``foretell``
+    asks for, each with what would become of it; the oldest first."""
 
     matches: int
     more: bool
@@ -253,15 +283,19 @@ class BulkRefusal(View):
 
 
 class BulkOperated(View):
-    """A flow for which an operation on many is done; ``tasks``: those that `ignore` passed over."""
+    """A flow for which an operation on many is done, and what that was (``did``, as a dry run has it).
+    ``tasks``: those that `ignore` passed over; ``priority``: of `priority` the one that all of its tasks had
+    before, null where they had several."""
 
     task_flow_id: str
+    did: str
     tasks: list[int]
+    priority: int | None
 
 
 class BulkResult(View, tag="result", tag_field="kind"):
     """How an operation on many flows ended; at most 100 refusals are told. ``operated``: the first 1,000
-    flows for which it is done, with the tasks that `ignore` passed over, which an unignore takes back."""
+    flows for which it is done, with what it takes to undo that."""
 
     ended: Literal["finished", "stopped"]
     done: int

@@ -99,7 +99,9 @@ async def test_many_flows_are_counted_then_operated_on_with_progress(own_api: Ru
         result = json.loads(reply.text.splitlines()[-1])
         operated = result.pop("operated")
         assert result == {"kind": "result", "ended": "finished", "done": 5, "refused": 0, "refusals": []}
-        assert operated == [{"taskFlowId": flow, "tasks": []} for flow in books]
+        assert operated == [
+            {"taskFlowId": flow, "did": "rerun", "tasks": [], "priority": None} for flow in books
+        ]
         assert {claim.flow for claim in await engine.work_off()} == set(books)
         await own_api.project()
         body = {"operation": "cancel", "filter": {"taskId": "books"}}

@@ -130,6 +130,12 @@ async def test_many_flows_are_counted_asked_about_and_operated_on(
     assert "1 flow matches" in flower("bulk", "resume", "--match", "table", "--dry-run").stdout
     mended = ("--match", "table", "--workflow-version", "newest", "--dry-run")
     assert "1 flow matches" in flower("bulk", "rerun", *mended).stdout
+    named = flower("bulk", "rerun", "--flow", flow, "--dependents", "--dry-run").stdout
+    assert f"- {flow} nightly: " in named and "run again" in named
+    assert "it is paused" in flower("bulk", "pause", "--flow", "last", "--dry-run").stdout
+    assert "0 flows match" in flower("bulk", "pause", "--trunk", flow, "--dry-run").stdout
+    moved = flower("bulk", "priority", "--to", "-3", "--flow", flow, "--yes")
+    assert moved.stdout.strip() == "1 done, 0 refused"
     assert flower("bulk", "resume", "--match", "table", input="n\n").exit_code == 1
     done = flower("bulk", "resume", "--status", "Suspend", "--yes")
     assert (done.exit_code, done.stdout.strip()) == (0, "1 done, 0 refused")
@@ -149,6 +155,8 @@ async def test_many_flows_are_counted_asked_about_and_operated_on(
         ("rerun", "x", "--task", "1", "--param", "novalue"),
         ("ignore", "x"),
         ("bulk", "delete"),
+        ("bulk", "priority"),
+        ("bulk", "pause", "--to", "3"),
         ("register",),
     ],
 )

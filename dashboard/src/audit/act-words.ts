@@ -53,6 +53,7 @@ const OF_OTHERS: Record<string, string> = {
   "bulk.ignore": "ignored failed tasks in bulk",
   "bulk.cancel": "cancelled flows in bulk",
   "bulk.pause": "paused flows in bulk",
+  "bulk.priority": "gave flows another priority in bulk",
   "hook.tried": "tried hook",
   "hook.told_again": "told again by hook",
   "session.began": "logged in",

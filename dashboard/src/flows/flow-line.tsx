@@ -5,8 +5,17 @@ import { ago, duration, iso, moment, msOf, now } from "../lib/times.ts";
 import type { FlowSummary } from "../lib/types.ts";
 import { StatusMark } from "../ui/status-mark.tsx";
 
+interface Props {
+  flow: FlowSummary;
+  /** Where the keys are. */
+  isChosen: boolean;
+  /** Whether it is one of those to do something to; null: nobody may. */
+  isPicked: boolean | null;
+  onPick: (isRange: boolean) => void;
+}
+
 /** One flow in the list. */
-export function FlowLine({ flow, isChosen }: { flow: FlowSummary; isChosen: boolean }) {
+export function FlowLine({ flow, isChosen, isPicked, onPick }: Props) {
   const hasEnded = flow.finishedTs !== null;
   const stage = stageOfFlow(flow.status, flow.pausedTs !== null, hasEnded);
   const registered = Date.parse(flow.registeredTs);
@@ -15,6 +24,16 @@ export function FlowLine({ flow, isChosen }: { flow: FlowSummary; isChosen: bool
   const word = stage === "paused" ? "paused" : wordOfFlow(flow.status, hasEnded, flow.endingTs !== null);
   return (
     <tr id={`flow-${flow.taskFlowId}`} class={isChosen ? "chosen" : undefined} aria-selected={isChosen}>
+      {isPicked !== null && (
+        <td class="pick">
+          <input
+            type="checkbox"
+            aria-label={`Choose ${flow.taskId} ${shortId(flow.taskFlowId)}`}
+            checked={isPicked}
+            onClick={(event) => onPick(event.shiftKey)}
+          />
+        </td>
+      )}
       <td class="shape">
         <StatusMark stage={stage} word={word} />
       </td>

@@ -79,7 +79,7 @@ export class FlowList {
     const oldest = this.next.value === null ? "" : (this.flows.value.at(-1)?.registeredTs ?? "");
     const added = [...byId.values()].filter((flow) => flow.registeredTs >= oldest);
     const all = [...added, ...kept].filter((flow) => this.matches(flow));
-    this.flows.value = all.sort((a, b) => (a.registeredTs < b.registeredTs ? 1 : -1));
+    this.flows.value = all.sort((a, b) => (placeOf(a) < placeOf(b) ? 1 : -1));
   }
 
   private matches(flow: FlowSummary): boolean {
@@ -102,6 +102,19 @@ export class FlowList {
     }, REFRESH_MS);
   }
 
+  /** The same flows as the API takes them where it does something to many; none that came after those shown. */
+  bulkFilter(): Record<string, unknown> {
+    const { taskId, status, since, trunk } = this.filters;
+    const newest = this.flows.value?.[0]?.registeredTs;
+    return {
+      ...(taskId !== "" && { taskId }),
+      ...(status.length > 0 && { status }),
+      ...(since !== "" && { since }),
+      ...(trunk !== "" && { trunk }),
+      ...(newest !== undefined && { until: new Date(Date.parse(newest) + 1).toISOString() }),
+    };
+  }
+
   private path(cursor: string | null): string {
     const query = new URLSearchParams({ limit: String(PAGE) });
     if (this.filters.taskId !== "") query.set("taskId", this.filters.taskId);
@@ -111,4 +124,9 @@ export class FlowList {
     if (cursor !== null) query.set("cursor", cursor);
     return `flows?${query}`;
   }
+}
+
+/** As the server orders them, so that flows of one moment stay where they are. */
+function placeOf({ registeredTs, taskFlowId }: FlowSummary): string {
+  return `${registeredTs} ${taskFlowId}`;
 }

@@ -1,10 +1,15 @@
 // All flows, newest first; what is filtered is in the address.
-import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { type Signal, useSignal } from "@preact/signals";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { bindKeys } from "../lib/keys.ts";
 import { shortId } from "../lib/paths.ts";
 import { go, replaceQuery, route, withQuery } from "../lib/route.ts";
+import { session } from "../lib/session.ts";
+import type { FlowSummary } from "../lib/types.ts";
+import { Said, type SaidWords, useSaid } from "../ui/said.tsx";
 import { Beginning } from "./beginning.tsx";
+import { BulkBar } from "./bulk-bar.tsx";
+import { FlowChoice } from "./flow-choice.ts";
 import { FlowLine } from "./flow-line.tsx";
 import { FlowList } from "./flow-list.ts";
 
@@ -32,16 +37,26 @@ export function FlowsScreen() {
   }, [asked]);
   // The list of what was asked for before is gone at once: keys would choose in it.
   const shown = list.value?.asked === asked ? list.value.opened : null;
+  const said = useSaid();
   const isFiltered = taskId !== "" || status.length > 0 || since !== "" || trunk !== "";
   return (
     <div class="screen">
-      <Bar taskId={taskId} status={status} trunk={trunk} />
-      {shown !== null && <List list={shown} isFiltered={isFiltered} />}
+      <Bar taskId={taskId} status={status} trunk={trunk} said={said} />
+      {shown !== null && (
+        <List list={shown} isFiltered={isFiltered} onSaid={(words) => (said.value = words)} />
+      )}
     </div>
   );
 }
 
-function Bar({ taskId, status, trunk }: { taskId: string; status: string[]; trunk: string }) {
+interface BarProps {
+  taskId: string;
+  status: string[];
+  trunk: string;
+  said: Signal<SaidWords | null>;
+}
+
+function Bar({ taskId, status, trunk, said }: BarProps) {
   const input = useRef<HTMLInputElement>(null);
   useEffect(
     () => bindKeys([{ keys: "/", what: "filter by workflow", run: () => input.current?.focus() }]),
@@ -87,12 +102,24 @@ function Bar({ taskId, status, trunk }: { taskId: string; status: string[]; trun
           below <span class="mono">{shortId(trunk)}</span> ×
         </a>
       )}
+      <span class="grow" />
+      <Said said={said} />
     </div>
   );
 }
 
-function List({ list, isFiltered }: { list: FlowList; isFiltered: boolean }) {
+interface ListProps {
+  list: FlowList;
+  isFiltered: boolean;
+  onSaid: (said: SaidWords) => void;
+}
+
+function List({ list, isFiltered, onSaid }: ListProps) {
   const flows = list.flows.value;
+  const mayOperate = session.value?.mayOperate ?? false;
+  const choice = useMemo(() => new FlowChoice(), [list]);
+  const ids = flows?.map(({ taskFlowId }) => taskFlowId) ?? [];
+  const picked = new Set(mayOperate ? choice.among(ids) : []);
   const chosen = route.value.query.get("flow");
   useEffect(() => {
     const step = (by: number) => {
@@ -103,7 +130,18 @@ function List({ list, isFiltered }: { list: FlowList; isFiltered: boolean }) {
       replaceQuery({ flow: next.taskFlowId });
       document.getElementById(`flow-${next.taskFlowId}`)?.scrollIntoView({ block: "nearest" });
     };
+    const pick = (isRange: boolean) => {
+      const id = route.value.query.get("flow");
+      const all = list.flows.value?.map(({ taskFlowId }) => taskFlowId) ?? [];
+      if (id !== null && all.includes(id)) choice.toggle(id, all, isRange);
+    };
+    const picking = [
+      { keys: "x", what: "choose the flow, or no more", run: () => pick(false) },
+      { keys: "X", what: "choose all from the last one to it", run: () => pick(true) },
+      { keys: "*", what: "choose all that match", run: () => choice.chooseWhole() },
+    ];
     return bindKeys([
+      ...(mayOperate ? picking : []),
       { keys: "j", what: "next flow", run: () => step(1) },
       { keys: "k", what: "flow before", run: () => step(-1) },
       {
@@ -115,7 +153,7 @@ function List({ list, isFiltered }: { list: FlowList; isFiltered: boolean }) {
         },
       },
     ]);
-  }, [list]);
+  }, [list, choice, mayOperate]);
   if (list.problem.value !== null && flows === null) {
     return (
       <p class="problem" role="alert">
@@ -139,34 +177,77 @@ function List({ list, isFiltered }: { list: FlowList; isFiltered: boolean }) {
     );
   }
   return (
-    <div class="scroll">
-      <table class="flows">
-        <thead>
-          <tr>
-            <th class="shape">
-              <span class="hidden">Status</span>
+    <>
+      {picked.size > 0 && <BulkBar choice={choice} list={list} chosen={[...picked]} onSaid={onSaid} />}
+      <div class="scroll">
+        <Table
+          flows={flows}
+          chosen={chosen}
+          picked={mayOperate ? picked : null}
+          onPick={(id, isRange) => choice.toggle(id, ids, isRange)}
+          onPickShown={() => choice.toggleShown(ids)}
+        />
+        {list.next.value !== null && (
+          <p class="more">
+            <button type="button" onClick={() => list.more()}>
+              Show older flows
+            </button>
+          </p>
+        )}
+      </div>
+    </>
+  );
+}
+
+interface TableProps {
+  flows: FlowSummary[];
+  /** Where the keys are. */
+  chosen: string | null;
+  /** Those to do something to; null: nobody may. */
+  picked: ReadonlySet<string> | null;
+  onPick: (id: string, isRange: boolean) => void;
+  onPickShown: () => void;
+}
+
+function Table({ flows, chosen, picked, onPick, onPickShown }: TableProps) {
+  const isSome = picked !== null && picked.size > 0 && picked.size < flows.length;
+  return (
+    <table class="flows">
+      <thead>
+        <tr>
+          {picked !== null && (
+            <th class="pick">
+              <input
+                type="checkbox"
+                aria-label="Choose all flows that are shown"
+                checked={picked.size === flows.length}
+                indeterminate={isSome}
+                onClick={onPickShown}
+              />
             </th>
-            <th>Workflow</th>
-            <th>Flow</th>
-            <th class="tasks">Tasks</th>
-            <th class="when">Registered</th>
-            <th class="long">Took</th>
-            <th class="by">By</th>
-          </tr>
-        </thead>
-        <tbody>
-          {flows.map((flow) => (
-            <FlowLine key={flow.taskFlowId} flow={flow} isChosen={flow.taskFlowId === chosen} />
-          ))}
-        </tbody>
-      </table>
-      {list.next.value !== null && (
-        <p class="more">
-          <button type="button" onClick={() => list.more()}>
-            Show older flows
-          </button>
-        </p>
-      )}
-    </div>
+          )}
+          <th class="shape">
+            <span class="hidden">Status</span>
+          </th>
+          <th>Workflow</th>
+          <th class="id">Flow</th>
+          <th class="tasks">Tasks</th>
+          <th class="when">Registered</th>
+          <th class="long">Took</th>
+          <th class="by">By</th>
+        </tr>
+      </thead>
+      <tbody>
+        {flows.map((flow) => (
+          <FlowLine
+            key={flow.taskFlowId}
+            flow={flow}
+            isChosen={flow.taskFlowId === chosen}
+            isPicked={picked === null ? null : picked.has(flow.taskFlowId)}
+            onPick={(isRange) => onPick(flow.taskFlowId, isRange)}
+          />
+        ))}
+      </tbody>
+    </table>
   );
 }

@@ -27,7 +27,8 @@ let firstAt = 0;
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const isTyping =
-    event.target instanceof Element && event.target.closest("input, textarea, select") !== null;
+    event.target instanceof Element &&
+    event.target.closest("input:not([type=checkbox]), textarea, select") !== null;
   if (isTyping && event.key !== "Escape") return;
   const isPressing = event.target instanceof Element && event.target.closest("a, button, summary") !== null;
   if (isPressing && event.key === "Enter") return; // it presses what has the focus

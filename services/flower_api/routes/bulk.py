@@ -2,21 +2,23 @@
 
 import contextlib
 from collections.abc import AsyncGenerator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 import msgspec
 from fastapi import FastAPI, Request
-from pydantic import Field
+from pydantic import Field, model_validator
 from starlette.responses import Response, StreamingResponse
 
 from flower_api.access import by_of
 from flower_api.error_answers import problem_of
 from flower_api.openapi import Responses, replies, reply
+from flower_api.path_ids import FlowIdText
 from flower_api.request_times import TimeText
 from flower_api.routes.flows import ENDING, FAILED, StatusName, statuses_of
 from flower_api.schemas import (
     NAME_PATTERN,
     BulkConcerned,
+    BulkEffect,
     BulkMatches,
     BulkOperated,
     BulkProgress,
@@ -28,23 +30,19 @@ from flower_api.schemas import (
     WorkflowVersion,
 )
 from flower_engine.errors import FlowerError
-from flower_engine.flows.bulk_operations import (
-    BulkEnd,
-    BulkOperation,
-    Name,
-    Tally,
-    alike,
-    operate_on_many,
-)
+from flower_engine.flows.bulk_effects import MOST_FORETOLD, Foretold, foretell, matching
+from flower_engine.flows.bulk_operations import BulkEnd, BulkOperation, Name, Tally, operate_on_many
 from flower_engine.flows.moments import time_of
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
+from flower_engine.model.task_spec import MAX_PRIORITY, MIN_PRIORITY
 from flower_engine.projection.definitions.acting import note_act
 from flower_engine.projection.read.alike_tasks import Fault
-from flower_engine.projection.read.flow_selection import FlowSelection, count_flows
+from flower_engine.projection.read.flow_selection import FlowSelection
 
 MOST_COUNTED = 100_000
 MOST_NAMED = 20
+MOST_FLOWS = 1_000
 _LINES = "application/x-ndjson"
 _encode = msgspec.json.Encoder().encode
 
@@ -60,6 +58,10 @@ class FaultFilter(RequestBody):
 class Filter(RequestBody):
     """Which flows are meant; all of what is given must fit."""
 
+    task_flow_ids: Annotated[list[FlowIdText], Field(max_length=MOST_FLOWS)] | None = Field(
+        None, description="no others than these flows"
+    )
+    trunk: FlowIdText | None = Field(None, description="flows of the tree below this flow")
     task_id: WorkflowName | None = None
     status: list[StatusName] = Field(
         [], description="any of them; Failed: ended in Suspend; Ending: its cleanup goes on"
@@ -74,7 +76,10 @@ class Filter(RequestBody):
     )
 
     def selection(self) -> FlowSelection:
+        ids = self.task_flow_ids
         return FlowSelection(
+            flows=None if ids is None else tuple(one.lower() for one in ids),
+            trunk=None if self.trunk is None else self.trunk.lower(),
             workflow=self.task_id,
             statuses=statuses_of(self.status),
             failed=FAILED in self.status,
@@ -91,11 +96,23 @@ class BulkBody(RequestBody):
     operation: Name
     filter: Filter
     dry_run: bool = Field(False, description="only count")
+    foretell: int = Field(
+        0, ge=0, le=MOST_FORETOLD, description="of a dry run: of so many flows, the exact effect"
+    )
     scope: Literal["only", "dependents"] | None = Field(None, description="of rerun")
     workflow_version: WorkflowVersion | None = Field(
         None, description="of rerun: what runs again is of this version of its workflow from then on"
     )
+    priority: int | None = Field(
+        None, ge=MIN_PRIORITY, le=MAX_PRIORITY, description="of priority: the lower goes first"
+    )
     reason: Reason = ""
+
+    @model_validator(mode="after")
+    def _priority_is_there(self) -> Self:
+        if (self.priority is None) == (self.operation == "priority"):
+            raise ValueError("give priority with the operation priority, and with no other")
+        return self
 
 
 def add_bulk(app: FastAPI, stores: PostgresStores) -> None:
@@ -112,29 +129,25 @@ def add_bulk(app: FastAPI, stores: PostgresStores) -> None:
         A client that goes away stops it; what is done stays done, and the same call goes on with the rest.
         """
         selection, fault = body.filter.selection(), body.filter.fault
+        named = max(body.foretell, MOST_NAMED if fault else 0) if body.dry_run else 0
         operation = BulkOperation(
             name=body.operation,
             by=by_of(request),
             scope=body.scope or "",
             workflow_version="" if body.workflow_version is None else str(body.workflow_version),
             reason=body.reason,
+            priority=body.priority or 0,
             fault=None if fault is None else Fault(fault.program, fault.type, fault.shape),
         )
-        if fault is not None:
-            found = await alike(stores, selection, operation)
-            count = len(found)
-        else:
-            found = []
-            async with stores.postgres() as connection:
-                count = await count_flows(connection, selection, most=MOST_COUNTED + 1)
+        found = await matching(stores, selection, operation, most=MOST_COUNTED + 1, first=named)
+        count = found.count
         if body.dry_run:
             warnings = await Names(stores).of_filter(body.filter.task_id) if not count else []
-            matches = BulkMatches(min(count, MOST_COUNTED), count > MOST_COUNTED, warnings)
-            if fault is not None:
-                matches.tasks = sum(len(one.tasks) for one in found)
-                matches.flows = [
-                    BulkConcerned(one.flow, one.workflow, one.tasks) for one in found[:MOST_NAMED]
-                ]
+            matches = BulkMatches(min(count, MOST_COUNTED), count > MOST_COUNTED, warnings, found.tasks)
+            told = await foretell(stores, found.first[: body.foretell], operation)
+            matches.flows = [_concerned(one) for one in told] + [
+                BulkConcerned(one.flow, one.workflow, one.tasks) for one in found.first[body.foretell :]
+            ]
             return reply(matches)
         stores.partitions  # noqa: B018 # raises while the engine is not ready: once streaming, it is too late
         await _note(stores, body, operation.by, count)
@@ -144,9 +157,12 @@ def add_bulk(app: FastAPI, stores: PostgresStores) -> None:
 
 async def _note(stores: PostgresStores, body: BulkBody, by: str, count: int) -> None:
     """Before anything is done: what became of each flow, its events tell."""
-    said = {"filter": body.filter.model_dump(mode="json", by_alias=True, exclude_unset=True), "flows": count}
+    asked: dict[str, Any] = body.filter.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    if ids := asked.get("taskFlowIds"):
+        asked["taskFlowIds"] = ids[:MOST_NAMED]  # each tells of it in its own history
+    said = {"filter": asked, "flows": count}
     said |= body.model_dump(
-        mode="json", by_alias=True, include={"scope", "workflow_version"}, exclude_none=True
+        mode="json", by_alias=True, include={"scope", "workflow_version", "priority"}, exclude_none=True
     )
     async with stores.postgres() as connection:
         await note_act(
@@ -157,6 +173,12 @@ async def _note(stores: PostgresStores, body: BulkBody, by: str, count: int) -> 
             reason=body.reason,
             details=said,
         )
+
+
+def _concerned(one: Foretold) -> BulkConcerned:
+    effect = None if one.effect is None else BulkEffect.of(one.effect, one.elsewhere)
+    refusal = None if one.refusal is None else _words_of(one.refusal)
+    return BulkConcerned(one.flow, one.workflow, one.tasks, one.did, effect, refusal)
 
 
 def _responses() -> Responses:

@@ -18,7 +18,10 @@ from flower_cli.commands.api_options import (
     WorkflowOption,
     WorkflowVersionOption,
 )
+from flower_cli.commands.completion import complete_flow
+from flower_cli.commands.flow_names import flow_id
 from flower_cli.console import err, out
+from flower_engine.model.noun_counts import counted
 
 
 class Verb(StrEnum):
@@ -29,6 +32,10 @@ class Verb(StrEnum):
     ignore = "ignore"
     cancel = "cancel"
     pause = "pause"
+    priority = "priority"
+
+
+_FORETOLD = 20  # flows of which --dry-run says what would become of them
 
 
 def add_to(app: typer.Typer) -> None:
@@ -39,6 +46,14 @@ def bulk(
     operation: Annotated[
         Verb, typer.Argument(help="rerun and ignore concern the failed tasks of each flow.")
     ],
+    flow: Annotated[
+        list[str] | None,
+        typer.Option("--flow", help="Only this flow; repeatable", autocompletion=complete_flow),
+    ] = None,
+    trunk: Annotated[
+        str | None,
+        typer.Option("--trunk", help="Only flows of the tree below this one", autocompletion=complete_flow),
+    ] = None,
     workflow: WorkflowOption = None,
     status: StatusOption = None,
     since: SinceOption = None,
@@ -48,32 +63,48 @@ def bulk(
         bool, typer.Option("--dependents", help="Of rerun: all that depends on them")
     ] = False,
     workflow_version: WorkflowVersionOption = None,
+    priority: Annotated[
+        int | None, typer.Option("--to", help="Of priority: -20..19, the lower goes first")
+    ] = None,
     reason: ReasonOption = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the flows")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only count the flows, and say what would become of the first")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Do the same to many flows: counts them, asks, shows progress. Exit 1 if some refused."""
-    given = {"taskId": workflow, "status": status, "since": since, "until": until, "error": match}
+    if (priority is None) == (operation is Verb.priority):
+        raise typer.BadParameter("give --to with priority, and with nothing else")
+    given: dict[str, Any] = {
+        "taskId": workflow,
+        "status": status,
+        "since": since,
+        "until": until,
+        "error": match,
+    }
     body: dict[str, Any] = {
         "operation": operation.value,
         "filter": {name: value for name, value in given.items() if value},
         "reason": reason,
     }
-    if dependents:
-        body["scope"] = "dependents"
-    if workflow_version:
-        body["workflowVersion"] = workflow_version
+    more = {"scope": dependents and "dependents", "workflowVersion": workflow_version, "priority": priority}
+    body |= {name: value for name, value in more.items() if value is not None and value is not False}
     with connected(url) as api:
-        count = api.send("/bulk", {**body, "dryRun": True})
+        ids = [flow_id(api, one) for one in flow or ()]
+        body["filter"] |= ({"taskFlowIds": ids} if ids else {}) | (
+            {"trunk": flow_id(api, trunk)} if trunk else {}
+        )
+        shown = {"foretell": _FORETOLD} if dry_run else {}
+        count = api.send("/bulk", {**body, "dryRun": True, **shown})
         many = f"{'more than ' if count['more'] else ''}{count['matches']} flows match"
         matches = "1 flow matches" if count["matches"] == 1 else many
         if dry_run:
             if as_json:
                 print_json(msgspec.json.encode(count))
             else:
-                out.print(matches)
+                _print(count, matches)
             return
         if not yes:
             typer.confirm(f"{matches}. {operation.value.capitalize()} them?", abort=True, err=True)
@@ -86,6 +117,36 @@ def bulk(
             out.print(f"- {refusal['detail']}", markup=False)
     if result["refused"] or result["ended"] != "finished":
         raise typer.Exit(EXIT_REFUSED)
+
+
+_EFFECTS = (
+    ("runs", "run again"),
+    ("reopens", "wait again"),
+    ("within", "go on with their children"),
+    ("passedOver", "are passed over"),
+    ("vanished", "vanish"),
+    ("cutOff", "are cut off"),
+    ("cleanup", "clean up"),
+)
+_DID = {"nothing": "it is paused already", "pause": "it is paused", "resume": "its pause is lifted"}
+
+
+def _print(count: dict[str, Any], matches: str) -> None:
+    out.print(matches)
+    for one in count.get("flows", ()):
+        said = f"- {one['taskFlowId']} {one['taskId']}: {_effect_of(one)}"
+        out.print(said, markup=False, highlight=False)
+
+
+def _effect_of(one: dict[str, Any]) -> str:
+    """What would become of a flow, in words."""
+    if (refusal := one.get("refusal")) is not None:
+        return f"refused: {refusal}"
+    effect = one["effect"]
+    said = [f"{counted(effect[field], 'task')} {words}" for field, words in _EFFECTS if effect[field]]
+    said += [f"so of {counted(effect['elsewhere'], 'other flow')} of its tree"] if effect["elsewhere"] else []
+    said += ["it ends"] if effect["ends"] else []
+    return ", ".join(said) or _DID.get(one["did"], "all its tasks have the priority")
 
 
 def _work_off(api: Api, body: dict[str, Any]) -> dict[str, Any]:

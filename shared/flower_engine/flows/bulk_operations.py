@@ -2,14 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from flower_engine.errors import MovedError, RefusedError
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.tree_operations import TreeOperator
+from flower_engine.model.flow_state import FlowState
 from flower_engine.model.status import Status
 from flower_engine.projection.read.alike_tasks import AlikeFlow, Fault, tasks_alike
 from flower_engine.projection.read.flow_selection import FlowAt, FlowSelection, select_flows
@@ -24,18 +25,19 @@ MOST_OPERATED = 1_000
 
 _Concerned = tuple[str, Sequence[int] | None]
 """A flow, and its tasks that are meant; None: whichever failed."""
-Name = Literal["rerun", "resume", "ignore", "cancel", "pause"]
+Name = Literal["rerun", "resume", "ignore", "cancel", "pause", "priority"]
 
 
 class BulkOperation(msgspec.Struct, frozen=True, kw_only=True):
     """What is done to each flow; ``rerun`` and ``ignore`` concern its failed tasks, with ``fault`` only those
-    that failed so; ``scope`` and ``workflow_version`` are of rerun."""
+    that failed so; ``scope`` and ``workflow_version`` are of rerun, ``priority`` is that to be."""
 
     name: Name
     by: str
     scope: Scope = ""
     workflow_version: str = ""
     reason: str = ""
+    priority: int = 0
     fault: Fault | None = None
 
 
@@ -54,10 +56,14 @@ class Tally(NamedTuple):
 
 
 class OperatedFlow(NamedTuple):
-    """A flow for which it is done; of ``ignore`` the tasks that were passed over, else none."""
+    """A flow for which it is done, and what that was: "resume" comes to "rerun" where nothing is paused,
+    "pause" to "nothing" where it was. Of "ignore" the tasks that were passed over, else none; of "priority"
+    the one that all of its tasks had before, None where they had several."""
 
     flow: str
+    did: str
     tasks: list[int]
+    priority: int | None = None
 
 
 class BulkEnd(NamedTuple):
@@ -138,44 +144,89 @@ async def _operate(
     stores: PostgresStores, concerned: _Concerned, operation: BulkOperation
 ) -> Refusal | OperatedFlow:
     flow, tasks = concerned
-    ignored: list[int] = []
     try:
         if tasks is not None and operation.name in ("rerun", "ignore"):
             operated = await _operate_on_tasks(stores, flow, tasks, operation)
-            return OperatedFlow(flow, operated if operation.name == "ignore" else [])
-        operator = TreeOperator(stores, flow, operation.by)
-        calls: dict[Name, Callable[[], Awaitable[Any]]] = {
-            "rerun": lambda: operator.rerun("failed", operation.scope, {}, operation.workflow_version),
-            "resume": operator.resume,
-            "ignore": lambda: _ignore_failed(operator, operation.reason, ignored),
-            "cancel": lambda: operator.cancel(operation.reason),
-            "pause": lambda: operator.pause(operation.reason),
-        }
-        await calls[operation.name]()
+            return OperatedFlow(flow, operation.name, operated if operation.name == "ignore" else [])
+        return await _CALLS[operation.name](TreeOperator(stores, flow, operation.by), flow, operation)
     except Exception as error:  # noqa: BLE001 # told for this flow, tried for the others
         return Refusal(flow, error)
-    return OperatedFlow(flow, ignored)
 
 
-async def _ignore_failed(operator: TreeOperator, reason: str, ignored: list[int]) -> None:
-    state = await operator.state()
-    failed = [task.planned.seq for task in state.tasks if task.is_held]
-    if not failed:
+async def _rerun(operator: TreeOperator, flow: str, operation: BulkOperation) -> OperatedFlow:
+    await operator.rerun("failed", operation.scope, {}, operation.workflow_version)
+    return OperatedFlow(flow, "rerun", [])
+
+
+async def _resume(operator: TreeOperator, flow: str, _operation: BulkOperation) -> OperatedFlow:
+    did, _ = await operator.resume()
+    return OperatedFlow(flow, did, [])
+
+
+async def _ignore(operator: TreeOperator, flow: str, operation: BulkOperation) -> OperatedFlow:
+    failed = held_tasks(await operator.state())
+    await operator.ignore(failed, operation.reason)
+    return OperatedFlow(flow, "ignore", failed)
+
+
+async def _cancel(operator: TreeOperator, flow: str, operation: BulkOperation) -> OperatedFlow:
+    await operator.cancel(operation.reason)
+    return OperatedFlow(flow, "cancel", [])
+
+
+async def _pause(operator: TreeOperator, flow: str, operation: BulkOperation) -> OperatedFlow:
+    was_paused = (await operator.state()).paused is not None
+    await operator.pause(operation.reason)
+    return OperatedFlow(flow, "nothing" if was_paused else "pause", [])
+
+
+async def _prioritise(operator: TreeOperator, flow: str, operation: BulkOperation) -> OperatedFlow:
+    before = {task.planned.priority for task in (await operator.state()).tasks}
+    await operator.prioritise(operation.priority)
+    return OperatedFlow(flow, "priority", [], before.pop() if len(before) == 1 else None)
+
+
+_CALLS: Mapping[Name, Callable[[TreeOperator, str, BulkOperation], Awaitable[OperatedFlow]]] = {
+    "rerun": _rerun,
+    "resume": _resume,
+    "ignore": _ignore,
+    "cancel": _cancel,
+    "pause": _pause,
+    "priority": _prioritise,
+}
+
+
+def held_tasks(state: FlowState) -> list[int]:
+    """The tasks of a flow about which somebody must decide.
+
+    Raises:
+        RefusedError: there are none.
+    """
+    held = [task.planned.seq for task in state.tasks if task.is_held]
+    if not held:
         raise RefusedError(f"flow {state.flow}: none of its tasks has failed", "nothing")
-    await operator.ignore(failed, reason)
-    ignored += failed
+    return held
+
+
+def failed_of(state: FlowState, tasks: Sequence[int]) -> list[int]:
+    """Those of the tasks that stand failed: what somebody reran meanwhile is not meant any more.
+
+    Raises:
+        RefusedError: there are none.
+    """
+    failed = [seq for seq in tasks if state.task(seq).status is Status.SUSPEND]
+    if not failed:
+        raise RefusedError(f"flow {state.flow}: none of these tasks stands failed any more", "nothing")
+    return failed
 
 
 async def _operate_on_tasks(
     stores: PostgresStores, flow: str, tasks: Sequence[int], operation: BulkOperation
 ) -> list[int]:
-    """On those of the tasks that stand failed still, which it returns: what somebody reran meanwhile is not
-    run again."""
+    """On those of the tasks that stand failed still, which it returns."""
     for left in reversed(range(_TRIES)):
         state = await TreeOperator(stores, flow, operation.by).state()
-        failed = [seq for seq in tasks if state.task(seq).status is Status.SUSPEND]
-        if not failed:
-            raise RefusedError(f"flow {flow}: none of these tasks stands failed any more", "nothing")
+        failed = failed_of(state, tasks)
         operator = TreeOperator(stores, flow, operation.by, state.version)
         try:
             if operation.name == "rerun":

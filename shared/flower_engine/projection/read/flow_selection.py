@@ -16,7 +16,7 @@ from flower_engine.projection.read.failed_tasks import MATCHES_TEXT
 from flower_engine.projection.read.status_conditions import status_conditions
 
 _PAGE = SQL("""
-SELECT flow.registered_ts, flow.task_flow_id FROM kr_flow_stat AS flow WHERE {conditions}
+SELECT flow.registered_ts, flow.task_flow_id, flow.task_id FROM kr_flow_stat AS flow WHERE {conditions}
 ORDER BY flow.registered_ts, flow.task_flow_id LIMIT %(limit)s
 """)
 _COUNT = SQL(
@@ -30,8 +30,10 @@ _FAILED_WITH_TEXT = SQL("""EXISTS (
 class FlowSelection(msgspec.Struct, frozen=True, kw_only=True):
     """Which flows are meant; None and () mean all. ``failed``: (also) those that have ended with tasks that
     were given up, ``ending``: those that end but for their cleanup. ``text`` is looked for in errors of
-    suspended tasks."""
+    suspended tasks. ``trunk``: those of the tree below this flow; ``flows``: no others than these."""
 
+    flows: tuple[str, ...] | None = None
+    trunk: str | None = None
     workflow: str | None = None
     statuses: tuple[Status, ...] = ()
     failed: bool = False
@@ -42,10 +44,11 @@ class FlowSelection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FlowAt(msgspec.Struct, frozen=True):
-    """A flow and when it was registered: where the next page goes on."""
+    """A flow, when it was registered, and its workflow: where the next page goes on."""
 
     registered_ts: datetime
     flow: str
+    workflow: str
 
 
 async def select_flows(
@@ -73,6 +76,12 @@ def conditions_of(selection: FlowSelection) -> tuple[list[Composable], dict[str,
     """What rows of ``kr_flow_stat AS flow`` have to fulfil, and the values in it."""
     conditions: list[Composable] = [SQL("true")]
     values: dict[str, Any] = {}
+    if selection.flows is not None:
+        conditions.append(SQL("flow.task_flow_id = ANY(%(flows)s)"))
+        values["flows"] = list(selection.flows)
+    if selection.trunk is not None:
+        conditions.append(SQL("flow.trunk_flow_id = %(trunk)s"))
+        values["trunk"] = selection.trunk
     if selection.workflow is not None:
         conditions.append(SQL("flow.task_id = %(workflow)s"))
         values["workflow"] = selection.workflow
