@@ -4,7 +4,6 @@ After each step the invariants of ``model/invariants.py`` hold between the fold 
 each claim gave exactly the tasks that the oracle predicts.
 """
 
-import asyncio
 import itertools
 import time
 from collections import Counter
@@ -13,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
-import uvloop
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
@@ -22,7 +20,7 @@ from hypothesis.stateful import (
 
 from flower_engine.insight.kept_values import read_kept_values
 from flower_engine.insight.live_state import read_live_state
-from flower_engine.log.client import connect, connect_blocking, send
+from flower_engine.log.client import connect_blocking, send
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import read_log
 from flower_engine.model.attempt_events import TaskStarted
@@ -48,6 +46,7 @@ from flower_engine.transitions.worker_transitions import (
     attend,
     finish_and_claim,
 )
+from stateful.client_at_once import client_at_once, result_of
 from stateful.oracle import Oracle
 from stateful.plans import QUEUES, plain_plans
 from stateful.starts import Starts
@@ -98,9 +97,8 @@ class MachineCalls(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-        self.client = connect(self.url)
         self.blocking = connect_blocking(self.url)
+        self.client = client_at_once(self.blocking)
         self.oracle = Oracle(MAX_LOST)
         self.starts = Starts()
         self.position: str | None = None
@@ -117,16 +115,10 @@ class MachineCalls(RuleBasedStateMachine):
         self.oracle.versions = dict(zip(("one", "two"), VERSIONS, strict=True))
 
     def run(self, call: Awaitable[T]) -> T:
-        async def awaited() -> T:
-            return await call
-
-        # Not the runner's own run: it has Ctrl-C handled otherwise each time, some ten times a step.
-        return self.runner.get_loop().run_until_complete(awaited())
+        return result_of(call)
 
     def teardown(self) -> None:
-        self.run(self.client.aclose())
         self.blocking.close()
-        self.runner.close()
 
     @initialize()
     def start(self) -> None:

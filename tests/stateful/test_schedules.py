@@ -5,7 +5,6 @@ After each step what Redis holds is what the log says, each slot has one fate an
 right behind the cursor and counts the slots that lie in it.
 """
 
-import asyncio
 from collections.abc import Awaitable, Generator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -13,7 +12,6 @@ from unittest.mock import patch
 
 import msgspec
 import pytest
-import uvloop
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -27,7 +25,7 @@ from hypothesis.stateful import (
 
 import fuzzing
 from flower_engine.insight.live_state import read_live_state
-from flower_engine.log.client import connect, connect_blocking, send
+from flower_engine.log.client import connect_blocking, send
 from flower_engine.log.partition import Partition
 from flower_engine.model.definition import TaskDefinition, WorkflowDefinition
 from flower_engine.model.events import AnyEvent
@@ -53,6 +51,7 @@ from flower_engine.transitions.schedule_transitions import (
 from flower_watcher.firing_plans import Proposing
 from flower_watcher.scheduled_workflows import Shared
 from scripts.engine import Engine
+from stateful.client_at_once import client_at_once, result_of
 
 pytestmark = pytest.mark.hypothesis
 T = TypeVar("T")
@@ -92,9 +91,8 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-        self.client = self.run(self._connected())
         self.blocking = connect_blocking(self.url)
+        self.client = client_at_once(self.blocking)
         self.clock_ms = BEGIN_MS
         self.version = 0
         self.specs: dict[tuple[str, int], Schedule] = {}
@@ -103,19 +101,11 @@ class Machine(RuleBasedStateMachine):
         self.kept: tuple[dict[str, Firing], dict[str, Firing]] = ({}, {})
         self.proposing = [Proposing(0, Shared()) for _ in range(2)]
 
-    async def _connected(self) -> Any:
-        return connect(self.url)
-
     def run(self, awaited: Awaitable[T]) -> T:
-        async def wait() -> T:
-            return await awaited
-
-        return self.runner.run(wait())
+        return result_of(awaited)
 
     def teardown(self) -> None:
-        self.run(self.client.aclose())
         self.blocking.close()
-        self.runner.close()
 
     @initialize()
     def start(self) -> None:
