@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -24,6 +25,7 @@ from flower_engine.embedded.home import Home
 from flower_engine.embedded.processes import tail
 from flower_engine.log.client import connect_blocking, send_blocking
 from flower_engine.runtime.settings_loading import load_settings
+from memory_folder import memory_folder
 from prepared_postgres import prepare_postgres
 
 _PATIENCE_SECONDS = 180.0
@@ -54,6 +56,7 @@ class RunningEngine:
     def __init__(
         self,
         folder: Path,
+        home: Path,
         stores: EmbeddedStores,
         addresses: Addresses,
         environment: dict[str, str],
@@ -62,12 +65,13 @@ class RunningEngine:
     ) -> None:
         self._anew = anew
         self._folder = folder
+        self._home = home
         self._stores = stores
         self.addresses = addresses
         self._api = ApiAddress.choose("127.0.0.1", 0)
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("FLOWER_")},
-            "FLOWER_HOME": str(folder / "home"),
+            "FLOWER_HOME": str(home),
             "FLOWER_REDIS_URL": addresses.redis_url,
             "FLOWER_DATABASE_URL": addresses.database_url,
             "FLOWER_PORT": str(self._api.port),
@@ -83,8 +87,13 @@ class RunningEngine:
 
     @property
     def folder(self) -> Path:
-        """Where its stores (``home``) and logs are."""
+        """Where its logs are."""
         return self._folder
+
+    @property
+    def home(self) -> Path:
+        """Where its stores are: in memory, and gone when the engine has ended."""
+        return self._home
 
     @property
     def url(self) -> str:
@@ -122,7 +131,8 @@ class RunningEngine:
         addresses are in the environment are used, others are started. Postgres has Flower's tables, if so
         asked; else the first of the services makes them."""
         redis_url, database_url = environment.get("FLOWER_REDIS_URL"), environment.get("FLOWER_DATABASE_URL")
-        with Home(folder / "home") as home:
+        made = tempfile.TemporaryDirectory(prefix="flower-engine-", dir=memory_folder())
+        with made as stored, Home(Path(stored)) as home:
             if database_url is None:
                 prepare_postgres(home, with_tables=with_tables)
             settings = load_settings(home=home.path, redis_url=redis_url, database_url=database_url)
@@ -130,7 +140,7 @@ class RunningEngine:
             with stores as addresses:
                 found = through(addresses)
                 urls = {"FLOWER_REDIS_URL": found.redis_url, "FLOWER_DATABASE_URL": found.database_url}
-                engine = cls(folder, stores, addresses, {**urls, **environment}, anew=anew)
+                engine = cls(folder, home.path, stores, addresses, {**urls, **environment}, anew=anew)
                 try:
                     for name in services:
                         engine.start(name)
@@ -141,6 +151,9 @@ class RunningEngine:
                     engine.wait_until_begun()
                     codes = engine.stop_all()
                     assert set(codes.values()) <= {0}, f"exit codes {codes}\n{engine.logs()}"
+                except BaseException:
+                    shutil.copytree(home.log, folder / "stores")  # what they said
+                    raise
                 finally:
                     engine.stop_all()  # where the test failed; else nothing runs any more
 
@@ -218,15 +231,15 @@ class RunningEngine:
     def copy_redis(self) -> Path:
         """A copy of the server's files as they are now."""
         copied = self._folder / "valkey-copy"
-        shutil.copytree(self._folder / "home" / "valkey", copied)
+        shutil.copytree(self._home / "valkey", copied)
         return copied
 
     def set_redis_back(self, copied: Path) -> None:
         """Redis has what it had when it was copied, as after a failover to a replica that was behind."""
         self.kill_valkey()
         self.wait_for("Valkey to be gone", self._stores.has_ended)
-        shutil.rmtree(self._folder / "home" / "valkey")
-        shutil.copytree(copied, self._folder / "home" / "valkey")
+        shutil.rmtree(self._home / "valkey")
+        shutil.copytree(copied, self._home / "valkey")
         self.restart_stores()
 
     def restart_stores(self) -> None:

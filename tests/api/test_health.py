@@ -11,6 +11,7 @@ from flower_engine.embedded.home import Home
 from flower_engine.embedded.valkey import EmbeddedValkey
 from flower_engine.log.client import send
 from flower_engine.transitions.installation_transitions import halt
+from memory_folder import memory_folder
 
 
 def test_an_api_that_is_alive_and_ready_says_so(api: RunningApi) -> None:
@@ -67,7 +68,8 @@ async def test_redis_that_lost_its_state_is_told_everywhere(
 @pytest.fixture
 def valkey() -> Iterator[EmbeddedValkey]:
     """A Valkey that the test may stop."""
-    with tempfile.TemporaryDirectory(prefix="flower-api-") as folder, Home(Path(folder)) as home:
+    made = tempfile.TemporaryDirectory(prefix="flower-api-", dir=memory_folder())
+    with made as folder, Home(Path(folder)) as home:
         server = EmbeddedValkey(home, durable=False)
         yield server
         server.stop()

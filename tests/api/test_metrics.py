@@ -13,6 +13,7 @@ from flower_engine.embedded.postgres import EmbeddedPostgres
 from flower_engine.embedded.valkey import EmbeddedValkey
 from flower_engine.log.client import send
 from flower_engine.runtime.metrics.catalogue import METRICS, MOST_LABELS
+from memory_folder import memory_folder
 from metrics.scraping import Page, scrape
 from prepared_postgres import prepare_postgres
 
@@ -99,7 +100,8 @@ async def test_limits_are_told_as_the_share_that_is_used(own_api: RunningApi) ->
 @pytest.fixture
 def stores() -> Iterator[tuple[EmbeddedValkey, EmbeddedPostgres]]:
     """Stores that the test may end."""
-    with tempfile.TemporaryDirectory(prefix="flower-api-") as folder, Home(Path(folder)) as home:
+    made = tempfile.TemporaryDirectory(prefix="flower-api-", dir=memory_folder())
+    with made as folder, Home(Path(folder)) as home:
         prepare_postgres(home)
         valkey, postgres = EmbeddedValkey(home, durable=False), EmbeddedPostgres(home, durable=False)
         yield valkey, postgres

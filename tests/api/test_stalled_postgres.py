@@ -14,13 +14,15 @@ from flower_engine.embedded.home import Home
 from flower_engine.embedded.postgres import EmbeddedPostgres
 from flower_engine.flows import postgres_stores
 from flower_engine.projection import database
+from memory_folder import memory_folder
 from prepared_postgres import prepare_postgres
 
 
 @pytest.fixture
 def postgres() -> Iterator[EmbeddedPostgres]:
     """A Postgres that the test may stop."""
-    with tempfile.TemporaryDirectory(prefix="flower-api-") as folder, Home(Path(folder)) as home:
+    made = tempfile.TemporaryDirectory(prefix="flower-api-", dir=memory_folder())
+    with made as folder, Home(Path(folder)) as home:
         prepare_postgres(home)
         server = EmbeddedPostgres(home, durable=False)
         yield server

@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 from collections.abc import Generator
-from pathlib import Path
 
 from acceptance.running import RunningEngine
 from doctor.faults import Given, configured, fault, redis
@@ -79,7 +78,7 @@ def no_replica_for_the_durability_that_is_set(engine: RunningEngine, given: Give
 
 @fault("problem", "redis.durability", "its last snapshot could not be written", "whether its disk is full")
 def a_redis_that_cannot_write(engine: RunningEngine, given: Given) -> Generator[None]:
-    in_the_way = Path(engine.folder) / "home" / "valkey" / "dump.rdb"
+    in_the_way = engine.home / "valkey" / "dump.rdb"
     if in_the_way.exists():
         in_the_way.unlink()
     (in_the_way / "folder").mkdir(parents=True)

@@ -29,6 +29,7 @@ from flower_engine.transitions.installation_transitions import halt, install
 from flower_projector.service import serve as serve_projector
 from flower_watcher.service import serve as serve_watcher
 from flower_worker.service import serve as serve_worker
+from memory_folder import memory_folder
 from metrics.scraping import TOLD_AT
 from prepared_postgres import prepare_postgres
 
@@ -160,7 +161,8 @@ async def test_a_watcher_that_nothing_reaches_names_each_loop(
 @pytest.fixture
 def postgres() -> Iterator[EmbeddedPostgres]:
     """A Postgres that the test may stop."""
-    with tempfile.TemporaryDirectory(prefix="flower-ready-") as folder, Home(Path(folder)) as home:
+    made = tempfile.TemporaryDirectory(prefix="flower-ready-", dir=memory_folder())
+    with made as folder, Home(Path(folder)) as home:
         prepare_postgres(home)
         server = EmbeddedPostgres(home, durable=False)
         yield server

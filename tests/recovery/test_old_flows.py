@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from memory_folder import memory_folder
 from recovery import past
 from recovery.command import flower
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="flower-past-") as folder:
+    with tempfile.TemporaryDirectory(prefix="flower-past-", dir=memory_folder()) as folder:
         yield Path(folder)
 
 

@@ -15,7 +15,7 @@ SERVICES = ("projector", "watcher", "worker", "api")
 
 def _restore_postgres(engine: RunningEngine, copy: Path) -> None:
     engine.kill_store("postgres")
-    move_into(copy, Home(engine.folder / "home"))
+    move_into(copy, Home(engine.home))
     engine.restart_stores()
 
 

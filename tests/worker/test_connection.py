@@ -19,6 +19,7 @@ from flower_engine.model.status import Status
 from flower_engine.runtime.asyncio_tasks import cancel_all
 from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.transitions.installation_transitions import install
+from memory_folder import memory_folder
 from scripts.engine import Engine
 from worker.conftest import MakeSettings
 from worker.running import InProcess, OwnProcess, eventually, row, the_worker, until_settled
@@ -27,7 +28,8 @@ from worker.running import InProcess, OwnProcess, eventually, row, the_worker, u
 @contextlib.asynccontextmanager
 async def own_valkey() -> AsyncGenerator[tuple[EmbeddedValkey, str, Engine]]:
     """A server that this test may stop; in a folder short enough for it to come back at the same address."""
-    with tempfile.TemporaryDirectory(prefix="flower-worker-") as folder, Home(Path(folder)) as home:
+    made = tempfile.TemporaryDirectory(prefix="flower-worker-", dir=memory_folder())
+    with made as folder, Home(Path(folder)) as home:
         valkey = EmbeddedValkey(home)
         url = valkey.start()
         try:
