@@ -185,6 +185,39 @@ async def test_a_task_with_a_suspended_child_is_ignored_and_taken_back(
         await engine.finish(*await engine.claim())
 
 
+async def test_it_is_said_for_which_cleanup_a_task_waits(own_api: RunningApi, database_url: str) -> None:
+    async with own_api.engine() as engine:
+        own_api.define("sub.tidy", {}, {"dependsOn": [1]}, {"dependsOn": [1], "finally": True})
+        own_api.define("sub.owner", step("sub.tidy"), {"dependsOn": [1]})
+        flow = own_api.register("sub.owner")
+        await begin(engine, database_url)
+        old = own_api.flow(flow)["tasks"][0]["childFlowId"]
+        await engine.finish(*await engine.claim(1))
+        done(post(own_api, flow, "rerun", {"tasks": [1], "newChildren": True}))
+        await begin(engine, database_url)
+        why = own_api.flow(flow)["tasks"][0]["waitReason"]
+        assert (why["kind"], why["what"]) == ("childBefore", f"sub.tidy, flow {old}")
+        told = done(post(own_api, flow, "cancel", {"dryRun": True}))
+        assert (told["effect"]["cleanup"], told["effect"]["cutOff"], told["effect"]["ends"]) == (
+            [1],
+            [2],
+            False,
+        )
+        done(post(own_api, flow, "cancel", {}))
+        await own_api.project()
+        shown = own_api.flow(flow)
+        assert (shown["endingCause"], shown["finishedTs"]) == ("cancel", None)
+        why = shown["tasks"][0]["waitReason"]
+        assert (why["kind"], why["what"]) == ("childEnd", f"sub.tidy, flow {old}")
+        assert why["untilTs"] == shown["endingUntilTs"]
+        (cleanup,) = await engine.claim()
+        assert (cleanup.flow, cleanup.task) == (old, 3)
+        await engine.finish(cleanup)
+        await own_api.project()
+        assert own_api.flow(flow)["status"] == "Ignore"
+        assert own_api.flow(flow)["cancelledBy"] != "parent"
+
+
 def test_what_a_map_of_a_workflow_cannot_have_is_said(api: RunningApi) -> None:
     api.define("sub.each", {})
 

@@ -435,11 +435,14 @@ class Story:
     def end(self, flow: str, cause: Literal["cancel", "timeout"]) -> None:
         """Ends all but the cleanup of the flow, if it has one that is to run."""
         spared = cleanup_of(self._flow(flow))
-        if not spared:
+        parents = [task.planned.seq for task in self._flow(flow).tasks if task.child]
+        parents = [seq for seq in parents if seq not in spared and cause == "cancel"]
+        if not spared and not parents:
             return
         if cause == "timeout":
             self.time_out(flow, spared)
-        open_tasks = [t for t in self._flow(flow).tasks if not t.has_ended and t.planned.seq not in spared]
+        left = {*spared, *parents}
+        open_tasks = [t for t in self._flow(flow).tasks if not t.has_ended and t.planned.seq not in left]
         lists = {
             name: tuple(t.planned.seq for t in open_tasks if t.status is status)
             for name, status in (
@@ -448,8 +451,17 @@ class Story:
                 ("given_up" if cause == "timeout" else "suspended", Status.SUSPEND),
             )
         }
-        self._operate(flow, FlowEnding, cause=cause, by="eve", until_ms=self.now_ms + 60_000, **lists)
+        stand = {seq: self._flow(flow).task(seq).status for seq in parents}
+        lists["children"] = tuple(seq for seq in parents if stand[seq] is Status.WAIT)
+        lists["held_children"] = tuple(seq for seq in parents if stand[seq] is Status.SUSPEND)
+        until_ms = self.now_ms + 60_000
+        self._operate(flow, FlowEnding, cause=cause, by="eve", until_ms=until_ms, **lists)
         self._pass_over(flow)
+        for seq in parents[:2]:  # their children end; those of others do not yet
+            ends = self._flow(flow).left == 1
+            more: dict[str, Any] = {"reason": "its child has ended", "waiting": (seq,), "ends": ends}
+            self._operate(flow, FlowEnding, cause="cancel", by="", until_ms=until_ms, goes_on=True, **more)
+            self._pass_over(flow)
 
     def pause(self, flow: str) -> None:
         self._operate(flow, FlowPaused, by="eve", reason="")

@@ -141,13 +141,15 @@ async def done(operator: TreeOperator, asked: Asked) -> str:
 
 def moved(events: Sequence[FlowEvent], flow: str) -> dict[str, set[int]]:
     """What these events do to tasks of a flow, as an effect says it."""
-    found: dict[str, set[int]] = {"again": set(), "passed": set(), "cut_off": set()}
+    found: dict[str, set[int]] = {"again": set(), "passed": set(), "cut_off": set(), "later": set()}
     for event in events:
         if event.flow != flow:
             continue
         match event:
             case FlowRerun():
                 found["again"] |= {*event}
+            case FlowEnding(goes_on=True):
+                found["later"] |= {*event}  # its child has ended, too
             case FlowCancelled() | FlowEnding():
                 found["cut_off"] |= {*event}
             case TasksPassed():
@@ -224,6 +226,7 @@ async def _try(engine: Engine, stores: MemoryStores, chance: random.Random, flow
     lifted = {(event.flow, event.task) for event in events if isinstance(event, TaskLifted)}
     for name, effect in effects.items():
         own = moved(events, name)
+        assert own.pop("later") <= set(effect.cleanup), f"{about}: of {name}"
         expected = told_of(effect)
         if asked.is_up:
             expected["again"] |= {seq for seq in effect.within if before[name].task(seq).has_ended}

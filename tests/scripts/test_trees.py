@@ -374,6 +374,114 @@ async def test_a_child_that_cleans_up_is_not_cut_off_by_who_looks_at_it_again(
     await engine.check()
 
 
+async def test_a_flow_that_is_cancelled_has_ended_when_its_children_have_cleaned_up(
+    engine: Engine, trees: Trees
+) -> None:
+    await _cleaned(trees)
+    await trees.define(subflow(1), task(2, 1, program="F"), name="middle")
+    flow = await engine.register(subflow(1, workflow="middle"), subflow(2, workflow="middle"), task(3))
+    await trees.settle()
+    middles = [await trees.child(flow, seq) for seq in (1, 2)]
+    leaves = [await trees.child(one) for one in middles]
+    (first,) = await engine.claim(wanted=1)
+    await engine.finish(first)  # the other leaf has not begun: it ends at once
+    is_other = leaves.index(first.flow) == 1
+    await cancel(engine.client, engine.partition, flow, by="ann", reason="enough")
+    await engine.check()
+    before = await engine.flow(flow)
+    assert before.is_ending
+    assert [task.ended_as for task in before.tasks] == ["", "", "c"]
+    assert [task.awaits_end for task in before.tasks] == [True, True, False]
+    await trees.settle()
+    flows = await engine.flows()
+    goes_on = [is_other, not is_other]
+    assert [flows[one].ended_ms is not None for one in (*middles, *leaves)] == [*goes_on, *goes_on]
+    assert [task.ended_as == "c" for task in flows[flow].tasks] == [*goes_on, True]
+    await engine.check()
+    (cleanup,) = await engine.claim()
+    assert (cleanup.flow, cleanup.task) == (first.flow, 3)
+    await engine.finish(cleanup)  # in the same script its parent ends, and the trunk
+    flows = await engine.flows()
+    assert all(flows[one].ended_ms is not None for one in (*middles, *leaves))
+    assert (flows[flow].ended_ms is not None, flows[flow].status) == (True, Status.IGNORE)
+    cancelled = flows[flow].cancelled
+    assert cancelled is not None
+    assert (cancelled.by, cancelled.reason) == ("ann", "enough")
+
+
+async def test_a_cleanup_behind_a_child_begins_when_that_has_cleaned_up(engine: Engine, trees: Trees) -> None:
+    await _cleaned(trees)
+    flow = await engine.register(
+        subflow(1), task(2, 1, program="F", finally_=True, rule="settled"), task(3, 1)
+    )
+    await trees.settle()
+    child = await trees.child(flow)
+    await engine.finish(*await engine.claim())
+    await engine.suspend(*await engine.claim())  # nothing goes on in it: its task is held
+    await cancel(engine.client, engine.partition, flow, by="ann", reason="")
+    await engine.check()
+    assert (await engine.flow(flow)).task(1).awaits_end
+    await trees.settle()
+    (cleanup,) = await engine.claim()
+    assert (cleanup.flow, cleanup.task) == (child, 3)
+    await engine.finish(cleanup)
+    await engine.check()
+    (cleanup,) = await engine.claim()
+    assert (cleanup.flow, cleanup.task) == (flow, 2)
+    await engine.finish(cleanup)
+    assert (await engine.flow(flow)).ended_ms is not None
+
+
+async def test_a_second_cancel_ends_a_flow_whose_children_clean_up(engine: Engine, trees: Trees) -> None:
+    await _cleaned(trees)
+    flow = await engine.register(subflow(1))
+    await trees.settle()
+    child = await trees.child(flow)
+    await engine.finish(*await engine.claim())
+    for _ in range(2):
+        await cancel(engine.client, engine.partition, flow, by="ann", reason="")
+        await trees.settle()
+    flows = await engine.flows()
+    assert (flows[flow].ended_ms is not None, flows[child].is_ending) == (True, True)
+    await engine.finish(*await engine.claim())
+    await engine.check()
+
+
+async def test_a_flow_waits_for_the_end_of_its_children_as_long_as_for_its_own_cleanup(
+    engine: Engine, trees: Trees
+) -> None:
+    await _cleaned(trees)
+    flow = await engine.register(subflow(1), cleanup_ms=60_000)
+    await trees.settle()
+    await engine.finish(*await engine.claim())
+    await cancel(engine.client, engine.partition, flow, by="ann", reason="")
+    await trees.settle()
+    (cleanup,) = await engine.claim()
+    await send(engine.client, "ZADD", engine.keys.timers, 1, f"f:{flow}")
+    await engine.fire()
+    assert (await engine.flow(flow)).ended_ms is not None
+    await engine.finish(cleanup)
+    await trees.settle()
+
+
+async def test_who_has_waited_for_a_child_that_a_loss_took_ends_when_somebody_looks(
+    engine: Engine, trees: Trees
+) -> None:
+    await _cleaned(trees)
+    flow = await engine.register(subflow(1))
+    await trees.settle()
+    child = await trees.child(flow)
+    await engine.finish(*await engine.claim())
+    await cancel(engine.client, engine.partition, flow, by="ann", reason="")
+    await trees.settle()
+    await send(engine.client, "ZADD", engine.keys.tree, 0, f"{flow}:1?")  # as a recovery does
+    await trees.settle()
+    assert (await engine.flow(flow)).is_ending
+    await engine.finish(*await engine.claim())
+    assert (await engine.flow(flow)).ended_ms is not None
+    assert (await engine.flow(child)).ended_ms is not None
+
+
 async def test_a_child_that_took_too_long_says_so_when_it_has_cleaned_up(
     engine: Engine, trees: Trees
 ) -> None:

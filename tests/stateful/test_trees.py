@@ -121,11 +121,33 @@ class TreeTransitions(RuledTransitions):
     def _is_done(
         self, asked: expectations.Asked, flow: FlowState, tasks: set[int], version_before: int
     ) -> bool:
-        """What it lets go on may await a child at once."""
-        if asked.verb in ("cancel", "pause"):
+        """What it lets go on may await a child at once; what is cancelled waits for the end of children."""
+        if asked.verb == "cancel":
+            left = {seq for seq in tasks if flow.task(seq).awaits_end}
+            assert left == {seq for seq in tasks if self._has_child_under_way(flow, seq)}
+            return super()._is_done(asked, flow, tasks - left, version_before)
+        if asked.verb == "pause":
             return super()._is_done(asked, flow, tasks, version_before)
         waits = all(flow.task(seq).status is Status.WAIT or flow.task(seq).ended_as == "n" for seq in tasks)
         return flow.version > version_before and (asked.verb != "rerun" or waits)
+
+    def _has_child_under_way(self, flow: FlowState, seq: int) -> bool:
+        """Whether a child of a task, of any of its attempts, has not ended."""
+        if flow.ended_ms is not None or flow.task(seq).planned.program != SUBFLOW:
+            return False
+        attempts = range(1, flow.task(seq).attempt + 1)
+        known = [self.oracle.flows.get(child_flow_id(flow.flow, seq, attempt)) for attempt in attempts]
+        return any(child is not None and child.ended_ms is None for child in known)
+
+    @precondition(lambda self: self._children())
+    @rule(data=st.data(), looks=st.integers(0, 3))
+    def cancel_a_tree(self, data: st.DataObject, looks: int) -> None:
+        """A flow that has children is cancelled, and a watcher goes down some of its tree."""
+        parents = {flow.parent.flow for flow in self._children() if flow.parent is not None}
+        flow = self.oracle.flows[data.draw(st.sampled_from(sorted(parents)))]
+        self._ask(expectations.Asked("cancel", [], "", False), flow, 1)
+        for _ in range(looks):
+            self.look_at_trees(50)
 
     def _tasks_that(self, *, has_child: bool) -> list[tuple[FlowState, TaskState, str]]:
         """Tasks that await a child which is there, or is to begin, with the id of that."""

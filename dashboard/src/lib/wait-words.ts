@@ -62,6 +62,8 @@ function awaited(kind: string, what: string, until: unknown, answeredBy: string[
   if (kind === "when") return `It is to be decided: ${what}.`;
   if (kind === "map") return `It is to be expanded, or its list is to be made; its items run ${what}.`;
   if (kind === "flow") return `It waits for its child: ${what}.`;
+  if (kind === "childEnd") return `It waits until its child has ended, as its flow does: ${what}.`;
+  if (kind === "childBefore") return `Another child begins when the one before has cleaned up: ${what}.`;
   if (kind === "returns") return "It is worked out what the flow returns.";
   if (kind === "sleep") return end === null ? "It sleeps." : `It sleeps until ${end}.`;
   const said = kind === "event" ? `the signal ${what}` : `somebody's approval: ${what}`;

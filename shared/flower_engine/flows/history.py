@@ -22,7 +22,16 @@ from flower_engine.flows.log_tail import Following, Tail, is_known, read_new, re
 from flower_engine.flows.result_blobs import read_blob
 from flower_engine.flows.stores import Stores
 from flower_engine.flows.task_ends import explain_ends
-from flower_engine.flows.wait_reasons import Seen, explain, ready_tasks, served_by, unable_in, versions_in
+from flower_engine.flows.wait_reasons import (
+    Seen,
+    explain,
+    ready_tasks,
+    served_by,
+    tasks_with_later_children,
+    unable_in,
+    versions_in,
+)
+from flower_engine.insight.children_under_way import children_under_way
 from flower_engine.insight.obstacles import Held, find_obstacles
 from flower_engine.log.engine_clock import now_ms
 from flower_engine.log.entries import LogEntry
@@ -311,11 +320,12 @@ async def _refuse_unknown(stores: Stores, partition: Partition, flow_id: str) ->
 
 
 async def _seen(stores: Stores, partition: Partition, flow: FlowView) -> Seen | None:
-    ready = ready_tasks(flow)
-    if not ready:
+    ready, again = ready_tasks(flow), tasks_with_later_children(flow)
+    if not ready and not again:
         return Seen(set(), {}, {}, 0)
     try:
         async with stores.log_readers:
+            children = await children_under_way(stores.redis, partition, flow.task_flow_id, again)
             workers = await live_workers(stores.redis, partition)
             served, unable, versions = served_by(workers), unable_in(workers), versions_in(workers)
             stopped = await find_obstacles(stores.redis, partition, flow.task_flow_id, ready, served)
@@ -323,6 +333,6 @@ async def _seen(stores: Stores, partition: Partition, flow: FlowView) -> Seen | 
     except RedisError:
         return None
     if not any(isinstance(obstacle, Held) for obstacle in stopped.values()):
-        return Seen(served, unable, stopped, now, versions=versions)
+        return Seen(served, unable, stopped, now, versions=versions, children=children)
     # Who paused it, and why.
-    return Seen(served, unable, stopped, now, await stores.definitions.controls(), versions)
+    return Seen(served, unable, stopped, now, await stores.definitions.controls(), versions, children)

@@ -40,9 +40,9 @@ class Effect(msgspec.Struct, kw_only=True):
     again; ``asked_again``: of both, those that ask the world anew; ``passed_over``: because somebody says so,
     or by their rules; ``vanished``: items of maps that are expanded anew; ``cut_off``: by a cancel;
     ``within``: they go on with the children that they have, in which tasks run again;
-    ``cleanup``: it spares these, and they run or wait before the flow ends; ``kept``: they have ended, and
-    stay so; ``ready``: they may start at once then. ``ends``: the flow does. ``version``: the flow's, which
-    it was told for."""
+    ``cleanup``: it spares these, and they run, or wait (for the end of their children, too), before the flow
+    ends; ``kept``: they have ended, and stay so; ``ready``: they may start at once then. ``ends``: the flow
+    does. ``version``: the flow's, which it was told for."""
 
     version: int
     runs: list[int] = []
@@ -176,24 +176,28 @@ def effect_of_ignore(flow: FlowState, tasks: Sequence[int], *, has_result: bool 
     return before.effect(flow, sorted([*chosen, *_pass_over(flow)]))
 
 
-def effect_of_cancel(flow: FlowState) -> Effect:
-    """Of a cancel; the state is changed.
+def effect_of_cancel(flow: FlowState, parents: Collection[int] = ()) -> Effect:
+    """Of a cancel; the state is changed. ``parents``: the tasks whose children are under way.
 
     Raises:
         RefusedError: it would be refused.
     """
     _refuse_ended(flow)
     before, spared = _Before(flow), cleanup_of(flow)
+    left = () if flow.is_ending else [seq for seq in parents if seq not in spared]
     open_tasks = {
         status: tuple(
             task.planned.seq
             for task in flow.tasks
-            if task.status is status and not task.has_ended and task.planned.seq not in spared
+            if task.status is status
+            and not task.has_ended
+            and task.planned.seq not in spared
+            and task.planned.seq not in left
         )
         for status in (Status.WAIT, Status.RUNNING, Status.SUSPEND)
     }
-    if spared:
-        return _effect_of_ending(flow, open_tasks, before)
+    if spared or left:
+        return _effect_of_ending(flow, open_tasks, before, left)
     event = FlowCancelled(
         at=0,
         flow=flow.flow,
@@ -210,7 +214,7 @@ def effect_of_cancel(flow: FlowState) -> Effect:
 
 
 def _effect_of_ending(
-    flow: FlowState, open_tasks: Mapping[Status, tuple[int, ...]], before: "_Before"
+    flow: FlowState, open_tasks: Mapping[Status, tuple[int, ...]], before: "_Before", parents: Sequence[int]
 ) -> Effect:
     event = FlowEnding(
         at=0,
@@ -221,6 +225,9 @@ def _effect_of_ending(
         waiting=open_tasks[Status.WAIT],
         running=open_tasks[Status.RUNNING],
         suspended=open_tasks[Status.SUSPEND],
+        children=tuple(seq for seq in parents if flow.task(seq).status is Status.WAIT),
+        held_children=tuple(seq for seq in parents if flow.task(seq).status is Status.SUSPEND),
+        until_ms=1,  # whenever that is
     )
     STEPS[FlowEnding](flow, event)
     effect = before.effect(flow, _pass_over(flow))

@@ -15,8 +15,10 @@ import msgspec
 from flower_engine.errors import HeldForChildrenError, RefusedError, UnknownFlowError
 from flower_engine.flows.flow_operations import Operator
 from flower_engine.flows.new_messages import Changes
-from flower_engine.flows.operation_effects import Effect
+from flower_engine.flows.operation_effects import Effect, effect_of_cancel
+from flower_engine.insight.children_under_way import children_under_way
 from flower_engine.model.child_flows import child_flow_id
+from flower_engine.model.cleanup import spared_tasks
 from flower_engine.model.flow_state import FlowState
 from flower_engine.transitions import operator_transitions
 from flower_engine.transitions.operator_transitions import OfChildren, Operated, Scope, refusal
@@ -221,9 +223,13 @@ class TreeOperator(Operator):
         return effect
 
     async def effect_of_cancel(self) -> Effect:
-        had = _children_of(await self._seen_state())
-        effect = await super().effect_of_cancel()
-        await self._foresee_cancelled(had, effect.cut_off)
+        state = await self._seen_state()
+        had = _children_of(state)
+        where = (self._stores.redis, self._partition, self._flow)
+        parents = () if state.is_ending else sorted(await children_under_way(*where, had))
+        spared = spared_tasks([task.planned for task in state.tasks])
+        effect = effect_of_cancel(state, parents)
+        await self._foresee_cancelled(had, {*effect.cut_off, *parents} - spared)
         return effect
 
     async def _refuse_unawaited(self, state: FlowState) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -45,6 +46,8 @@ from flower_engine.projection.read.wait_views import (
 )
 from flower_engine.transitions.worker_transitions import WorkerInfo
 
+_MOST_CHILDREN = 1_000  # tasks of a flow of which it is asked whether an earlier child of theirs goes on
+
 Served = set[tuple[str, str]]
 """Pairs of queue and program that some live worker serves."""
 
@@ -67,6 +70,8 @@ class Seen(NamedTuple):
     now_ms: int
     controls: Sequence[FlowControl] = ()
     versions: Versions = MappingProxyType({})
+    children: Mapping[int, str] = MappingProxyType({})
+    """Of tasks with children of several attempts those that are under way."""
 
 
 def ready_tasks(flow: FlowView) -> list[int]:
@@ -79,11 +84,22 @@ def ready_tasks(flow: FlowView) -> list[int]:
     ]
 
 
+def tasks_with_later_children(flow: FlowView) -> dict[int, int]:
+    """The attempts of tasks that await a child which is not their first."""
+    found = {
+        task.task_exec_seq: task.attempt
+        for task in flow.tasks
+        if _waits(task) and task.attempt > 1 and task.awaiting is not None and task.awaiting.kind == "flow"
+    }
+    return dict(islice(found.items(), _MOST_CHILDREN))
+
+
 def explain(flow: FlowView, seen: Seen | None) -> None:
     """Fills in the wait reason of each task in Wait; ``seen`` is None if Redis does not answer now."""
     now = datetime.now(UTC) if seen is None else moment(seen.now_ms)
     for task in _tell_dependencies(flow):
-        task.wait_reason = _why_held(flow, task, now) or _why_ready(task, seen, flow.task_id)
+        child = "" if seen is None else seen.children.get(task.task_exec_seq, "")
+        task.wait_reason = _why_held(flow, task, now, child) or _why_ready(task, seen, flow.task_id)
 
 
 def explain_then(flow: FlowView, then: datetime) -> None:
@@ -172,10 +188,11 @@ def _stands_as(task: TaskView) -> Standing:
     return stands_as(Status(task.exec_status), letter_of(task.ended_as))
 
 
-def _why_held(flow: FlowView, task: TaskView, now: datetime) -> WaitReason | None:
-    """What of the flow itself keeps a task from being ready now."""
+def _why_held(flow: FlowView, task: TaskView, now: datetime, child: str = "") -> WaitReason | None:
+    """What of the flow itself keeps a task from being ready now. ``child``: the one of its attempts that is
+    under way, as far as that is known."""
     if task.awaiting is not None:  # whatever holds the flow, what it awaits may come
-        return _awaits(task, task.awaiting)
+        return _awaits(task, task.awaiting, child)
     if flow.paused_ts is not None:
         return Paused(by=flow.paused_by or "")
     if flow.start_ts is not None and flow.start_ts > now:
@@ -187,14 +204,17 @@ def _why_held(flow: FlowView, task: TaskView, now: datetime) -> WaitReason | Non
     return None
 
 
-def _awaits(task: TaskView, awaiting: AwaitingView) -> Awaits:
+def _awaits(task: TaskView, awaiting: AwaitingView, child: str) -> Awaits:
     said: Any = msgspec.json.decode(task.parameters)
     if awaiting.kind == "when":
         return Awaits("when", condition_in_words(task.program, said), None)
     if awaiting.kind == "map":
         return Awaits("map", mapped_program(said), None)
     if awaiting.kind == "flow":
-        return Awaits("flow", f"{said.get(WORKFLOW)}, flow {task.child_flow_id}", None)
+        kind = "flow" if awaiting.until is None else "childEnd"
+        if kind == "flow" and child not in ("", task.child_flow_id):
+            kind = "childBefore"
+        return Awaits(kind, f"{said.get(WORKFLOW)}, flow {child or task.child_flow_id}", awaiting.until)
     names = ("name", "key") if awaiting.kind == "event" else ("title",)
     what = " ".join(str(one) for name in names if (one := known_value(said.get(name))))
     return Awaits(awaiting.kind, what, awaiting.until, awaiting.answered_by)

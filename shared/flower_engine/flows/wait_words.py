@@ -74,6 +74,10 @@ def _awaited(kind: str, what: str, until: datetime | None, answered_by: list[str
         return f"is to be decided: {what}"
     if kind == "map":
         return f"is to be expanded, or its list is to be made: items run {what}"
+    if kind == "childEnd":
+        return f"waits until its child has ended, as its flow does: {what}"
+    if kind == "childBefore":
+        return f"waits until its child before has cleaned up, and begins another then: {what}"
     if kind in ("flow", "returns"):
         return f"waits for its child: {what}" if kind == "flow" else "it is worked out what the flow returns"
     named = f" {what}" if what else ""

@@ -75,7 +75,7 @@ def moments_of(event: AnyEvent, suspended: Suspended) -> Moment | None:
     was_cancelled, before = divmod(suspended.pop(event.flow, 0), _CANCELLED)
     now = _suspended_after(event, before)
     ends = MEANINGS[type(event)].end == "always" or getattr(event, "ends", False)
-    is_cancelled = isinstance(event, FlowEnding) and event.cause == "cancel"
+    is_cancelled = isinstance(event, FlowEnding) and event.cancels is not None
     if not ends and (now or was_cancelled or is_cancelled):
         suspended[event.flow] = now + (_CANCELLED if was_cancelled or is_cancelled else 0)
     if is_cancelled or (ends and not was_cancelled and (not now or isinstance(event, FlowCancelled))):

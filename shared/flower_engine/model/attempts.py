@@ -9,7 +9,7 @@ from flower_engine.model.attempt_events import TaskAgain
 from flower_engine.model.event_base import TaskError
 from flower_engine.model.event_meaning import MEANINGS, How, named_tasks
 from flower_engine.model.events import AnyEvent, TaskOverdue
-from flower_engine.model.operator_events import FlowRerun
+from flower_engine.model.operator_events import FlowEnding, FlowRerun
 from flower_engine.model.status import Status
 from flower_engine.model.wait_events import TaskAnswered, TaskAwaiting, TaskExpanded
 
@@ -36,6 +36,8 @@ def attempts_of(events: Iterable[AnyEvent]) -> dict[int, list[AttemptHistory]]:
     for event in events:
         meaning = MEANINGS[type(event)]
         for move in meaning.moves:
+            if isinstance(event, FlowEnding) and move.to is Status.WAIT:
+                continue  # its attempt goes on until its child has ended
             for task in named_tasks(event, move.tasks):
                 if move.to is Status.RUNNING:
                     found.setdefault(task, []).append(_begun(event))

@@ -3,7 +3,7 @@
 Those are the tasks whose definition says ``finally``, and what only such tasks lead to; of a map its items,
 too. While nothing else is
 left of a flow it is *ending*: it ends with the last of them, when they have taken too long together, or when
-it is cancelled again.
+it is cancelled again. A flow that is cancelled is ending, too, until the children of its tasks have ended.
 """
 
 from collections.abc import Iterator, Sequence
@@ -53,10 +53,11 @@ def expect_ending(flow: FlowState, event: FlowEnding) -> None:
     Raises:
         FoldError: it does.
     """
-    spared = frozenset[int]() if event.ends else spared_tasks([task.planned for task in flow.tasks])
-    wrong = sorted(set(event) & spared)
-    wrong += [seq for seq in _open(flow) if seq not in spared]
-    if wrong:
+    is_over = event.ends and not event.goes_on
+    spared = frozenset[int]() if is_over else spared_tasks([task.planned for task in flow.tasks])
+    wrong = sorted({*event, *event.children, *event.held_children} & spared)
+    wrong += [seq for seq in _open(flow) if seq not in spared and not flow.task(seq).awaits_end]
+    if wrong or (event.goes_on and flow.ending is None):
         raise FoldError(
             f"flow {flow.flow}: event v{event.v} ends all but the cleanup {sorted(spared)}, and yet not so"
             f" tasks {wrong}"

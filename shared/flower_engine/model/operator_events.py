@@ -8,6 +8,7 @@ import msgspec
 
 from flower_engine.model.definition import PlannedTask, TaskKeys
 from flower_engine.model.event_base import NO_VALUE, FlowEvent, TaskError
+from flower_engine.model.wait_events import TaskAwaiting
 
 
 class TaskIgnored(FlowEvent, frozen=True, tag="task.ignored"):
@@ -87,7 +88,9 @@ class FlowEnding(FlowEvent, frozen=True, tag="flow.ending"):
     """The flow ends, but for the tasks that clean up (``cleanup.py``), which go on until ``until_ms`` at
     most. ``cause``: ``cancel``, by whom and why; or ``timeout``: it took too long, or its cleanup did, which
     ``ends`` says. Named by where they stood: everything else that has not ended -> Ignore, but what is
-    ``given_up`` because of a timeout: it stays Suspend, and has ended."""
+    ``given_up`` because of a timeout: it stays Suspend, and has ended; and ``children`` and ``held_children``
+    (Suspend -> Wait), which wait for the end of their children alone from here on. ``goes_on``: the flow is
+    ending already, and the child of a task that it names has ended."""
 
     cause: Literal["cancel", "timeout"]
     by: str
@@ -97,17 +100,27 @@ class FlowEnding(FlowEvent, frozen=True, tag="flow.ending"):
     running: tuple[int, ...] = ()
     suspended: tuple[int, ...] = ()
     given_up: tuple[int, ...] = ()
+    children: tuple[int, ...] = ()
+    held_children: tuple[int, ...] = ()
+    goes_on: bool = False
     ends: bool = False
 
     @property
     def cancels(self) -> "FlowEnding | None":
-        """The event itself, if it is of a cancel."""
-        return self if self.cause == "cancel" else None
+        """The event itself, if it is that of a cancel."""
+        return self if self.cause == "cancel" and not self.goes_on else None
 
     @property
     def begins(self) -> "FlowEnding | None":
         """The event itself, if a cleanup begins with it."""
-        return None if self.ends else self
+        return None if self.ends or self.goes_on else self
+
+    @property
+    def awaited(self) -> TaskAwaiting:
+        """What those of ``children`` await."""
+        return TaskAwaiting(
+            at=self.at, flow=self.flow, v=self.v, task=0, attempt=0, kind="flow", until_ms=self.until_ms
+        )
 
     def __iter__(self) -> Iterator[int]:
         """Every task that it ends."""

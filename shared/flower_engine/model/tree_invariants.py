@@ -29,9 +29,13 @@ def _of_tasks(
 ) -> Iterator[str]:
     """Whoever awaits a child has one that goes on, or one is to begin."""
     for task in flow.tasks:
+        seq = task.planned.seq
+        if task.awaits_end and f"{flow.flow}:{seq}" not in noted:
+            attempts = range(1, task.attempt + 1)
+            if not any(child_flow_id(flow.flow, seq, one) in live.flows for one in attempts):
+                yield f"flow {flow.flow} task {seq}: it waits for the end of its child, which is not there"
         if not task.child or task.status is not Status.WAIT:
             continue
-        seq = task.planned.seq
         child = child_flow_id(flow.flow, seq, task.child)
         if f"{flow.flow}:{seq}" in noted or child in damaged or f"{child}:0" in noted:
             continue

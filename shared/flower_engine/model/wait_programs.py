@@ -156,4 +156,6 @@ class Awaited(NamedTuple):
         """The timer that ticks for it; None: none does."""
         if self.kind == "sleep":
             return f"s:{flow}:{task}"
+        if self.kind == "flow":  # the timer of its flow ticks for it
+            return None
         return f"d:{flow}:{task}" if self.until_ms else None

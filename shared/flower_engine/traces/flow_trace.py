@@ -264,7 +264,7 @@ class FlowTrace:
             said["error"] = error.message
         self._events.add(event.at, str(type(event).__struct_config__.tag), **said)
         if isinstance(event, FlowEnding):
-            self._cancelled_by = event.by if event.cause == "cancel" else self._cancelled_by
+            self._cancelled_by = event.by if event.cancels is not None else self._cancelled_by
         if isinstance(event, FlowPaused):
             self._paused_ms = event.at if self._paused_ms is None else self._paused_ms
         elif self._paused_ms is not None and isinstance(event, FlowResumed | FlowCancelled | FlowEnding):

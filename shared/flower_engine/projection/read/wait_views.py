@@ -84,10 +84,11 @@ class RoundAt(View, tag="round", tag_field="reason"):
 
 class Awaits(View, tag="awaits", tag_field="reason"):
     """It waits for the world (kind sleep, event or approval), to be decided (when, returns), to get its items
-    or their list (map), or for its child (flow). ``what``: name and key of the event, the title of the
-    approval, the condition, the program of the items, the workflow and the flow of the child; ``until_ts``:
-    when a sleep is over, or when it has waited too long (null: never). ``answered_by``: who has answered
-    while others are still to."""
+    or their list (map), for its child (flow), for the end of that alone, as its flow is ending (childEnd), or
+    for the end of a child before, as another begins then (childBefore). ``what``: name and key of the event,
+    the title of the approval, the condition, the program of the items, the workflow and the flow of the
+    child; ``until_ts``: when a sleep is over, or when it has waited too long (null: never). ``answered_by``:
+    who has answered while others are still to."""
 
     kind: str
     what: str

@@ -1,13 +1,15 @@
 -- Cancelling a flow: everything that is not final becomes Ignore, and what runs loses its lease; but for its
--- cleanup, which goes on, if it has one. (A flow that has ended has nothing left.)
+-- cleanup, which goes on, if it has one, and for tasks whose children are under way, which wait for the end
+-- of those. (A flow that has ended has nothing left.)
 -- `by` and `reason` are JSON texts. Returns the tasks that were cut off.
 -- needs: base, cleanup, events, flow_fields, flows, statuses, timers, tree_notes, whole_flow
 local function cancel_flow(flow, by, reason)
   load_whole(flow)
   local spared = cleanup_of(flow)
-  if spared then
-    return begin_cleanup(flow, spared, ENDING_BY_CANCEL, ',"cause":"cancel","by":' .. by .. ',"reason":'
-      .. reason)
+  local parents = parents_left(flow, spared)
+  if spared or parents then
+    return begin_cleanup(flow, spared or {}, ENDING_BY_CANCEL, ',"cause":"cancel","by":' .. by
+      .. ',"reason":' .. reason, parents)
   end
   local lists, cut_off = { [WAIT] = {}, [RUNNING] = {}, [SUSPEND] = {} }, {}
   for task = 1, flow.count do

@@ -3,7 +3,8 @@
 -- A child has the field PARENT, "<flow> <task> <attempt> <trunk>", and a flag, which says whether that task
 -- knows that nothing of it goes on (flags k, K). The task awaits with the lease WITH_CHILD, or is held with
 -- it; with any other state, or in another attempt, it awaits another child or none, and hears nothing.
--- needs: awaiting, base, events, failed_for_good, flow_fields, flows, places, statuses, timers
+-- A task of a flow that is ending may wait for the end of its child alone, and is cut off then (AWAITS_END).
+-- needs: awaiting, base, events, failed_for_good, flow_fields, flows, places, release, statuses, timers
 -- needs: tree_notes, waits
 
 local function make_children()
@@ -94,17 +95,40 @@ local function make_children()
     parent.answered = nil
   end
 
-  -- A child that nobody awaits has ended: another may have waited for that.
+  -- The child of a task has ended which waited for that alone, as its flow is ending: it is cut off.
+  local function cut_off(parent, task, state)
+    local _, attempt, lost, lease = match(state, STATE)
+    set_state(parent, task, CUT_OFF_STATE, attempt, lost, NO_LEASE)
+    parent.left = parent.left - 1
+    parent.done = parent.done + 1
+    change_active(parent, -1)
+    append('{"type":"flow.ending' .. at_flow .. parent.id .. '","v":' .. next_version(parent)
+      .. ',"cause":"cancel","by":"","reason":"its child has ended","until_ms":' .. match(lease, '%d+')
+      .. ',"waiting":[' .. task .. '],"goes_on":true' .. (parent.left == 0 and ',"ends":true}' or '}'))
+    local links = call('HGET', parent.key, dependents_field(task))
+    if links then
+      release(parent, task, links, nil, 'o')
+    end
+  end
+
+  -- A child that nobody awaits has ended: another may have waited for that, or its task for nothing else.
+  -- Returns whether that has ended then.
   local function look_again(text)
     local id, task = match(text or '', '^(%S+) (%d+) ')
     local parent, state = nil, nil
     if id then
       parent, state = load_task(id, task, wait_field(task))
     end
-    if parent and parent.left > 0 and match(state or NEVER, STATE) == WAIT
-      and select(4, match(state, STATE)) == WITH_CHILD then
+    local status, _, _, lease = match(parent and state or NEVER, STATE)
+    if not parent or parent.left == 0 or status ~= WAIT then
+      return false
+    elseif lease == WITH_CHILD then
       place_awaiting(parent, task, WITH_CHILD)
+    elseif match(lease, AWAITS_END) then
+      cut_off(parent, task, state)
+      return true
     end
+    return false
   end
 
   -- Tells the task that awaits a child what it does not know of it yet. `is_looked_at`: whatever that is.
@@ -129,10 +153,7 @@ local function make_children()
     local text = call('HGET', flow.key, PARENT)
     local parent, task, state = awaiting_parent(text)
     if not parent then
-      if has_ended then
-        look_again(text)
-      end
-      return false
+      return has_ended and look_again(text)
     end
     local status, attempt, lost = match(state, STATE)
     if has_ended then
@@ -160,7 +181,7 @@ local function make_children()
     end
   end
 
-  return { tell_all = tell_all, tell = tell_parent, awaiting = awaiting_parent }
+  return { tell_all = tell_all, tell = tell_parent, awaiting = awaiting_parent, cut_off = cut_off }
 end
 
 local function settle_children()

@@ -94,6 +94,46 @@ local function stop_reading(flow, tasks)
   end
 end
 
+-- The tasks of a whole flow, but the spared ones, whose children are under way, {[task] = true}; nil: there
+-- are none, or the flow is ending already. None of them awaits its child any more.
+local function parents_left(flow, spared)
+  local found = nil
+  for task = 1, is_ending(flow) and 0 or flow.count do
+    local known = flow.tasks[task]
+    if known.lease == WITH_CHILD and not is_final(known) and not (spared and spared[task]) then
+      local id, text = flow.id, digits(task)
+      local child = child_under_way(id, text, known.attempt)
+      call('ZREM', tree_key(), id .. ':' .. text, id .. ':' .. text .. '?')
+      if child then
+        note_tree(child .. ':0')
+        found = found or {}
+        found[task] = true
+      end
+      known.lease = NO_LEASE
+    end
+  end
+  return found
+end
+
+-- These tasks of a whole flow wait for the end of their children alone, until then: lists of those that
+-- awaited them, and of those that were held for them.
+local function await_ends(flow, parents, until_ms)
+  local awaiting, held = {}, {}
+  for task = 1, parents and flow.count or 0 do
+    local known, text = flow.tasks[task], digits(task)
+    if parents[task] then
+      local list = known.status == SUSPEND and held or awaiting
+      list[#list + 1] = text
+      if flow.ruled and known.status == SUSPEND then
+        drop_timer(hold_timer(flow.id, text))
+      end
+      known.status, known.lease = WAIT, '~flow ' .. until_ms
+      set_state(flow, text, WAIT, known.attempt, known.lost, known.lease)
+    end
+  end
+  return listed('children', awaiting) .. listed('held_children', held)
+end
+
 -- The event, of lists of tasks by where they stood. `fields`: JSON that begins with a comma.
 local function append_ending(flow, fields, lists, given_up)
   append('{"type":"flow.ending' .. at_flow .. flow.id .. '","v":' .. next_version(flow) .. fields
@@ -102,14 +142,14 @@ local function append_ending(flow, fields, lists, given_up)
     .. (flow.left == 0 and ',"ends":true}' or '}'))
 end
 
--- Ends every task of a whole flow that has not ended, but for those of `spared`: what is held is given up
--- where `gives_up` says so, all else becomes Ignore. Returns lists of them by where they stood, those that
--- are given up, and all of them. `ready`: which may be in a lane, as find_ready has it; nil: any.
-local function end_tasks(flow, spared, gives_up, ready)
+-- Ends every task of a whole flow that has not ended, but for those of `spared` and `parents`: what is held
+-- is given up where `gives_up` says so, all else becomes Ignore. Returns lists of them by where they stood,
+-- those that are given up, and all of them. `ready`: which may be in a lane, as find_ready has it; nil: any.
+local function end_tasks(flow, spared, gives_up, ready, parents)
   local lists, given_up, all = { [WAIT] = {}, [RUNNING] = {}, [SUSPEND] = {} }, {}, {}
   for task = 1, flow.count do
     local known, text = flow.tasks[task], digits(task)
-    if not spared[task] and not is_final(known) then
+    if not spared[task] and not (parents and parents[task]) and not is_final(known) then
       if known.status == RUNNING then
         end_lease(flow, text, known)
       elseif known.status == WAIT then
@@ -142,20 +182,23 @@ local function end_tasks(flow, spared, gives_up, ready)
 end
 
 -- A whole flow is ending from here on: all but what is spared has ended, and that goes on. `flag`: why;
--- `said`: fields of the event, JSON that begins with a comma. Returns the tasks that were cut off.
-local function begin_cleanup(flow, spared, flag, said)
+-- `said`: fields of the event, JSON that begins with a comma; `parents`: see parents_left. Returns the tasks
+-- that were cut off.
+local function begin_cleanup(flow, spared, flag, said, parents)
   local ready, in_lane = find_ready(flow), {}
   for task in pairs(spared) do
     local is_unreleased = flow.held or (flow.unreleased and flow.unreleased[task])
     in_lane[task] = ready[task] and flow.tasks[task].lease == NO_LEASE and not is_unreleased
   end
   flow.unreleased = nil
-  local lists, given_up, all = end_tasks(flow, spared, flag == ENDING_BY_TIMEOUT, ready)
+  local lists, given_up, all = end_tasks(flow, spared, flag == ENDING_BY_TIMEOUT, ready, parents)
   if flow.kept then
     stop_reading(flow, all)
   end
   local most = tonumber(call('HGET', flow.key, CLEANUP) or DEFAULT_CLEANUP_MS)
-  append_ending(flow, said .. ',"until_ms":' .. string.format('%d', now + most), lists, given_up)
+  local until_ms = string.format('%d', now + most)
+  append_ending(flow, said .. ',"until_ms":' .. until_ms .. await_ends(flow, parents, until_ms), lists,
+    given_up)
   set_flag(flow, PAUSED, false)
   set_flag(flow, flag, true)
   if has_flag(flow, WITHOUT_PLACE) then
@@ -167,7 +210,11 @@ local function begin_cleanup(flow, spared, flag, said)
     seek_place(flow)
   end
   set_timeout(flow_timer(flow.id), most)
-  redecide(flow, in_lane)
+  if flow.ruled then
+    redecide(flow, in_lane)
+  else
+    count_active(flow)
+  end
   return all
 end
 

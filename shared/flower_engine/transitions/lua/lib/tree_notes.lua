@@ -10,6 +10,8 @@
 -- needs: base, engine_time, keys, statuses
 -- layer: 2
 local WITH_CHILD = '~flow 0' -- the lease of a task that awaits its child, or is held because of it
+local AWAITS_END = '^~flow [1-9]' -- of one that waits for its end alone, as its flow is ending: until when
+local MOST_BEFORE = 100 -- attempts that may have begun no child, as that of an earlier one went on
 
 local function child_of(id, task, attempt)
   local hash = redis.sha1hex(id .. ':' .. task .. ':' .. attempt)
@@ -32,6 +34,19 @@ local function note_tree(member)
   if call('LLEN', bell_key('', 'flow')) < 20 then
     call('RPUSH', bell_key('', 'flow'), '1') -- for any watcher
   end
+end
+
+-- The child of this attempt of a task, or of an earlier one, that is under way; nil: none is.
+local function child_under_way(id, task, attempt)
+  for one = tonumber(attempt), math.max(1, attempt - MOST_BEFORE), -1 do
+    local child = child_of(id, task, digits(one))
+    if call('EXISTS', flow_key(child)) == 1 then
+      return child
+    elseif call('EXISTS', ended_key(child)) == 1 then
+      return nil
+    end
+  end
+  return nil
 end
 
 -- The task does not await its child any more: that is to be cancelled, if it is under way.

@@ -20,7 +20,6 @@ end
 local children = make_children()
 local HANDED_MS = 1000
 local HELD_MS = 1000 -- a task of a flow that is held, or whose last child goes on, is looked at again
-local MOST_BEFORE = 100 -- attempts that may have begun no child, as that of an earlier one went on
 local WHOLE_TASKS = 2000
 local found, scores, done, whole_tasks, left = {}, {}, {}, 0, MOST_INPUT_BYTES
 
@@ -67,24 +66,19 @@ local function follow(flow, what)
   children.tell(flow, true)
 end
 
--- Whether the child of an earlier attempt has not ended yet: it is cancelled, and may still clean up.
-local function earlier_goes_on(id, task, attempt)
-  for before = attempt - 1, math.max(1, attempt - MOST_BEFORE), -1 do
-    local child = child_of(id, task, digits(before))
-    if flow_of(child) then
-      return true
-    elseif call('EXISTS', ended_key(child)) == 1 then
-      return false
-    end
-  end
-  return false
-end
-
 -- A task that awaits a child: whether its member is to stay, and by when it is to be looked at again.
 local function look_at_task(id, task, doubt)
   local flow, state, message = load_task(id, task, message_field(task))
   local status, attempt, _, lease = match(flow and state or NEVER, STATE)
-  if not flow or flow.left == 0 or lease ~= WITH_CHILD then
+  if flow and flow.left > 0 and status == WAIT and match(lease, AWAITS_END) then
+    local goes_on = child_under_way(id, task, attempt)
+    if goes_on then
+      note_tree(goes_on .. ':0')
+    else
+      children.cut_off(flow, task, state)
+    end
+    return nil
+  elseif not flow or flow.left == 0 or lease ~= WITH_CHILD then
     return nil
   end
   local child_id = child_of(id, task, attempt)
@@ -94,7 +88,7 @@ local function look_at_task(id, task, doubt)
     return nil
   elseif status ~= WAIT then
     return nil
-  elseif flow.held or earlier_goes_on(id, task, attempt) then
+  elseif flow.held or child_under_way(id, task, attempt - 1) then -- that is cancelled, and may clean up
     return now_ms + HELD_MS
   end
   local wanted, results = reads_of_message(message), {}
