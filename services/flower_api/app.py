@@ -31,6 +31,7 @@ from flower_api.routes.limits import add_limits
 from flower_api.routes.login import add_login
 from flower_api.routes.metrics import add_metrics
 from flower_api.routes.operations import add_operations
+from flower_api.routes.partitions import add_partition_routes
 from flower_api.routes.programs import add_programs
 from flower_api.routes.registrations import add_registering
 from flower_api.routes.scaling import add_scaling
@@ -110,6 +111,7 @@ def create_app(
     add_limits(app, stores)
     add_strikes(app, stores)
     add_top(app, stores)
+    add_partition_routes(app, stores)
     add_scaling(app, stores)
     add_deploys(app, stores, tokens)
     add_versions(app, stores)

@@ -128,6 +128,7 @@ ANSWERS: Mapping[type[BaseException], Callable[[Any], ProblemError]] = {
     errors.ScheduleError: _schedule,
     errors.HookError: _hook,
     errors.UnknownHookError: _missing("unknown-hook"),
+    errors.UnknownPartitionError: _missing("unknown-partition"),
     errors.UnknownDeliveryError: _missing("unknown-delivery"),
     errors.UnknownSignalError: _missing("unknown-signal"),
     errors.UnknownScheduleError: _missing("unknown-schedule"),

@@ -418,12 +418,13 @@ class Workers(View, omit_defaults=True):
 
 class Dependency(View):
     """Something that the API needs; ``problem`` says what is wrong with it. ``missing``: the partitions of
-    Redis that cannot be worked on, where others can."""
+    Redis that cannot be worked on, where others can; ``retiring``: those that get no new flows."""
 
     name: str
     ready: bool
     problem: str | None
     missing: list[int] = msgspec.field(default_factory=list[int])
+    retiring: list[int] = msgspec.field(default_factory=list[int])
 
 
 class Readiness(View):

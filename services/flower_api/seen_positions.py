@@ -101,9 +101,8 @@ class _Asked:
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 if written is not None and "content-length" not in headers:
-                    written.update(
-                        range(self._stores.partition_count)
-                    )  # it is told line by line as it is done
+                    # It is told line by line as it is done.
+                    written.update(one.number for one in self._stores.partitions)
                 if written:
                     viewer.seen = viewer.seen.with_log(await self._ends(written))
                 elif viewer.seen.is_anything and self._is_read and not viewer.may_ask_replica:
@@ -125,7 +124,7 @@ class _Asked:
 
     async def _settled(self, seen: SeenPosition) -> SeenPosition:
         """The same where it is known again what the tables lack of all that was changed."""
-        ends = await self._ends(range(self._stores.partition_count))
+        ends = await self._ends([one.number for one in self._stores.partitions])
         async with self._stores.primary() as connection:
             projected = await read_moved(connection)
         behind = {

@@ -131,9 +131,11 @@ class Follower:
 
     async def _read_position(self) -> Projected:
         one = self._partition
-        for row in await read_positions(self._connection):
+        for row in await read_positions(self._connection, with_retired=True):
             if row.partition != one.number:
                 continue
+            if row.is_retired:
+                raise LostError(f"partition {one.number} was retired")
             if row.installation != one.installation:
                 raise InstallationError(
                     f"Postgres now holds installation {row.installation}, not {one.installation}: nothing"

@@ -9,7 +9,7 @@ is beyond that where somebody wants it, and takes what nobody has.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.write.projector_members import (
@@ -49,7 +49,7 @@ class PartitionSharesLoop:
     def __init__(
         self,
         settings: Settings,
-        partitions: int,
+        partitions: Collection[int],
         stop: asyncio.Event | None = None,
         *,
         clock: Clock = SYSTEM_CLOCK,
@@ -58,7 +58,7 @@ class PartitionSharesLoop:
         self.share: int | None = None
         """None: it is not known yet; then nothing is taken."""
         self._settings = settings
-        self._partitions = partitions
+        self._partitions = frozenset(partitions)
         self._stop = stop or asyncio.Event()
         self._clock = clock
         self._held: set[int] = set()  # elected for, or about to be
@@ -94,7 +94,7 @@ class PartitionSharesLoop:
         except STORE_ERRORS:
             await self._close()
             raise
-        return self._members == 1 and len(self._held) == self._partitions and not self._free_since
+        return self._members == 1 and len(self._held) == len(self._partitions) and not self._free_since
 
     async def first_look(self) -> None:
         """Returns when the others are known."""
@@ -124,13 +124,13 @@ class PartitionSharesLoop:
 
     def _see(self, members: Members) -> None:
         now = self._clock.monotonic()
-        free = set(range(self._partitions)) - members.taken
+        free = self._partitions - members.taken
         self._free_since = {number: self._free_since.get(number, now) for number in free}
         self._has_looked.set()
-        self.share = share_of(self.name, members.live, self._partitions)
+        self.share = share_of(self.name, members.live, len(self._partitions))
         if len(members.live) != self._members:
             self._members = len(members.live)
-            _log.info("%d projectors share %d partitions", self._members, self._partitions)
+            _log.info("%d projectors share %d partitions", self._members, len(self._partitions))
         wanted = sum(one.wants for one in members.live if one.name != self.name)
         beyond = max(0, min(len(self._held) - self.share, wanted))
         self._giving = set(sorted(self._held)[len(self._held) - beyond :])

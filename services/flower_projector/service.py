@@ -17,7 +17,7 @@ from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.runtime.clock import SYSTEM_CLOCK
 from flower_engine.runtime.gap_bridge import bridge_gaps
 from flower_engine.runtime.garbage import collect_rarely
-from flower_engine.runtime.growth import Growth, counted_in
+from flower_engine.runtime.growth import Growth, numbered_in
 from flower_engine.runtime.installation import ensure_installation, settle_partition
 from flower_engine.runtime.loss_recovery import recover_lost
 from flower_engine.runtime.metrics.own_metrics import own_metrics, pages_of
@@ -35,6 +35,7 @@ from flower_projector.partition_loop import PartitionLoop
 from flower_projector.partition_shares import PartitionSharesLoop
 from flower_projector.program_records import ProgramRecordsLoop
 from flower_projector.retention_loop import keep_pruning
+from flower_projector.retiring_loop import RetiringLoop
 from flower_projector.task_log_loop import TaskLogLoop
 
 _log = logging.getLogger(__name__)
@@ -101,7 +102,8 @@ async def _serve_once(
     hooks.start(partitions)
     _log.info("projecting %d partitions of installation %s", len(partitions), partitions[0].installation)
 
-    shares = PartitionSharesLoop(settings, len(partitions), stop)
+    numbers = [one.number for one in partitions]
+    shares = PartitionSharesLoop(settings, numbers, stop)
     shared = SharedTransactions()
 
     async def project(partition: Partition) -> None:
@@ -110,12 +112,12 @@ async def _serve_once(
 
     tasks = _exporting_traces(settings, stop)
     assert settings.database_url is not None
-    growth = Growth(client, partitions, len(partitions), really=counted_in(settings.database_url))
-    growing = asyncio.create_task(growth.begin_anew_when_grown())
+    growth = Growth(client, partitions, numbers, really=numbered_in(settings.database_url))
+    growing = asyncio.create_task(growth.begin_anew_when_changed())
     there: Sequence[Partition] = partitions
     if is_cluster(client):
         lives = PartitionLives(
-            [one.number for one in partitions],
+            numbers,
             _Settled(client, partitions, settings).find,
             project,
             on_lost=healing.heal_one,
@@ -130,6 +132,7 @@ async def _serve_once(
     tasks.append(asyncio.create_task(ProgramRecordsLoop(client, there, settings).run(stop)))
     tasks.append(asyncio.create_task(TaskLogLoop(client, partitions, settings).run(stop)))
     tasks.append(asyncio.create_task(keep_pruning(client, settings, stop)))
+    tasks.append(asyncio.create_task(RetiringLoop(client, settings).run(stop)))
     try:
         with at_work():
             await _all_unless(growing, tasks)

@@ -89,7 +89,8 @@ async def _watch(client: AsyncRedis, settings: Settings, is_start: bool) -> None
     if lives is not None:
         runs = [lives.run]
     else:
-        runs.append(Growth(client, partitions, len(partitions)).begin_anew_when_grown)
+        growth = Growth(client, partitions, [one.number for one in partitions])
+        runs.append(growth.begin_anew_when_changed)
     tasks = [asyncio.create_task(run()) for run in runs]
     try:
         if lives is not None:

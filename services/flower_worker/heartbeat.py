@@ -69,6 +69,13 @@ class HeartbeatLoop:
         beat.due.set()
         self._beats.remove(beat)
 
+    def leave_off(self, number: int) -> None:
+        """Sends no more for a partition: it is retired."""
+        for beat in list(self._beats):
+            beat.exchanges = [one for one in beat.exchanges if one.partition.number != number]
+            if not beat.exchanges:
+                self.end(beat)
+
     @property
     def is_started(self) -> bool:
         """Whether heartbeats may have been sent."""
@@ -194,11 +201,14 @@ class Beat:
         with connect_blocking(loop.settings.redis_url) as client:
             hide_from_copies(client, descriptors)
             while not (self.is_over or loop.is_to_stop()):
+                exchanges = self.exchanges
                 try:
-                    loop.beat(client, self.exchanges)
+                    loop.beat(client, exchanges)
                 except (RedisError, OSError) as error:
                     loop.wait(self._backoff.failed(error))
                 except Exception as error:  # noqa: BLE001 # without heartbeats the worker must not go on
+                    if exchanges is not self.exchanges:  # one of them was retired meanwhile
+                        continue
                     loop.tell(self._on_failure, error)
                     return
                 else:

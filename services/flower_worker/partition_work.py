@@ -22,6 +22,8 @@ class PartitionWork:
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ringing: list[asyncio.Task[None]] = []
         self._no_bells = asyncio.Event()
+        self._leaving = asyncio.Event()
+        self._has_left = asyncio.Event()
 
     def fail(self, error: Exception) -> None:
         """No waiting heals its heartbeats."""
@@ -29,7 +31,8 @@ class PartitionWork:
             self._failure.set_exception(error)
 
     async def run(self, *others: asyncio.Task[None]) -> None:
-        """Exchanges until cancelled, and waits for bells until it claims no more; ``others`` end with it.
+        """Exchanges until cancelled or told to leave off, and waits for bells until it claims no more;
+        ``others`` end with it.
 
         Raises:
             LostError: Redis lost its state.
@@ -37,20 +40,32 @@ class PartitionWork:
         tasks = [asyncio.create_task(self.exchange.run()), *others]
         self._ringing = [asyncio.create_task(bell.run()) for bell in self.bells]
         ending = asyncio.create_task(self._no_bells.wait())
+        leaving = asyncio.create_task(self._leaving.wait())
         beats = [] if self.beat is None else [self.beat]
         try:
             with watched(self.asking, *beats):
                 loops = [self._failure, *tasks, *self._ringing]
-                await asyncio.wait({ending, *loops}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({ending, leaving, *loops}, return_when=asyncio.FIRST_COMPLETED)
                 _raise_ended(loops)
                 await cancel_all(self._ringing)
                 loops = [self._failure, *tasks]
-                await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({leaving, *loops}, return_when=asyncio.FIRST_COMPLETED)
                 _raise_ended(loops)
         finally:
-            await cancel_all([ending, *tasks, *self._ringing])
+            await cancel_all([ending, leaving, *tasks, *self._ringing])
+            self._has_left.set()
             if not self._failure.cancel():
                 self._failure.exception()
+
+    @property
+    def is_left_off(self) -> bool:
+        """Whether it was told to leave off."""
+        return self._leaving.is_set()
+
+    async def leave_off(self) -> None:
+        """Its partition is retired; returns when it has ended."""
+        self._leaving.set()
+        await self._has_left.wait()
 
     def stop_claiming(self) -> None:
         """From here on only outcomes are handed in, and nobody waits for a bell."""

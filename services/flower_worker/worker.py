@@ -116,12 +116,17 @@ class Worker:
         self._lives: PartitionLives | None = None
         if is_cluster(client):
             self._lives = PartitionLives(
-                range(settings.partitions), finder(client, settings), self._live, growing=client
+                range(settings.partitions),
+                finder(client, settings),
+                self._live,
+                growing=client,
+                on_gone=self._forget,
             )
         self._is_stopping = asyncio.Event()
         self._lost: dict[int, set[str]] = {}  # the flows that it had attempts of, by lost partition
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._running: list[asyncio.Task[None]] = []
+        self._published_in: list[Partition] = []
         self.flows_at_the_end: set[str] = set()  # of which it had attempts when it failed
         self._publishing: asyncio.Task[None] | None = None
 
@@ -240,27 +245,55 @@ class Worker:
                 self._works.remove(work)
                 self._heartbeats.end(work.beat)
 
-    async def _work_on_more(self) -> None:
-        """On one server: what is added is worked on, too, until that ends as the others do."""
+    async def _work_on_others(self) -> None:
+        """On one server: what is added is worked on, too, until that ends as the others do; what is retired
+        is not any more."""
         first = [work.exchange.partition for work in self._works]
-        growth = Growth(self._client, first, count := len(first))
-        more: list[asyncio.Task[None]] = []
-        growing = asyncio.create_task(growth.until_grown())
+        known = {one.number for one in first}
+        growth = Growth(self._client, first, known)
+        more: dict[int, asyncio.Task[None]] = {}
+        growing = asyncio.create_task(growth.until_changed())
         try:
             while True:
-                await asyncio.wait({growing, *more}, return_when=asyncio.FIRST_COMPLETED)
-                for one in more:
+                await asyncio.wait({growing, *more.values()}, return_when=asyncio.FIRST_COMPLETED)
+                for one in more.values():
                     if one.done():
                         one.result()
                         return
-                _log.warning("there are %d partitions now", growing.result())
-                more += [
-                    asyncio.create_task(self._work_on(number)) for number in range(count, growing.result())
-                ]
-                count = growing.result()
-                growing = asyncio.create_task(growth.until_grown())
+                numbers = set(growing.result())
+                _log.warning("there are %d partitions now", len(numbers))
+                for number in known - numbers:
+                    if number in more:
+                        await cancel_all([more.pop(number)])
+                    else:
+                        await self._leave_off(number)
+                    self._forget(number)
+                more |= {number: asyncio.create_task(self._work_on(number)) for number in numbers - known}
+                known = numbers
+                growing = asyncio.create_task(growth.until_changed())
         finally:
-            await cancel_all([growing, *more])
+            await cancel_all([growing, *more.values()])
+
+    async def _leave_off(self, number: int) -> None:
+        """Works no more on a partition that was there at the beginning, and is retired."""
+        for work in list(self._works):
+            if work.exchange.partition.number == number:
+                await work.leave_off()
+
+    def _forget(self, number: int) -> None:
+        """Nothing is done any more for a partition that was retired: it was empty."""
+        for work in [one for one in self._works if one.exchange.partition.number == number]:
+            self._works.remove(work)
+            work.exchange.abandon()
+            self._left_over = [one for one in (*self._left_over, work.exchange) if one.stuck()]
+        self._heartbeats.leave_off(number)
+        self._published_in[:] = [one for one in self._published_in if one.number != number]
+
+    async def _run_first(self, work: PartitionWork) -> None:
+        """Works on a partition that was there at the beginning; does nothing any more once it is retired."""
+        await work.run()
+        if work.is_left_off:
+            await asyncio.Event().wait()
 
     async def _work_on(self, number: int) -> None:
         find = partial(finder(self._client, self._settings), number)
@@ -310,9 +343,9 @@ class Worker:
         else:
             await until_it_works(self._attend, backoff)
             exchanges = self._exchanges
-            partitions = [one.partition for one in exchanges]
+            self._published_in = [one.partition for one in exchanges]
             own_version = exchanges[0].own_version
-            self._publishing = asyncio.create_task(self._keep_published(partitions, own_version))
+            self._publishing = asyncio.create_task(self._keep_published(self._published_in, own_version))
             self._works[0].beat = self._heartbeats.start(exchanges, self._fail)
         await self._until(asyncio.create_task(self._heartbeats.began.wait()))
         _log.info(
@@ -331,8 +364,8 @@ class Worker:
 
     async def _work(self, stop: asyncio.Event) -> None:
         if self._lives is None:
-            self._running = [asyncio.create_task(work.run()) for work in self._works]
-            self._running.append(asyncio.create_task(self._work_on_more()))
+            self._running = [asyncio.create_task(self._run_first(work)) for work in self._works]
+            self._running.append(asyncio.create_task(self._work_on_others()))
         try:
             with at_work():
                 await self._until(asyncio.create_task(stop.wait()))

@@ -18,6 +18,7 @@ FlowerError
 ├── ScheduleError               a schedule cannot be as it is given; names each field with what is wrong
 ├── HookError                   a hook cannot be as it is given; names each field with what is wrong
 ├── UnknownHookError            no such hook
+├── UnknownPartitionError       no such partition
 ├── UnknownDeliveryError        no such delivery of a hook
 ├── UnknownSignalError          no signal is kept under this id
 ├── UnknownScheduleError        no such schedule
@@ -189,6 +190,10 @@ class HookError(FlowerError):
 
 class UnknownHookError(FlowerError):
     """No hook has this name."""
+
+
+class UnknownPartitionError(FlowerError):
+    """There is no partition of this number."""
 
 
 class UnknownDeliveryError(FlowerError):

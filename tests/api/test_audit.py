@@ -9,8 +9,10 @@ import pytest
 
 from api.serving import RunningApi, details
 from flower_engine.client import Client
+from flower_engine.log.client import connect as connect_redis
 from flower_engine.projection.database import connect
 from flower_engine.projection.read.acts import ActFilter, list_acts
+from flower_engine.runtime.adding_partitions import add_partitions
 from flower_engine.runtime.deciding import Decider
 
 ASKED: dict[str, Any] = {"program": "@approval", "taskName": "ok", "dependsOn": []}
@@ -190,9 +192,22 @@ async def _to_deploys(do: Doing) -> None:
     assert await do("post /deploy", "/deploy", deploy) == []
 
 
+async def _to_partitions(do: Doing) -> None:
+    settings = do.api.settings
+    async with (
+        connect_redis(settings.redis_url or "") as client,
+        await connect(settings.database_url or "", "test") as connection,
+    ):
+        await add_partitions(client, connection, 1)
+    for word, act in (("retire", "retiring"), ("keep", "kept")):
+        call = f"post /partitions/{{number}}/{word}"
+        assert await do(call, f"/partitions/1/{word}") == [(f"partition.{act}", "1")]
+
+
 async def test_whatever_changes_something_is_told_with_the_name_of_its_token(guarded: RunningApi) -> None:
     do = Doing(guarded)
-    for part in (_to_workflows, _to_flows, _to_approvals, _to_limits, _to_schedules, _to_hooks, _to_deploys):
+    parts = (_to_workflows, _to_flows, _to_approvals, _to_limits, _to_schedules, _to_hooks, _to_deploys)
+    for part in (*parts, _to_partitions):
         await part(do)
     paths = guarded.client.get("/openapi.json").json()["paths"]
     changing = {

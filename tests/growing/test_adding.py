@@ -43,13 +43,13 @@ async def test_partitions_that_are_added_are_known_to_both_stores_and_to_all_ser
     client: AsyncRedis, connection: Connection, pool: Pool, settings: Settings
 ) -> None:
     before = await open_partitions(client, settings)
-    growth = Growth(client, before, 2)
+    growth = Growth(client, before, [0, 1])
     assert await growth.look() is None
     made = await add_partitions(client, connection, 2)
     assert [one.number for one in made] == [2, 3]
     assert await counts(client, 5) == [4, 4, 4, 4, 0]
     assert await in_postgres(connection) == [(0, 2), (1, 2), (2, 2), (3, 2)]
-    assert await growth.look() == 4
+    assert await growth.look() == [0, 1, 2, 3]
     for partitions in (
         await open_partitions(client, settings),
         await ensure_installation(client, pool, settings),

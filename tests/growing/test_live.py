@@ -62,3 +62,72 @@ def test_services_that_begin_later_work_on_all_partitions_whatever_they_are_told
         engine.wait_until_ended(flows)
         engine.partitions = 2
         proved(engine, flows)
+
+
+def state_of(engine: RunningEngine, number: int) -> str:
+    return str(standings(engine)[number]["state"])
+
+
+def test_a_partition_is_retired_under_load_and_nothing_is_refused_or_interrupted(tmp_path: Path) -> None:
+    with RunningEngine.started(tmp_path, *ALL, **PATIENT) as engine:
+        engine.define("naps", NAPS)
+        engine.define("slow", [{**NAPS[0], "parameters": {"SLEEP_TIME_SECOND": "20"}}])
+        assert engine.flower("partitions", "--add", "2").returncode == 0
+        with Load.under(engine, "naps") as load:
+            engine.wait_for(
+                "flows in all partitions", lambda: {partition_of(one) for one in load.flows} == {0, 1, 2}
+            )
+            command = engine.flower("partitions", "--retire", "1")
+            assert command.returncode == 0, command.stdout + command.stderr
+            slow = engine.register("slow", 2)
+            engine.wait_for("it is taken away", lambda: state_of(engine, 1) == "retired")
+            known = len(load.flows)
+            load.wait_for(engine, known + 30)
+        assert load.refused == 0
+        assert {partition_of(one) for one in load.flows[known:]} == {0, 2}
+        [one, *_] = [flow for flow in load.flows if partition_of(flow) == 1]
+        shown = engine.client.get(f"/flows/{one}").json()
+        assert (shown["execStatus"], shown["tasks"][0]["attempt"]) == (3, 1)
+        assert engine.client.get(f"/flows/{one}/events").status_code == 200
+        refused = engine.client.post(f"/flows/{one}/rerun", json={"selection": "all"})
+        assert (refused.status_code, refused.json()["type"].rpartition(":")[2]) == (409, "retired")
+        forked = engine.client.post(f"/flows/{one}/fork", json={"fromTasks": [2]})
+        assert forked.status_code == 200, forked.text
+        flows = [*slow, *load.flows, forked.json()["taskFlowId"]]
+        engine.wait_until_ended(flows)
+        for flow in slow:
+            assert engine.client.get(f"/flows/{flow}").json()["tasks"][0]["attempt"] == 1
+        assert engine.client.get("/readyz").json()["status"] == "ready"
+        engine.start("worker-2")
+        engine.wait_until_ended(engine.register("naps", 4))
+        verified = engine.flower("verify")
+        assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def test_one_that_is_kept_gets_flows_again(tmp_path: Path) -> None:
+    with RunningEngine.started(tmp_path, *ALL, **PATIENT) as engine:
+        engine.define("naps", NAPS)
+        assert engine.flower("partitions", "--add", "1").returncode == 0
+        engine.wait_for(
+            "the API knows it", lambda: len(engine.client.get("/partitions").json()["partitions"]) == 2
+        )
+        assert engine.client.post("/partitions/0/retire").status_code == 409
+        assert engine.client.post("/partitions/7/retire").status_code == 404
+        engine.define("slow", [{**NAPS[0], "parameters": {"SLEEP_TIME_SECOND": "20"}}])
+        flows: list[str] = []
+
+        def is_spread() -> bool:
+            flows.extend(engine.register("slow", 1))
+            return {partition_of(one) for one in flows} == {0, 1}
+
+        engine.wait_for("a flow in it", is_spread)
+        reply = engine.client.post("/partitions/1/retire")
+        assert [one["state"] for one in reply.json()["partitions"]] == ["", "retiring"]
+        engine.wait_for(
+            "the API heard", lambda: engine.client.get("/top").json()["retiringPartitions"] == [1]
+        )
+        assert {partition_of(one) for one in engine.register("naps", 6)} == {0}
+        assert engine.client.post("/partitions/1/keep").status_code == 200
+        engine.wait_for("flows in it again", lambda: partition_of(engine.register("naps", 1)[0]) == 1)
+        for flow in flows:
+            engine.client.post(f"/flows/{flow}/cancel").raise_for_status()

@@ -44,7 +44,7 @@ def clock() -> _Held:
 async def shares(
     tables: Connection, settings: Settings, clock: _Held
 ) -> AsyncGenerator[list[PartitionSharesLoop]]:
-    made = [PartitionSharesLoop(settings, 4, clock=clock) for _ in range(3)]
+    made = [PartitionSharesLoop(settings, range(4), clock=clock) for _ in range(3)]
     yield made
     for one in made:
         await one.leave()
@@ -103,7 +103,7 @@ async def test_who_leaves_is_no_member_any_more(
 ) -> None:
     first = shares[0]
     stop = asyncio.Event()
-    other = PartitionSharesLoop(settings, 4, stop)
+    other = PartitionSharesLoop(settings, range(4), stop)
     await other.run_once()
     await _look(first)
     assert first.share == 2

@@ -59,6 +59,7 @@ def add_health(app: FastAPI, stores: PostgresStores) -> None:
         if done is not None:
             overdue = [f"{one.name}: {one.problem}" for one in done.standings() if one.problem is not None]
             dependencies.append(Dependency("work", ready=not overdue, problem="; ".join(overdue) or None))
+        redis.retiring = sorted(stores.retiring)
         missing = [f"{one.name}: {one.problem}" for one in dependencies if not one.ready]
         lacks = redis.problem
         if stores.replica is not None:
@@ -115,6 +116,8 @@ async def _check_redis(stores: PostgresStores) -> str | Mapping[int, str] | None
     missing = {number: _away(number, error) for number, error in metas.away.items()}
     for one in partitions:
         meta = metas.found.get(one.number)
+        if meta is not None and meta.is_retired:
+            continue  # it is empty, and taken away
         if one.number not in missing and (meta is None or meta.generation != one.generation):
             missing[one.number] = why_not(one.number, meta)
     if len(missing) == len(partitions):

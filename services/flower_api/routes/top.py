@@ -71,8 +71,8 @@ class ProjectorTop(View):
 
 class TopView(View):
     """``lanes``: those with most tasks, and how many were left out; ``is_whole``: all were looked at.
-    ``missing_partitions``: they stand still, and nothing of them is shown. ``projectors``: null where
-    Postgres does not say."""
+    ``missing_partitions``: they stand still, and nothing of them is shown; ``retiring_partitions``: they get
+    no new flows, and go when they are empty. ``projectors``: null where Postgres does not say."""
 
     queues: list[QueueTop]
     lanes: list[LaneTop]
@@ -82,6 +82,7 @@ class TopView(View):
     starts_per_second: float
     finishes_per_second: float
     missing_partitions: list[int]
+    retiring_partitions: list[int]
     projectors: list[ProjectorTop] | None
 
 
@@ -107,7 +108,7 @@ def add_top(app: FastAPI, stores: PostgresStores) -> None:
             from_each(stores.redis, stores.living, look), _projectors(stores)
         )
         missing = sorted(stores.missing.keys() | found.away.keys())
-        return reply(_view(found.in_order(), missing, projectors))
+        return reply(_view(found.in_order(), missing, sorted(stores.retiring), projectors))
 
 
 async def _projectors(stores: PostgresStores) -> list[ProjectorTop] | None:
@@ -119,7 +120,12 @@ async def _projectors(stores: PostgresStores) -> list[ProjectorTop] | None:
     return [ProjectorTop(one.name, list(one.partitions), one.wants) for one in live]
 
 
-def _view(found: Sequence[Overview], missing: list[int], projectors: list[ProjectorTop] | None) -> TopView:
+def _view(
+    found: Sequence[Overview],
+    missing: list[int],
+    retiring: list[int],
+    projectors: list[ProjectorTop] | None,
+) -> TopView:
     lanes = sorted(
         ((lane, one.now_ms) for one in found for lane in one.lanes), key=lambda pair: -pair[0].waiting
     )
@@ -129,6 +135,7 @@ def _view(found: Sequence[Overview], missing: list[int], projectors: list[Projec
         lanes_left_out=max(0, len(lanes) - _MOST_LANES),
         is_whole=all(one.is_whole for one in found) and not missing,
         missing_partitions=missing,
+        retiring_partitions=retiring,
         projectors=projectors,
         limits=_limits(found),
         starts_per_second=sum(1000 * one.starts / one.window_ms for one in found),

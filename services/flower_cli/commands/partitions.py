@@ -1,4 +1,4 @@
-"""``flower partitions``: how each partition stands, and adding some to an engine that works."""
+"""``flower partitions``: how each stands, adding some to an engine that works, and retiring them."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +21,16 @@ def partitions(
     add: Annotated[
         int | None, typer.Option("--add", min=1, max=4095, help="Add so many, while the engine runs.")
     ] = None,
+    retire: Annotated[
+        int | None,
+        typer.Option(
+            "--retire", min=0, max=4095, help="Give this one no new flows, and take it away when empty."
+        ),
+    ] = None,
+    keep: Annotated[
+        int | None,
+        typer.Option("--keep", min=0, max=4095, help="Give this one new flows again, unless it has gone."),
+    ] = None,
     as_json: JsonOption = False,
     home: HomeOption = None,
     log_level: LogLevelOption = None,
@@ -29,7 +39,9 @@ def partitions(
 
     With --add there are more of them from then on. New flows go there, too; flows that are under way end
     where they are; running services take them up by themselves, within seconds. Idempotency keys, schedules
-    and their flows stay in the partitions that there were at first. It works on the stores, not over HTTP.
+    and their flows stay in the partitions that there were at first. One that was added is retired with
+    --retire: it gets no new flows, and a projector takes it away when the last one has ended and all is
+    archived; --keep takes that back until then. It works on the stores, not over HTTP.
     """
     import asyncio
 
@@ -42,15 +54,19 @@ def partitions(
     from flower_engine.runtime.telemetry import configure_logging
     from flower_engine.store_faults import sentence_of
 
+    if sum(given is not None for given in (add, retire, keep)) > 1:
+        raise typer.BadParameter("give one of --add, --retire and --keep at a time")
     settings = with_stores(load_settings(home=home, log_level=log_level))
     configure_logging("partitions", log_level or "WARNING", form=settings.log_format)
     try:
-        asyncio.run(_partitions(settings, add, as_json))
+        asyncio.run(_partitions(settings, add, retire, keep, as_json))
     except (psycopg.Error, RedisError, OSError) as error:
         raise StoreError(sentence_of(error)) from error
 
 
-async def _partitions(settings: "Settings", add: int | None, as_json: bool) -> None:
+async def _partitions(
+    settings: "Settings", add: int | None, retire: int | None, keep: int | None, as_json: bool
+) -> None:
     from flower_engine.log.client import connect
     from flower_engine.projection import database
 
@@ -62,6 +78,10 @@ async def _partitions(settings: "Settings", add: int | None, as_json: bool) -> N
     ):
         if add is not None:
             await _add(client, connection, add, as_json)
+        if retire is not None:
+            await _retire(client, connection, retire, as_json)
+        if keep is not None:
+            await _keep(client, connection, keep, as_json)
         await _show(client, connection, as_json)
 
 
@@ -77,6 +97,31 @@ async def _add(client: "AsyncRedis", connection: "Connection", more: int, as_jso
         out.print(f"added {numbers}: running services take them up within seconds", highlight=False)
 
 
+async def _retire(client: "AsyncRedis", connection: "Connection", number: int, as_json: bool) -> None:
+    from flower_cli.console import out
+    from flower_engine.projection.maintain.migrations import refuse_newer_tables
+    from flower_engine.runtime.retiring_partitions import retire_partition
+
+    await refuse_newer_tables(connection)
+    await retire_partition(client, connection, number)
+    if not as_json:
+        out.print(
+            f"partition {number} gets no new flows: a projector takes it away when it is empty",
+            highlight=False,
+        )
+
+
+async def _keep(client: "AsyncRedis", connection: "Connection", number: int, as_json: bool) -> None:
+    from flower_cli.console import out
+    from flower_engine.projection.maintain.migrations import refuse_newer_tables
+    from flower_engine.runtime.retiring_partitions import keep_partition
+
+    await refuse_newer_tables(connection)
+    await keep_partition(client, connection, number)
+    if not as_json:
+        out.print(f"partition {number} gets new flows", highlight=False)
+
+
 async def _show(client: "AsyncRedis", connection: "Connection", as_json: bool) -> None:
     from rich.table import Table
 
@@ -90,8 +135,8 @@ async def _show(client: "AsyncRedis", connection: "Connection", as_json: bool) -
 
         print_json(msgspec.json.encode(found))
         return
-    table = Table("partition", "flows open", "events not projected", "node", "")
+    table = Table("partition", "flows open", "events not projected", "node", "", "")
     for one in found:
         behind = "" if one.unprojected is None else f"{one.unprojected:,}"
-        table.add_row(str(one.partition), f"{one.flows:,}", behind, one.node, one.problem)
+        table.add_row(str(one.partition), f"{one.flows:,}", behind, one.node, one.state, one.problem)
     out.print(table)

@@ -65,6 +65,9 @@ def render(seen: dict[str, Any]) -> RenderableType:
         head.append(f"   partitions that stand still, of which nothing is shown: {numbers}", style="red")
     elif not seen["isWhole"]:
         head.append("   (too many lanes to count all)", style="yellow")
+    if retiring := seen.get("retiringPartitions"):
+        numbers = ", ".join(map(str, retiring))
+        head.append(f"   retired, gone when empty: {numbers}", style="yellow")
     return Group(head, _queues(seen), _lanes(seen), _limits(seen), _workers(seen), _projectors(seen))
 
 

@@ -24,12 +24,17 @@ async def partitions(subject: Subject) -> list[Finding]:
     asked = [Partition(number, "", "") for number in range(settings.partitions if is_cluster(client) else 1)]
     told = await from_each(client, asked, lambda one: read_meta(client, one.number))
     first = next((meta for meta in told.found.values() if meta is not None), None)
-    count = subject.partition_count = first.count if first and first.count else settings.partitions
-    for number in range(len(asked), count):
-        told.found[number] = await read_meta(client, number)
+    gone = {number for meta in told.found.values() if meta is not None for number in meta.gone}
+    ever = first.count if first and first.count else settings.partitions
+    numbers = [number for number in range(ever) if number not in gone]
+    count = subject.partition_count = len(numbers)
+    for number in numbers:
+        if number >= len(asked):
+            told.found[number] = await read_meta(client, number)
     found: list[Finding] = []
     halted: list[str] = []
-    for number in range(count):
+    retiring: list[str] = []
+    for number in numbers:
         if number in told.away:
             detail = f"partition {number} is away: {words_of(told.away[number])}"
             found.append(
@@ -37,15 +42,22 @@ async def partitions(subject: Subject) -> list[Finding]:
             )
             continue
         meta = told.found[number]
+        if meta is not None and (meta.is_retiring or meta.is_retired):
+            retiring.append(str(number))
         if meta is not None and meta.generation:
             subject.partitions.append(Partition(number, meta.installation, meta.generation))
+        elif meta is not None and meta.is_retired:
+            continue  # a projector is about to take it away
         elif meta is not None or subject.projected or number:
             halted.append(why_not(number, meta))
     found += [problem(check, why, _RECOVER) for why in halted[:5]]
     if len(halted) > 5:
         found.append(problem(check, f"{len(halted) - 5:,} more partitions are lost or halted", _RECOVER))
     if subject.partitions and not found:
-        found.append(ok(check, f"all {count} can be worked on" if count > 1 else "there is one, at work"))
+        detail = f"all {count} can be worked on" if count > 1 else "there is one, at work"
+        if retiring:
+            detail += f"; {', '.join(retiring)} is retired, and goes when it is empty (flower partitions)"
+        found.append(ok(check, detail))
     return found
 
 

@@ -59,7 +59,7 @@ class Operator:
             UnknownFlowError: no flow of this installation can have this id.
         """
         self._stores = stores
-        self._partition = stores.partition_of(flow_id)
+        self._partition = stores.living_partition_of(flow_id)
         self._flow = flow_id
         self._by = by
         self._version = version

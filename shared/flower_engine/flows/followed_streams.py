@@ -151,7 +151,9 @@ class FollowedStreams:
             self._somebody.clear()
         await self._somebody.wait()
         for number in list(self._followers):
-            await self._read(self.stores.partitions[number])
+            partition = self.stores.numbered(number)
+            if partition is not None:
+                await self._read(partition)
         if self.clock.monotonic() >= self._over_at:
             self._over_at = self.clock.monotonic() + _OVER_SECONDS
             await self._look_who_is_over()

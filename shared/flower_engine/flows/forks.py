@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from flower_engine.errors import KeyConflictError, RefusedError
-from flower_engine.flows.flow_operations import Operator
 from flower_engine.flows.given_parameters import Given
+from flower_engine.flows.history import find_state
 from flower_engine.flows.idempotency_keys import known_anywhere
 from flower_engine.flows.parameter_changes import Change, checked_changes, warnings_of
 from flower_engine.flows.registrar import Wanted
@@ -57,7 +57,7 @@ async def fork(
         KeyConflictError: the key belongs to a flow of another workflow.
         Others: see ``version_fork``.
     """
-    state = await Operator(stores, flow_id, by).state()
+    state = await find_state(stores, stores.partition_of(flow_id), flow_id)
     for task in tasks:
         if task > len(state.tasks):
             raise RefusedError(f"flow {flow_id}: it has no task {task}", "unknown")

@@ -274,6 +274,8 @@ async def _tail(
     most = _MOST_EVENTS_A_PAGE
     if after is None:  # nothing of it is projected; it is likely new, and near the end of the log
         await _refuse_unknown(stores, partition, flow_id)
+    if partition.is_retired:
+        return Tail([], None, is_all=True)
     async with stores.log_readers:
         if after is None:
             entries = await read_new(stores.redis, partition, flow_id, projected=projected, most=most)
@@ -309,6 +311,9 @@ async def _refuse_unknown(stores: Stores, partition: Partition, flow_id: str) ->
         LostHistoryError: all of it is lost.
         LostError: Redis lost its state, so it cannot be said.
     """
+    if partition.is_retired:
+        await _refuse_lost(stores, flow_id)
+        raise UnknownFlowError(f"no flow has the id {flow_id!r}")
     async with stores.log_readers:
         if await is_known(stores.redis, partition, flow_id):
             return

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -16,7 +16,7 @@ from flower_engine.log.each_partition import from_each
 from flower_engine.log.partition import Partition
 from flower_engine.projection.database import make_pool
 from flower_engine.projection.read.queries import read_summaries
-from flower_engine.projection.write.projected_positions import count_partitions
+from flower_engine.projection.write.projected_positions import Projected, read_census, read_positions
 from flower_engine.runtime.asyncio_tasks import cancel_all
 from flower_engine.runtime.backoff import StoreBackoff, StoresBackoff
 from flower_engine.runtime.clock import SystemClock
@@ -76,16 +76,17 @@ def _install(
     stores: PostgresStores,
     partitions: list[Partition],
     levels: list[Level | None],
+    retired: Sequence[Partition],
     *,
-    taking: int | None = None,
+    taking: Collection[int] | None = None,
 ) -> None:
     """``levels``: None where a partition is away. What the reply to a registration says did hold, in any
     case."""
     wanted = Level("replicated", REPLICA) if stores.settings.durability == "replicated" else Level()
-    stores.install(partitions, [level or wanted for level in levels], taking=taking)
+    stores.install(partitions, [level or wanted for level in levels], taking=taking, retired=retired)
     away = [one.number for one, level in zip(partitions, levels, strict=True) if level is None]
     if away:
-        stores.stand(dict.fromkeys(away, "its server does not answer"), {}, [])
+        stores.stand(dict.fromkeys(away, "its server does not answer"), {}, [], stores.retiring)
 
 
 async def _keep(stores: PostgresStores, settings: Settings) -> None:
@@ -120,9 +121,9 @@ async def _say_lost(stores: PostgresStores, partitions: Sequence[Partition]) -> 
 
 async def _installation(
     stores: PostgresStores, settings: Settings, *, is_start: bool
-) -> tuple[list[Partition], list[Level | None]]:
-    """The installation's partitions, as soon as Redis has them, and what registrations are held out; says
-    meanwhile what is waited for.
+) -> tuple[list[Partition], list[Level | None], list[Partition]]:
+    """The installation's partitions, as soon as Redis has them, and what registrations are held out; those
+    that were retired. Says meanwhile what is waited for.
 
     Raises:
         StoreRefusedError: at start: a store refuses what Flower needs, which no waiting heals.
@@ -132,11 +133,28 @@ async def _installation(
     while True:
         try:
             partitions = await ensure_installation(stores.redis, stores.pool, settings, is_start=is_start)
-            return partitions, await _levels(stores.redis, partitions, settings, is_start)
+            levels = await _levels(stores.redis, partitions, settings, is_start)
+            return partitions, levels, await _retired(stores, partitions)
         except LostError as error:
             is_start = False
             stores.lose(str(error))
             await waiting.wait(error)
+
+
+async def _retired(stores: PostgresStores, partitions: Sequence[Partition]) -> list[Partition]:
+    """Those that Postgres knows, and on which nobody works."""
+
+    async def read() -> list[Projected]:
+        async with stores.pool.connection() as connection:
+            return await read_positions(connection, with_retired=True)
+
+    rows = await until_it_works(read, StoresBackoff(_log, is_start=False))
+    at_work = {one.number for one in partitions}
+    return [
+        Partition(row.partition, row.installation, row.generation, row.partitions, is_retired=True)
+        for row in rows
+        if row.partition not in at_work
+    ]
 
 
 async def _levels(
@@ -169,26 +187,28 @@ async def _level_of(redis: Redis, partition: int, settings: Settings, is_start: 
 
 
 async def _take_up_more(stores: PostgresStores, settings: Settings) -> None:
-    """There are more partitions: new flows will go there, too, when others may have heard of them who are
-    asked for these flows. Those that were there are worked on meanwhile."""
-    before = len(stores.partitions)
+    """There are other partitions: new flows will go there, too, when others may have heard of them who are
+    asked for these flows. Those that were there are worked on meanwhile; one that was retired is not any
+    more."""
+    before = {one.number for one in stores.partitions}
     try:
         partitions = await ensure_installation(stores.redis, stores.pool, settings, is_start=False)
         levels = await _levels(stores.redis, partitions, settings, is_start=False)
+        retired = await _retired(stores, partitions)
     except LostError as error:
-        _log.error("partitions that were added cannot be used yet: %s", error)
+        _log.error("there are other partitions, and they cannot be used yet: %s", error)
         await asyncio.sleep(_LOOK_AGAIN_SECONDS)
         return
-    _install(stores, partitions, levels, taking=before)
+    _install(stores, partitions, levels, retired, taking=before)
     _log.warning("there are %d partitions now", len(partitions))
 
 
 async def _until_lost(stores: PostgresStores) -> str | None:
-    """Why Redis is lost, once it is; None: there are more partitions."""
+    """Why Redis is lost, once it is; None: there are other partitions."""
     partitions = stores.partitions
-    growth = Growth(stores.redis, partitions, len(partitions), really=_counted(stores))
+    growth = Growth(stores.redis, partitions, [one.number for one in partitions], really=_numbered(stores))
     measuring = asyncio.create_task(stores.backlogs.run(partitions))
-    growing = asyncio.create_task(growth.until_grown())
+    growing = asyncio.create_task(growth.until_changed())
     losing = asyncio.create_task(_lost(stores))
     taking = asyncio.create_task(_take_in_all_soon(stores))
     try:
@@ -205,12 +225,12 @@ async def _take_in_all_soon(stores: PostgresStores) -> None:
         _log.info("flows are registered in all %d partitions", len(stores.partitions))
 
 
-def _counted(stores: PostgresStores) -> Callable[[], Awaitable[int]]:
-    async def count() -> int:
+def _numbered(stores: PostgresStores) -> Callable[[], Awaitable[Collection[int]]]:
+    async def numbers() -> Collection[int]:
         async with stores.postgres() as connection:
-            return await count_partitions(connection)
+            return (await read_census(connection)).at_work
 
-    return count
+    return numbers
 
 
 async def _lost(stores: PostgresStores) -> str:
@@ -220,7 +240,7 @@ async def _lost(stores: PostgresStores) -> str:
     # Where it is away, it is not lost; whoever asks hears so.
     def look(standings: Standings) -> None:
         backoff.worked()
-        stores.stand(standings.away, standings.lost, standings.recovered)
+        stores.stand(standings.away, standings.lost, standings.recovered, standings.retiring)
         if standings.recovered:
             task = asyncio.create_task(_say_lost(stores, standings.recovered))
             saying.add(task)

@@ -8,7 +8,7 @@ import asyncio
 import itertools
 import logging
 import os
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Collection, Container, Iterator, Sequence
 
 import msgspec
 from redis.asyncio import Redis
@@ -60,19 +60,23 @@ class Registrar:
         levels: Sequence[Level] = (),
         *,
         acknowledged: AcknowledgedFlows | None = None,
-        taking: int | None = None,
+        taking: Collection[int] | None = None,
     ) -> None:
         """``levels``: what must hold of a registration in each partition before it is acknowledged;
-        ``acknowledged`` is told of those that were; ``taking``: flows go to the first so many
+        ``acknowledged`` is told of those that were; ``taking``: flows go to these
         (default: all)."""
         self.missing: Container[int] = ()
         """Partitions that cannot be worked on now: flows that may be anywhere go elsewhere."""
+        self.retiring: Container[int] = ()
+        """Partitions that get no new flows: never those that there were at first."""
         known = [*levels, *(Level() for _ in partitions[len(levels) :])]
         told = acknowledged or AcknowledgedFlows()
         self._gatherers = [Gatherer(redis, *pair, told) for pair in zip(partitions, known, strict=True)]
         self._backlogs = backlogs
         self._routed_over = routed_over(partitions)
-        self._turns: Iterator[Gatherer] = itertools.cycle(self._gatherers[:taking])
+        self._turns: Iterator[Gatherer] = itertools.cycle(
+            [one for one in self._gatherers if taking is None or one.partition.number in taking]
+        )
         self._clock = clock
 
     async def start(self, wanted: Wanted) -> Registered:
@@ -121,11 +125,15 @@ class Registrar:
 
     def _gatherer(self, wanted: Wanted) -> "Gatherer":
         if not wanted.key:
+            second: Gatherer | None = None
             for gatherer in itertools.islice(self._turns, len(self._gatherers)):
                 number = gatherer.partition.number
+                if number in self.retiring:
+                    continue
+                second = gatherer
                 if not self._backlogs.is_over(number) and number not in self.missing:
                     return gatherer
-            return next(self._turns)
+            return second or next(self._turns)
         return self._gatherers[partition_of_key(wanted.key, self._routed_over)]
 
     def _start(self, gatherer: "Gatherer", wanted: Wanted) -> Start:

@@ -50,7 +50,7 @@ async def send_to_flow(stores: Stores, flow_id: str, sent: Sent) -> Signalled:
         TooManySignalsError: it keeps as many signals as it may.
         ParametersError: the payload does not fit the type of a task that may take it.
     """
-    partition = stores.partition_of(flow_id)
+    partition = stores.living_partition_of(flow_id)
     for _ in range(_TRIES):
         faults = await _misfits(stores, partition, flow_id, sent)
         if faults:

@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from redis.asyncio import Redis
 
-from flower_engine.errors import LostError, StoreUnavailableError, UnknownFlowError
+from flower_engine.errors import LostError, RefusedError, StoreUnavailableError, UnknownFlowError
 from flower_engine.flows.acknowledged_flows import AcknowledgedFlows
 from flower_engine.flows.backlog_bound import Backlogs
 from flower_engine.flows.live_programs import ProgramRecords, Programs
@@ -55,10 +55,13 @@ class Stores:
         self.lost: str | None = None
         self.missing: dict[int, str] = {}
         """Partitions that cannot be worked on while others can, each with why."""
-        self.taking: int | None = None
-        """While partitions are new, as others have not heard of them yet: how many take flows."""
+        self.taking: Collection[int] | None = None
+        """While partitions are new, as others have not heard of them yet: those that take flows."""
+        self.retiring: set[int] = set()
+        """Partitions that get no new flows."""
         self._clock = clock
         self._partitions: Sequence[Partition] = ()
+        self._by_number: dict[int, Partition] = {}
         self._registrar: Registrar | None = None
         self._levels: Sequence[Level] = ()
 
@@ -67,11 +70,17 @@ class Stores:
         return self._clock.now_ms()
 
     def install(
-        self, partitions: Sequence[Partition], levels: Sequence[Level], *, taking: int | None = None
+        self,
+        partitions: Sequence[Partition],
+        levels: Sequence[Level],
+        *,
+        taking: Collection[int] | None = None,
+        retired: Iterable[Partition] = (),
     ) -> None:
         """From now on flows can be registered, and are acknowledged when their partition's level holds.
-        ``taking``: only the first so many are given flows for now (default: all)."""
+        ``taking``: only these are given flows for now (default: all). ``retired``: what they had is read."""
         self._partitions = partitions
+        self._by_number = {one.number: one for one in (*retired, *partitions)}
         self._levels = levels
         self.taking = taking
         self.missing.clear()
@@ -85,6 +94,7 @@ class Stores:
             taking=self.taking,
         )
         made.missing = self.missing
+        made.retiring = self.retiring
         return made
 
     def take_in_all(self) -> None:
@@ -92,10 +102,22 @@ class Stores:
         self.taking = None
         self._registrar = self._make_registrar(self._levels)
 
-    def stand(self, away: Mapping[int, str], lost: Mapping[int, str], recovered: Sequence[Partition]) -> None:
-        """Of several partitions, which cannot be worked on now; those that were recovered can, as they are
-        given here."""
+    def stand(
+        self,
+        away: Mapping[int, str],
+        lost: Mapping[int, str],
+        recovered: Sequence[Partition],
+        retiring: Collection[int] = (),
+    ) -> None:
+        """Of several partitions, which cannot be worked on now, and which get no new flows; those that were
+        recovered can be worked on, as they are given here."""
         missing = {**away, **lost}
+        for number in set(retiring) - self.retiring:
+            _log.warning("partition %d is retired: it gets no new flows", number)
+        for number in self.retiring - set(retiring):
+            _log.warning("partition %d gets new flows", number)
+        self.retiring.clear()
+        self.retiring.update(retiring)
         for one in recovered:
             del missing[one.number]
         for number, why in missing.items():
@@ -108,6 +130,7 @@ class Stores:
         if recovered:
             by_number = {one.number: one for one in recovered}
             self._partitions = [by_number.get(one.number, one) for one in self._partitions]
+            self._by_number |= by_number
             self._registrar = self._make_registrar(self._levels)
 
     @property
@@ -138,6 +161,11 @@ class Stores:
         """How many there are, as far as that is known; else 1."""
         return len(self._partitions) or 1
 
+    def numbered(self, number: int) -> Partition | None:
+        """The partition of this number, also one that was retired; None: there never was one. Raises as
+        :attr:`partitions` does."""
+        return self._by_number.get(number) if self.partitions else None
+
     @property
     def registrar(self) -> Registrar:
         """Who starts flows; raises as :attr:`partitions` does, and LostError while Redis is lost."""
@@ -148,12 +176,28 @@ class Stores:
         return self._registrar
 
     def partition_of(self, flow_id: str) -> Partition:
-        """The partition that a flow lives in.
+        """The partition that a flow lives in; it may be retired: then the archive alone has the flow.
 
         Raises:
             UnknownFlowError: no flow of this installation can have this id.
         """
-        partitions = self.partitions
-        if not is_flow_id(flow_id) or partition_of(flow_id) >= len(partitions):
+        found = self.numbered(partition_of(flow_id)) if is_flow_id(flow_id) else None
+        if found is None:
             raise UnknownFlowError(f"no flow has the id {flow_id!r}")
-        return partitions[partition_of(flow_id)]
+        return found
+
+    def living_partition_of(self, flow_id: str) -> Partition:
+        """The same for who wants to do something to the flow.
+
+        Raises:
+            UnknownFlowError: as above.
+            RefusedError: it was retired, so the flow has ended for good.
+        """
+        found = self.partition_of(flow_id)
+        if found.is_retired:
+            raise RefusedError(
+                f"flow {flow_id} has ended, and its partition {found.number} was retired: it can be read and"
+                " forked, and nothing else can be done to it",
+                "retired",
+            )
+        return found

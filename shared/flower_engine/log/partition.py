@@ -1,6 +1,6 @@
 """A partition as a service sees it: its keys and the generation that fences its calls."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,8 @@ class Partition:
     generation: str
     first_count: int = field(default=0, repr=False, compare=False)
     """How many partitions there were at first; 0: it is not known. See :func:`routed_over`."""
+    is_retired: bool = field(default=False, repr=False, compare=False)
+    """Nobody works on it: what it had is in the archive."""
     keys: Keys = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -48,12 +50,22 @@ def routed_over(partitions: Sequence[Partition]) -> int:
     return next((one.first_count for one in partitions if one.first_count), len(partitions) or 1)
 
 
+_CLEARED = "2"  # of `retired`: its keys have gone
+_META_FIELDS = (
+    *("installation", "generation", "partitions", "halted_why", "recovering", "rewound", "in_all"),
+    *("gone", "retiring", "retired"),
+)
+
+
 @dataclass(frozen=True)
 class Meta:
     """What a partition's ``meta`` says of the installation it belongs to.
 
-    ``partitions``: how many there were at first; ``in_all``: how many there are at least by now.
+    ``partitions``: how many there were at first; ``in_all``: how many there ever were, at least, of which
+    nobody works on those that have ``gone``.
     Where it was halted, or is being recovered (as generation ``recovering``), it has no generation.
+    ``is_retiring``: it gets no new flows; ``is_retired``: it was closed, as it was empty (no generation);
+    ``is_cleared``: its keys have gone since.
     ``rewound``: it was halted because Redis went back in time, as a worker could prove; so many outcomes came
     for flows that Redis does not know (None: that is not why).
     """
@@ -65,11 +77,20 @@ class Meta:
     recovering: str = ""
     rewound: int | None = None
     in_all: int = 0
+    gone: frozenset[int] = frozenset()
+    is_retiring: bool = False
+    is_retired: bool = False
+    is_cleared: bool = False
 
     @property
     def count(self) -> int:
-        """How many partitions there are, as far as this one was told."""
+        """How many partitions there ever were, as far as this one was told."""
         return max(self.partitions, self.in_all)
+
+    @property
+    def numbers(self) -> list[int]:
+        """Those that are worked on, as far as this one was told."""
+        return [number for number in range(self.count) if number not in self.gone]
 
 
 async def read_meta(client: AsyncRedis, number: int, *, of_any_layout: bool = False) -> Meta | None:
@@ -79,10 +100,9 @@ async def read_meta(client: AsyncRedis, number: int, *, of_any_layout: bool = Fa
     Raises:
         InstallationError: the keys are laid out as a newer version does it.
     """
-    fields = ("installation", "generation", "partitions", "halted_why", "recovering", "rewound", "in_all")
-    got: list[bytes | None] = await send(client, "HMGET", Keys(number).meta, *fields, "state_version")
+    got: list[bytes | None] = await send(client, "HMGET", Keys(number).meta, *_META_FIELDS, "state_version")
     *words, layout = [value.decode() if value else "" for value in got]
-    installation, generation, partitions, why, recovering, rewound, in_all = words
+    installation, generation, partitions, why, recovering, rewound, in_all, gone, retiring, retired = words
     if not installation:
         return None
     if layout not in ("", STATE_VERSION) and not of_any_layout:
@@ -93,5 +113,20 @@ async def read_meta(client: AsyncRedis, number: int, *, of_any_layout: bool = Fa
         )
     went_back = int(rewound) if rewound else None
     return Meta(
-        *(installation, generation, int(partitions or 0), why, recovering, went_back), int(in_all or 0)
+        *(installation, generation, int(partitions or 0), why, recovering, went_back),
+        in_all=int(in_all or 0),
+        gone=numbers_in(gone),
+        is_retiring=bool(retiring),
+        is_retired=bool(retired),
+        is_cleared=retired == _CLEARED,
     )
+
+
+def numbers_in(text: str) -> frozenset[int]:
+    """The numbers of partitions, as ``meta`` holds them."""
+    return frozenset(int(word) for word in text.split(",") if word)
+
+
+def numbers_text(numbers: Collection[int]) -> str:
+    """The other side."""
+    return ",".join(map(str, sorted(numbers)))

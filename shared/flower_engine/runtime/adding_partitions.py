@@ -23,10 +23,10 @@ from flower_engine.projection.write.projected_positions import (
     read_positions,
 )
 from flower_engine.runtime.flow_control_sync import bring_control
-from flower_engine.runtime.installation import not_yet_projected
+from flower_engine.runtime.installation import leaving_partitions, not_yet_projected, tell_census
 from flower_engine.runtime.redis_loss import why_not
 from flower_engine.store_faults import words_of
-from flower_engine.transitions.installation_transitions import install, tell_count
+from flower_engine.transitions.installation_transitions import install
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ async def add_partitions(client: AsyncRedis, connection: Connection, more: int) 
     """
     async with connection.transaction():
         await lock_positions(connection)
-        rows = await read_positions(connection)
+        rows = await read_positions(connection, with_retired=True)
         if not rows:
             raise InstallationError(
                 "Postgres holds no installation yet: set FLOWER_PARTITIONS, and start the API or a projector"
@@ -53,9 +53,12 @@ async def add_partitions(client: AsyncRedis, connection: Connection, more: int) 
         count = len(rows) + more
         if count > MAX_PARTITIONS:
             raise RefusedError(
-                f"there are {len(rows)} partitions, and there may be {MAX_PARTITIONS} at most", "too-many"
+                f"there are {len(rows)} partitions (retired ones count), and there may be {MAX_PARTITIONS} at"
+                " most",
+                "too-many",
             )
-        present = [await _present(client, row) for row in rows]
+        present = [await _present(client, row) for row in rows if not row.is_retired]
+        leaving = await leaving_partitions(client, rows)
         first = rows[0].partitions
         made: list[Partition] = []
         for number in range(len(rows), count):
@@ -66,11 +69,16 @@ async def add_partitions(client: AsyncRedis, connection: Connection, more: int) 
         await add_positions(connection, [not_yet_projected(one) for one in made])
         await bring_control(client, connection, [*present, *made], must_sign=True)
         crash_point("growing.limited")
+        rows = await read_positions(connection, with_retired=True)
         for one in [*present, *made]:
-            await tell_count(client, one.number, count)
+            await tell_census(client, [one], rows, leaving=leaving)
             crash_point("growing.told")
     crash_point("growing.committed")
-    _log.info("added partitions %s; there are %d", ", ".join(str(one.number) for one in made), count)
+    _log.info(
+        "added partitions %s; there are %d",
+        ", ".join(str(one.number) for one in made),
+        len(present) + len(made),
+    )
     return made
 
 

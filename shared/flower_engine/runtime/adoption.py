@@ -11,6 +11,7 @@ from flower_engine.projection.maintain.recovery_records import try_to_be_the_one
 from flower_engine.projection.write.projected_positions import add_positions, lock_positions, read_positions
 from flower_engine.runtime.gap_bridge import Bridging
 from flower_engine.runtime.installation import (
+    already_retired,
     has_its_opening,
     not_yet_projected,
     partitions_of,
@@ -35,10 +36,10 @@ async def adopt(
     await migrate(connection)
     async with connection.transaction():
         await lock_positions(connection)
-        if await read_positions(connection):
+        if await read_positions(connection, with_retired=True):
             raise InstallationError("Postgres holds an installation already: there is nothing to adopt")
         metas = await read_metas(client, settings)
-        if None in metas:
+        if None in metas.values():
             raise InstallationError("Redis holds no whole installation: there is nothing to adopt")
         partitions = partitions_of(metas, settings)
         for partition in partitions:
@@ -47,5 +48,9 @@ async def adopt(
                     raise LostError(f"a recovery of partition {partition.number} is at work: try again")
                 row = not_yet_projected(partition)
                 gaps.append(await Bridging(client, connection, row, tell).run())
-        await add_positions(connection, [not_yet_projected(one) for one in partitions])
+        ever = max(meta.count for meta in metas.values() if meta is not None)
+        rows = {one.number: not_yet_projected(one) for one in partitions}
+        of = partitions[0]
+        gone = (already_retired(number, of.installation, of.first_count) for number in range(ever))
+        await add_positions(connection, [rows.get(row.partition, row) for row in gone])
     return partitions, gaps

@@ -20,7 +20,7 @@ from flower_engine.projection.definitions.flow_control_rows import (
     read_controls,
     try_to_lock_controls,
 )
-from flower_engine.projection.write.projected_positions import count_partitions
+from flower_engine.projection.write.projected_positions import read_census
 from flower_engine.transitions.flow_control_transitions import (
     Shares,
     limits_of,
@@ -62,7 +62,8 @@ async def bring_control(
     """
     held = [await read_held(client, partition) for partition in partitions]
     controls = await read_controls(connection)
-    count = max(await count_partitions(connection), len(partitions))
+    census = await read_census(connection)
+    count = max(len(census.at_work), len(partitions))
     changed: set[str] = set()
     for partition, before in zip(partitions, held, strict=True):
         names = await set_control(
@@ -74,6 +75,7 @@ async def bring_control(
             strikes=controls.strikes,
             must_sign=must_sign,
             others=[other.limits for other in held if other is not before],
+            rank=census.rank(partition.number),
         )
         if names is None:
             raise MovedError("flow control was changed at the same moment; try again", "moved")
@@ -120,7 +122,8 @@ async def control_differences(
             await asyncio.sleep(_LOOK_SECONDS)
         held = (await read_held(client, partition)).limits
         controls = await read_controls(connection)
-        shares = Shares(partition.number, partitions, held, is_empty=True)
+        rank = (await read_census(connection)).rank(partition.number)
+        shares = Shares(rank, partitions, held, is_empty=True)
         told = limits_of(controls.rows, controls.strikes, shares)
         found = [
             f"flow control {name!r} is {held.get(name, 'not set')!r}, the tables say"

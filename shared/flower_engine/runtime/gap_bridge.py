@@ -43,7 +43,7 @@ from flower_engine.projection.write.projected_positions import (
 )
 from flower_engine.runtime.bridged_schedules import tell_schedules
 from flower_engine.runtime.gap_crossing import gap_to_cross
-from flower_engine.runtime.installation import has_its_opening, not_yet_projected
+from flower_engine.runtime.installation import already_retired, has_its_opening, not_yet_projected
 from flower_engine.runtime.loop import until_there
 from flower_engine.transitions.snapshot_transitions import close, snapshot
 
@@ -67,15 +67,16 @@ async def bridge_gaps(client: AsyncRedis, database_url: str, tell: Tell) -> list
     async with await connect(database_url, "recovery") as connection:
         await refuse_newer_tables(connection)
         bridged += await _add_forgotten(client, connection, tell)
-        for number in range(len(await read_positions(connection))):
+        for number in [row.partition for row in await read_positions(connection)]:
             await read_meta(client, number)  # refuses keys of a newer layout
 
             async def is_the_one(partition: int = number) -> bool | None:
                 return await recovery_records.try_to_be_the_one(connection, partition) or None
 
             await until_there(is_the_one, _LOOK_AGAIN_SECONDS)  # somebody else may be at it
-            row = (await read_positions(connection))[number]  # only now nobody else bridges it
-            if await _has_gap(client, connection, row):
+            rows = await read_positions(connection, with_retired=True)
+            row = rows[number]  # only now nobody else bridges it
+            if not row.is_retired and await _has_gap(client, connection, row):
                 bridged.append(await Bridging(client, connection, row, tell).run())
     return bridged
 
@@ -85,20 +86,24 @@ async def _add_forgotten(client: AsyncRedis, connection: Connection, tell: Tell)
     gaps: list[Gap] = []
     async with connection.transaction():
         await lock_positions(connection)
-        rows = await read_positions(connection)
-        metas = [await read_meta(client, row.partition) for row in rows]
+        rows = await read_positions(connection, with_retired=True)
+        metas = [await read_meta(client, row.partition) for row in rows if not row.is_retired]
         count = max((meta.count for meta in metas if meta is not None), default=0)
         added: list[Projected] = []
         for number in range(len(rows), count):
             meta = await read_meta(client, number)
+            if meta is not None and meta.is_retired:
+                added.append(already_retired(number, meta.installation, meta.partitions))
+                continue
             if meta is None or not meta.generation:
                 break
             partition = Partition(number, meta.installation, meta.generation, meta.partitions)
-            added.append(not_yet_projected(partition))
+            row = not_yet_projected(partition)
+            added.append(row)
             if not await has_its_opening(client, partition):
                 if not await recovery_records.try_to_be_the_one(connection, number):
                     raise LostError(f"a recovery of partition {number} is at work: try again")
-                gaps.append(await Bridging(client, connection, added[-1], tell).run())
+                gaps.append(await Bridging(client, connection, row, tell).run())
         await add_positions(connection, added)
     return gaps
 

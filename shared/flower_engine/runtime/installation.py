@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import psycopg
@@ -29,6 +29,7 @@ from flower_engine.projection.maintain.migrations import migrate
 from flower_engine.projection.write.projected_positions import (
     Projected,
     add_positions,
+    census_of,
     lock_positions,
     read_positions,
 )
@@ -39,7 +40,7 @@ from flower_engine.runtime.redis_loss import why_not
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.store_checks import check_postgres, check_redis
 from flower_engine.store_faults import fault_of, is_refused, refuse_unusable, words_of
-from flower_engine.transitions.installation_transitions import install, tell_count
+from flower_engine.transitions.installation_transitions import install, tell_others
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -71,9 +72,9 @@ async def open_partitions(
     async def look() -> list[Partition] | None:
         nonlocal said, say_at
         metas = await _patiently(lambda: read_metas(client, settings), is_start)
-        if None not in metas:
+        if None not in metas.values():
             return partitions_of(metas, settings)
-        _check_partitions(metas, settings)
+        _check_partitions(metas.values(), settings)
         if not said:
             said = True
             _log.info("waiting for an installation in Redis: the API or the projector makes it")
@@ -148,7 +149,7 @@ async def find_partition(
         RedisError, OSError: its server does not answer.
     """
     meta = await read_meta(client, number)
-    if meta is None:
+    if meta is None or meta.is_retired:
         return None
     _check_partitions([meta], settings, is_whole=False)
     partition = _worked_on(number, meta)
@@ -199,11 +200,11 @@ async def check_installation(
     Raises:
         InstallationError, LostError: as ``ensure_installation`` does.
     """
-    rows = await read_positions(connection)
+    rows = await read_positions(connection, with_retired=True)
     if rows:
         return _matched(await _metas_beside(client, rows), rows, settings)
     metas = await read_metas(client, settings)
-    _check_partitions(metas, settings)
+    _check_partitions(metas.values(), settings)
     await _refuse_a_history(client, metas)
     return None
 
@@ -223,11 +224,11 @@ async def refuse_wrong_postgres(database_url: str) -> None:
 
 
 async def _settle(client: AsyncRedis, connection: Connection, settings: Settings) -> list[Partition]:
-    if rows := await read_positions(connection):
+    if rows := await read_positions(connection, with_retired=True):
         return await _settle_with(client, connection, rows, settings)
     async with connection.transaction():
         await lock_positions(connection)
-        if rows := await read_positions(connection):  # somebody may just have made it
+        if rows := await read_positions(connection, with_retired=True):  # somebody may just have made it
             return _matched(await _metas_beside(client, rows), rows, settings)
         metas = await read_metas(client, settings)
         partitions = await _make(client, metas, settings)
@@ -239,25 +240,77 @@ async def _settle(client: AsyncRedis, connection: Connection, settings: Settings
 async def _settle_with(
     client: AsyncRedis, connection: Connection, rows: list[Projected], settings: Settings
 ) -> list[Partition]:
-    """The partitions that Postgres knows. Each is told how many there are, should it not know (a Redis that
-    went back in time, or an operator who was killed while he added some); and those that a Postgres which
-    went back in time does not know are made known to it again."""
+    """The partitions that Postgres knows, and that are worked on. Each is told which others there are, should
+    it not know (a Redis that went back in time, or an operator who was killed while he added some); and those
+    that a Postgres which went back in time does not know are made known to it again."""
     metas = await _metas_beside(client, rows)
     partitions = _matched(metas, rows, settings)
-    told = max(meta.count for meta in metas if meta is not None)
+    told = max(meta.count for meta in metas.values() if meta is not None)
     if told > len(rows) and await _add_forgotten(client, connection, told):
-        rows = await read_positions(connection)
+        rows = await read_positions(connection, with_retired=True)
         metas = await _metas_beside(client, rows)
         partitions = _matched(metas, rows, settings)
-    untold = [
-        one
-        for one, meta in zip(partitions, metas, strict=True)
-        if meta is not None and meta.count < len(rows)
-    ]
+    by_number = {row.partition: row for row in rows}
+    leaving = leaving_of(metas.values(), rows)
+    untold = [one for one in partitions if is_untold(metas[one.number], rows, leaving, by_number[one.number])]
     if untold:
         with contextlib.suppress(RedisError, OSError) if is_cluster(client) else contextlib.nullcontext():
-            await from_each(client, untold, lambda one: tell_count(client, one.number, len(rows)))
+            await tell_census(client, untold, rows, leaving=leaving)
     return partitions
+
+
+def is_untold(meta: Meta | None, rows: Sequence[Projected], leaving: Collection[int], row: Projected) -> bool:
+    """Whether a partition, whose row this is, does not know which others there are, or of its new flows.
+    (That one is ``leaving``, all hear before Postgres says that it was retired.)"""
+    if meta is None or not meta.generation:
+        return False
+    census = census_of(rows)
+    knows = census.retired <= meta.gone <= census.retired | frozenset(leaving)
+    return not knows or meta.count < census.ever or meta.is_retiring != row.is_retiring
+
+
+async def leaving_partitions(client: AsyncRedis, rows: Sequence[Projected]) -> frozenset[int]:
+    """Those on which nobody is to work any more, though Postgres does not say yet that they were retired."""
+    retiring = {row.partition for row in rows if row.is_retiring and not row.is_retired}
+    if not retiring:
+        return frozenset()
+    asked = [Partition(row.partition, row.installation, row.generation) for row in rows if not row.is_retired]
+    told = await from_each(client, asked, lambda one: read_meta(client, one.number))
+    return leaving_of(told.found.values(), rows)
+
+
+def leaving_of(metas: Iterable[Meta | None], rows: Sequence[Projected]) -> frozenset[int]:
+    """The same by what each partition says."""
+    retiring = {row.partition for row in rows if row.is_retiring and not row.is_retired}
+    return frozenset(number for meta in metas if meta is not None for number in meta.gone & retiring)
+
+
+async def tell_census(
+    client: AsyncRedis,
+    partitions: Sequence[Partition],
+    rows: Sequence[Projected],
+    *,
+    leaving: Collection[int] = (),
+) -> None:
+    """Tells these partitions which others there are; ``leaving``: those on which nobody is to work any more,
+    though Postgres does not say so yet.
+
+    Raises:
+        RedisError, OSError: none answers, or, on one server, one does not.
+    """
+    census, by_number = census_of(rows), {row.partition: row for row in rows}
+
+    async def tell(one: Partition) -> None:
+        row = by_number.get(one.number)
+        await tell_others(
+            client,
+            one.number,
+            census.ever,
+            census.retired | frozenset(leaving),
+            is_retiring=row is not None and row.is_retiring,
+        )
+
+    await from_each(client, partitions, tell)
 
 
 async def _add_forgotten(client: AsyncRedis, connection: Connection, told: int) -> bool:
@@ -268,11 +321,15 @@ async def _add_forgotten(client: AsyncRedis, connection: Connection, told: int) 
         PostgresBehindError: the log of one has been trimmed.
     """
     added: list[Partition] = []
+    new: list[Projected] = []
     async with connection.transaction():
         await lock_positions(connection)
-        rows = await read_positions(connection)
+        rows = await read_positions(connection, with_retired=True)
         for number in range(len(rows), told):
             meta = await read_meta(client, number)
+            if meta is not None and meta.is_retired:
+                new.append(already_retired(number, rows[0].installation, rows[0].partitions))
+                continue
             if meta is None or await _has_only_begun(client, number, meta):
                 break
             partition = _worked_on(number, meta)
@@ -284,10 +341,11 @@ async def _add_forgotten(client: AsyncRedis, connection: Connection, told: int) 
                     " with what Redis has (flower recover --bridge)"
                 )
             added.append(partition)
-        await add_positions(connection, [not_yet_projected(one) for one in added])
+            new.append(not_yet_projected(partition))
+        await add_positions(connection, new)
     for one in added:
         _log.error("Postgres did not know partition %d: its log is projected from its beginning", one.number)
-    return bool(added)
+    return bool(new)
 
 
 async def has_its_opening(client: AsyncRedis, partition: Partition) -> bool:
@@ -307,28 +365,30 @@ async def _read_any(client: AsyncRedis, settings: Settings) -> None:
     await from_each(client, partitions, lambda one: read_meta(client, one.number))
 
 
-async def _metas_beside(client: AsyncRedis, rows: Sequence[Projected]) -> list[Meta | None]:
-    """What Redis says of each partition; of one of a cluster that is away, or lost, what Postgres says, so
-    that others are worked on meanwhile. Should that be wrong, its own transitions say so: at once, or when it
-    is back."""
+async def _metas_beside(client: AsyncRedis, rows: Sequence[Projected]) -> dict[int, Meta | None]:
+    """What Redis says of each partition that was not retired; of one of a cluster that is away, or lost, what
+    Postgres says, so that others are worked on meanwhile. Should that be wrong, its own transitions say so:
+    at once, or when it is back."""
+    rows = [row for row in rows if not row.is_retired]
     asked = [Partition(row.partition, row.installation, row.generation) for row in rows]
     told = await from_each(client, asked, lambda one: read_meta(client, one.number))
     missing = {number: f"is away: {words_of(error)}" for number, error in told.away.items()}
     if is_cluster(client):
         for row in rows:
             meta = told.found.get(row.partition)
-            if row.partition not in missing and _is_behind(meta, row):
+            is_closed = meta is not None and meta.is_retired and row.is_retiring
+            if row.partition not in missing and not is_closed and _is_behind(meta, row):
                 missing[row.partition] = f"cannot be worked on: {why_not(row.partition, meta)}"
     if len(missing) == len(rows) and not told.away:
         missing.clear()  # then there are no others
     for number, why in missing.items():
         _log.error("partition %d %s; the others are worked on", number, why)
-    return [
-        Meta(row.installation, row.generation, row.partitions)
+    return {
+        row.partition: Meta(row.installation, row.generation, row.partitions)
         if row.partition in missing
         else told.found[row.partition]
         for row in rows
-    ]
+    }
 
 
 def _is_behind(meta: Meta | None, row: Projected) -> bool:
@@ -336,21 +396,21 @@ def _is_behind(meta: Meta | None, row: Projected) -> bool:
     return meta is None or not meta.generation or int(meta.generation) < int(row.generation)
 
 
-async def _make(client: AsyncRedis, metas: Sequence[Meta | None], settings: Settings) -> list[Partition]:
+async def _make(client: AsyncRedis, metas: Mapping[int, Meta | None], settings: Settings) -> list[Partition]:
     """Makes what is missing in Redis. Postgres follows in the caller's transaction: a crash between the two
     leaves partitions whose logs hold nothing but their opening, and those are taken over here."""
-    _check_partitions(metas, settings)
+    _check_partitions(metas.values(), settings)
     await _refuse_a_history(client, metas)
-    known = next((meta for meta in metas if meta is not None), None)
+    known = next((meta for meta in metas.values() if meta is not None), None)
     installation = known.installation if known else str(uuid.uuid4())
     first = known.partitions if known else settings.partitions
-    made = [await install(client, number, installation, first, len(metas)) for number in range(len(metas))]
+    made = {number: await install(client, number, installation, first, len(metas)) for number in metas}
     return partitions_of(made, settings)
 
 
-async def _refuse_a_history(client: AsyncRedis, metas: Sequence[Meta | None]) -> None:
+async def _refuse_a_history(client: AsyncRedis, metas: Mapping[int, Meta | None]) -> None:
     """Raises InstallationError: Redis holds a history that an empty Postgres knows nothing of."""
-    for number, meta in enumerate(metas):
+    for number, meta in metas.items():
         if meta is not None and not await _has_only_begun(client, number, meta):
             raise InstallationError(
                 f"Redis holds installation {meta.installation} with a history, and Postgres holds none:"
@@ -370,28 +430,40 @@ async def _has_only_begun(client: AsyncRedis, number: int, meta: Meta) -> bool:
         return False
 
 
-def _matched(metas: Sequence[Meta | None], rows: Sequence[Projected], settings: Settings) -> list[Partition]:
-    """The partitions, where every one of Redis agrees with its row of Postgres."""
+def _matched(
+    metas: Mapping[int, Meta | None], rows: Sequence[Projected], settings: Settings
+) -> list[Partition]:
+    """The partitions that are worked on, where every one of Redis agrees with its row of Postgres."""
     first = rows[0].partitions
     if not first <= settings.partitions <= len(rows):
         raise _wrong_count("Postgres", first, len(rows), settings)
-    for meta in metas:
+    for meta in metas.values():
         if meta is not None and meta.partitions != first:
             raise InstallationError(
                 f"Redis holds an installation of {meta.partitions} partitions at first, Postgres of {first}:"
                 f" FLOWER_REDIS_URL and FLOWER_DATABASE_URL do not belong together"
             )
-    missing = [str(number) for number, meta in enumerate(metas) if meta is None]
+    missing = [str(number) for number, meta in metas.items() if meta is None]
     if missing:
         raise LostError(
             f"Redis has no installation in partition {', '.join(missing)}, and Postgres holds installation"
             f" {rows[0].installation}: FLOWER_REDIS_URL names another Redis, or Redis lost its data. Set the"
             " right URL, or recover Redis from the archive"
         )
-    partitions = [_worked_on(number, meta) for number, meta in enumerate(metas) if meta is not None]
+    by_number = {row.partition: row for row in rows}
+    closed = [
+        number
+        for number, meta in metas.items()
+        if meta is not None and meta.is_retired and by_number[number].is_retiring
+    ]  # Postgres is about to say so
+    partitions = [
+        _worked_on(number, meta)
+        for number, meta in metas.items()
+        if meta is not None and number not in closed
+    ]
     _refuse_strangers(partitions)
-    for row, one in zip(rows, partitions, strict=True):
-        _refuse_unlike(row, one)
+    for one in partitions:
+        _refuse_unlike(by_number[one.number], one)
     return partitions
 
 
@@ -419,16 +491,16 @@ def _refuse_unlike(row: Projected, one: Partition) -> None:
         )
 
 
-def partitions_of(metas: Sequence[Meta | None], settings: Settings) -> list[Partition]:
+def partitions_of(metas: Mapping[int, Meta | None], settings: Settings) -> list[Partition]:
     """The partitions of these metas, none of which is missing.
 
     Raises:
         InstallationError: they are of several installations, or of another number of partitions.
         LostError: one is halted, or is being recovered.
     """
-    _check_partitions(metas, settings)
+    _check_partitions(metas.values(), settings)
     partitions: list[Partition] = []
-    for number, meta in enumerate(metas):
+    for number, meta in metas.items():
         assert meta is not None
         partitions.append(_worked_on(number, meta))
     _refuse_strangers(partitions)
@@ -437,6 +509,8 @@ def partitions_of(metas: Sequence[Meta | None], settings: Settings) -> list[Part
 
 def _worked_on(number: int, meta: Meta) -> Partition:
     """The partition; raises LostError: it is halted, or being recovered."""
+    if meta.is_retired:
+        raise LostError(why_not(number, meta))
     if meta.recovering and not meta.generation:
         raise LostError(f"partition {number} is being recovered, as generation {meta.recovering}")
     if not meta.generation:
@@ -454,7 +528,7 @@ def _refuse_strangers(partitions: Sequence[Partition]) -> None:
         )
 
 
-def _check_partitions(metas: Sequence[Meta | None], settings: Settings, *, is_whole: bool = True) -> None:
+def _check_partitions(metas: Iterable[Meta | None], settings: Settings, *, is_whole: bool = True) -> None:
     """Raises InstallationError: FLOWER_PARTITIONS is neither what it was at first, nor a number that there
     was since. ``is_whole``: these are all metas, one of which knows how many there are."""
     known = [meta for meta in metas if meta is not None]
@@ -489,11 +563,29 @@ def not_yet_projected(partition: Partition) -> Projected:
     )
 
 
-async def read_metas(client: AsyncRedis, settings: Settings) -> list[Meta | None]:
-    """What Redis says of each partition, of those that came later, too; None: nothing."""
-    metas = [await read_meta(client, number) for number in range(settings.partitions)]
-    count = max((meta.count for meta in metas if meta is not None), default=0)
-    return metas + [await read_meta(client, number) for number in range(len(metas), count)]
+def already_retired(number: int, installation: str, first_count: int) -> Projected:
+    """The row of a partition that was added and retired after the time that Postgres is from."""
+    return Projected(
+        partition=number,
+        position=None,
+        installation=installation,
+        generation=_FIRST_GENERATION,
+        partitions=first_count,
+        is_retiring=True,
+        is_retired=True,
+    )
+
+
+async def read_metas(client: AsyncRedis, settings: Settings) -> dict[int, Meta | None]:
+    """What Redis says of each partition, of those that came later, too, and not of those that were retired;
+    None: nothing."""
+    metas = {number: await read_meta(client, number) for number in range(settings.partitions)}
+    known = [meta for meta in metas.values() if meta is not None]
+    for number in range(len(metas), max((meta.count for meta in known), default=0)):
+        if not any(number in meta.gone for meta in known):
+            metas[number] = await read_meta(client, number)
+    gone = {number for meta in metas.values() if meta is not None for number in meta.gone}
+    return {number: meta for number, meta in metas.items() if number not in gone}
 
 
 async def _patiently(attempt: Callable[[], Awaitable[T]], is_start: bool) -> T:

@@ -164,6 +164,8 @@ def _recovery(
 async def is_lost(client: AsyncRedis, number: int, row: Projected) -> bool:
     """Whether Redis no longer has what Postgres says that it had."""
     meta = await read_meta(client, number)
+    if row.is_retired or (meta is not None and meta.is_retired and row.is_retiring):
+        return False  # it was empty, and was closed
     if meta is None or not meta.generation or int(meta.generation) < int(row.generation):
         return True
     if row.position is None:
@@ -177,4 +179,5 @@ async def is_lost(client: AsyncRedis, number: int, row: Projected) -> bool:
 
 
 async def _read_row(connection: Connection, number: int) -> Projected:
-    return next(row for row in await read_positions(connection) if row.partition == number)
+    rows = await read_positions(connection, with_retired=True)
+    return next(row for row in rows if row.partition == number)

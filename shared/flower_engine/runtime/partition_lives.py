@@ -74,10 +74,12 @@ class PartitionLives:
         on_lost: OnLost | None = None,
         stop: asyncio.Event | None = None,
         growing: AsyncRedis | None = None,
+        on_gone: Callable[[int], None] = lambda _: None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """
-        ``growing``: where it is asked whether there are more by now; they get a life, too.
+        ``growing``: where it is asked whether there are more by now; they get a life, too. That of one which
+            was retired ends, and then ``on_gone`` is called with its number.
         ``find``: looks once; None: nothing is there yet. What it raises but LostError and errors of stores
             ends the service.
         ``live``: works on it until it is lost, which it raises, or until the service stops.
@@ -88,6 +90,7 @@ class PartitionLives:
         self.began = asyncio.Event()
         """One is worked on, or was."""
         self.find = find
+        self.on_gone = on_gone
         self.live = live
         self.on_lost = on_lost
         self.clock = clock
@@ -97,36 +100,42 @@ class PartitionLives:
 
     async def run(self) -> None:
         """Until the service stops; raises what ends it."""
-        lives = self._begin(self._numbers)
-        if self._growing is not None:
-            lives.append(asyncio.create_task(self._live_with_more(self._growing)))
+        lives = {number: self._begin(number) for number in self._numbers}
         try:
-            await asyncio.gather(*lives)
+            if self._growing is None:
+                await asyncio.gather(*lives.values())
+            else:
+                await self._live_with_others(self._growing, lives)
         finally:
-            await cancel_all(lives)
+            await cancel_all(lives.values())
 
-    def _begin(self, numbers: Iterable[int]) -> list[asyncio.Task[None]]:
-        return [asyncio.create_task(_Life(self, number).run()) for number in numbers]
+    def _begin(self, number: int) -> asyncio.Task[None]:
+        return asyncio.create_task(_Life(self, number).run())
 
-    async def _live_with_more(self, client: AsyncRedis) -> None:
-        """Those that come later get a life, too."""
-        count = len(self._numbers)
-        growth = Growth(client, self.living, count, clock=self.clock)
-        lives: list[asyncio.Task[None]] = []
-        growing = asyncio.create_task(growth.until_grown())
+    async def _live_with_others(self, client: AsyncRedis, lives: dict[int, asyncio.Task[None]]) -> None:
+        """Those that come later get a life, too; that of one that was retired ends."""
+        growth = Growth(client, self.living, self._numbers, clock=self.clock)
+        growing = asyncio.create_task(growth.until_changed())
         try:
             while True:
-                await asyncio.wait({growing, *lives}, return_when=asyncio.FIRST_COMPLETED)
-                for life in lives:
+                going_on = {life for life in lives.values() if not life.done()}
+                await asyncio.wait({growing, *going_on}, return_when=asyncio.FIRST_COMPLETED)
+                for life in lives.values():
                     if life.done():
                         life.result()
-                        raise RuntimeError("a life ended although nobody stopped it")
-                _log.warning("there are %d partitions now", growing.result())
-                lives += self._begin(range(count, growing.result()))
-                count = growing.result()
-                growing = asyncio.create_task(growth.until_grown())
+                if not growing.done():
+                    if all(life.done() for life in lives.values()):
+                        return  # the service stops
+                    continue
+                numbers = growing.result()
+                _log.warning("there are %d partitions now", len(numbers))
+                for number in lives.keys() - set(numbers):
+                    await cancel_all([lives.pop(number)])
+                    self.on_gone(number)
+                lives |= {number: self._begin(number) for number in numbers if number not in lives}
+                growing = asyncio.create_task(growth.until_changed())
         finally:
-            await cancel_all([growing, *lives])
+            await cancel_all([growing])
 
 
 def finder(client: AsyncRedis, settings: Settings) -> Find:

@@ -50,10 +50,12 @@ class Standings:
     """Partitions that cannot be worked on, with why, while others can.
 
     ``away``: their server does not answer. ``lost``: what they held is gone, they are halted, or they were
-    recovered; then they are among ``recovered``, too, as they are now.
+    recovered; then they are among ``recovered``, too, as they are now. ``retiring``: those that get no new
+    flows.
     """
 
     away: dict[int, str] = field(default_factory=dict[int, str])
+    retiring: set[int] = field(default_factory=set[int])
     lost: dict[int, str] = field(default_factory=dict[int, str])
     recovered: list[Partition] = field(default_factory=list[Partition])
 
@@ -93,6 +95,10 @@ async def until_lost(
         standings = Standings(away={number: words_of(error) for number, error in metas.away.items()})
         for one in asked:
             meta = metas.found.get(one.number)
+            if meta is not None and (meta.is_retiring or meta.is_retired):
+                standings.retiring.add(one.number)
+                if meta.is_retired:
+                    continue  # it is empty, and taken away
             if one.number in metas.away or (meta is not None and meta.generation == one.generation):
                 continue
             standings.lost[one.number] = why_not(one.number, meta)
@@ -112,6 +118,11 @@ def why_not(number: int, meta: Meta | None) -> str:
     """Why a partition cannot be worked on, if it cannot."""
     if meta is None:
         return f"partition {number} is lost: recover it from the archive (flower recover)"
+    if meta.is_retired:
+        return (
+            f"partition {number} was retired, and this Postgres is from before: recover it from the archive"
+            " (flower recover)"
+        )
     if meta.recovering and not meta.generation:
         return f"partition {number} is being recovered, as generation {meta.recovering}"
     if not meta.generation:

@@ -32,7 +32,7 @@ from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.flow_control_rows import read_controls
 from flower_engine.projection.maintain import recovery_records
 from flower_engine.projection.write.batch import make_batch
-from flower_engine.projection.write.projected_positions import Projected, count_partitions
+from flower_engine.projection.write.projected_positions import Projected, read_census
 from flower_engine.projection.write.tables import BY_KEY
 from flower_engine.projection.write.writer import Writer
 from flower_engine.runtime.recovered_slots import slots_after_loss
@@ -135,8 +135,8 @@ class Recovery:
         _log.warning("recovering partition %d as generation %s", number, held.generation)
         crash_point("recovery.generation")
         rebuilding = Rebuilding(self._client, number, held.generation)
-        in_all = await count_partitions(connection)
-        await rebuilding.fence(held.installation, held.partitions, in_all)
+        census = await read_census(connection)
+        await rebuilding.fence(held.installation, held.partitions, census.ever, census.retired)
         crash_point("recovery.fenced")
         if self._is_repair:
             held = await self._archive_the_rest(rebuilding, held)
@@ -186,8 +186,9 @@ class Recovery:
 
     async def _reopen(self, rebuilding: Rebuilding, held: Projected) -> None:
         controls = await read_controls(self._connection)
-        count = await count_partitions(self._connection)
-        wanted = limits_of(controls.rows, controls.strikes, Shares(held.partition, count, is_empty=True))
+        census = await read_census(self._connection)
+        shares = Shares(census.rank(held.partition), len(census.at_work), is_empty=True)
+        wanted = limits_of(controls.rows, controls.strikes, shares)
         limits = {name: value for name, (value, _) in wanted.items()}
         entry = b""
         if held.position is not None:

@@ -62,7 +62,8 @@ class RedisFence:
 
     async def put_back(self, partition: int, flows: Sequence[tuple[str, int]]) -> set[str]:
         """Raises as :meth:`begin` does."""
-        return await self._begun[partition].begin(self._client, flows)
+        begun = self._begun.get(partition)
+        return set() if begun is None else await begun.begin(self._client, flows)
 
     async def check(self) -> None:
         """Raises:

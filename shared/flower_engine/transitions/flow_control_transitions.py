@@ -65,18 +65,20 @@ async def set_control(
     strikes: Sequence[Strike] = (),
     must_sign: bool = False,
     others: Sequence[Mapping[str, str]] = (),
+    rank: int | None = None,
 ) -> list[str] | None:
     """Makes exactly these settings hold; returns the names that changed.
 
     ``held`` is what held BEFORE the settings were read from the table. None: somebody else has set others
     since, which may be newer than these; nothing was changed then. ``must_sign``: whoever read before is
     refused from now on even if nothing changed. Each partition gets its share of each limit, or keeps the one
-    that it has; ``others``: what the other partitions hold.
+    that it has; ``others``: what the other partitions hold; ``rank``: how many come before it (default: as
+    many as its number says).
 
     Raises:
         LostError: Redis lost its state.
     """
-    shares = Shares(partition.number, partitions, held.limits, others)
+    shares = Shares(partition.number if rank is None else rank, partitions, held.limits, others)
     wanted = limits_of(controls, strikes, shares)
     rest: list[Arg] = []
     for name in sorted(held.limits.keys() - wanted.keys()):
@@ -99,10 +101,11 @@ async def set_control(
 
 
 class Shares(msgspec.Struct, frozen=True):
-    """What a partition has of limits that are shared by ``partitions``: it keeps what it ``held``, as control
-    lends by demand. Of a limit that ``others`` hold already it has nothing until it is lent some."""
+    """What a partition has of limits that are shared by ``partitions``, ``rank`` of which come before it: it
+    keeps what it ``held``, as control lends by demand. Of a limit that ``others`` hold already it has nothing
+    until it is lent some."""
 
-    partition: int = 0
+    rank: int = 0
     partitions: int = 1
     held: Mapping[str, str] = {}
     others: Sequence[Mapping[str, str]] = ()
@@ -117,11 +120,11 @@ class Shares(msgspec.Struct, frozen=True):
             return share
         if self.is_empty or any(_held_of(one, name, which, whole) is not None for one in self.others):
             return 0
-        return first_share(whole, self.partition, self.partitions)
+        return first_share(whole, self.rank, self.partitions)
 
     def equal(self, whole: int) -> int:
         """The same of what nobody lends."""
-        return part_of_limit(whole, self.partition, self.partitions)
+        return part_of_limit(whole, self.rank, self.partitions)
 
 
 def _held_of(held: Mapping[str, str], name: str, which: int, whole: int) -> int | None:

@@ -1,15 +1,23 @@
-"""The transitions install, grow and halt: a partition's meta is made once, it is told that there are more
-partitions, and its services are fenced off."""
+"""The transitions install, grow and halt: a partition's meta is made once, it is told which others there are,
+and its services are fenced off; retire and clear: it is closed where it is empty, and its keys go."""
+
+from collections.abc import Collection
+from typing import Any, Literal
 
 from flower_engine.errors import InstallationError
-from flower_engine.log.client import AsyncRedis
+from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.keys import Keys
-from flower_engine.log.partition import Meta, Partition
+from flower_engine.log.partition import Meta, Partition, numbers_text
 from flower_engine.transitions.loader import Script
 
 _install = Script("projector/install")
 _grow = Script("projector/grow")
 _halt = Script("projector/halt")
+_retire = Script("projector/retire")
+_clear = Script("projector/clear")
+
+_SCAN_KEYS = 1_000
+_NO_POSITION = "0-0"
 
 
 async def install(
@@ -38,9 +46,45 @@ async def install(
     return meta
 
 
-async def tell_count(client: AsyncRedis, number: int, in_all: int) -> None:
-    """Tells a partition how many there are; whoever works on it looks for the others."""
-    await _grow.run(client, Keys(number).meta, _grow.args(in_all=in_all))
+async def tell_others(
+    client: AsyncRedis,
+    number: int,
+    in_all: int,
+    gone: Collection[int] = (),
+    *,
+    is_retiring: bool = False,
+) -> None:
+    """Tells a partition how many there ever were, which of them nobody works on, and whether it gets no new
+    flows; whoever works on it looks for the others."""
+    args = _grow.args(in_all=in_all, gone=numbers_text(gone), retiring="1" if is_retiring else "")
+    await _grow.run(client, Keys(number).meta, args)
+
+
+Closed = Literal["ok", "moved", "kept", "lost"]
+
+
+async def retire(client: AsyncRedis, number: int, generation: str, position: str | None) -> Closed:
+    """Closes a partition in which nothing has happened behind that position; see ``retire.lua``."""
+    args = _retire.args(generation=generation, position=position or _NO_POSITION)
+    reply: list[bytes] = await _retire.run(client, Keys(number).meta, args)
+    word: Any = reply[0].decode()
+    return word
+
+
+async def clear(client: AsyncRedis, number: int, generation: str) -> bool:
+    """Removes all keys of a partition that was closed at that generation, but ``meta``, which says so.
+    False: it is not."""
+    prefix = Keys(number).prefix
+    cursor = 0
+    while True:
+        cursor, found = await send(client, "SCAN", cursor, "MATCH", prefix + "*", "COUNT", _SCAN_KEYS)
+        names = [key.decode().removeprefix(prefix) for key in found]
+        names = [name for name in names if name != "meta"]
+        args = _clear.args(names, generation=generation, is_last=int(cursor == 0))
+        if (await _clear.run(client, Keys(number).meta, args))[0] != b"ok":
+            return False
+        if cursor == 0:
+            return True
 
 
 async def halt(client: AsyncRedis, partition: Partition, why: str) -> None:

@@ -1,6 +1,6 @@
 """The transitions of a recovery, in the order in which it takes them: see ``runtime/redis_recovery.py``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -9,6 +9,7 @@ from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.engine_clock import now_ms
 from flower_engine.log.entries import LogEntry
 from flower_engine.log.keys import Keys
+from flower_engine.log.partition import numbers_text
 from flower_engine.log.reader import has_entry, read_behind
 from flower_engine.transitions.loader import Arg, Script
 
@@ -81,7 +82,9 @@ class Rebuilding:
         self.generation = generation
         self._client = client
 
-    async def fence(self, installation: str, partitions: int, in_all: int) -> None:
+    async def fence(
+        self, installation: str, partitions: int, in_all: int, gone: Collection[int] = ()
+    ) -> None:
         """Takes the partition: nothing but this recovery works on it from here on.
 
         Raises:
@@ -89,7 +92,11 @@ class Rebuilding:
             LostError: a newer recovery has it, or it is whole already.
         """
         args = _fence.args(
-            installation=installation, partitions=partitions, in_all=in_all, generation=self.generation
+            installation=installation,
+            partitions=partitions,
+            in_all=in_all,
+            gone=numbers_text(gone),
+            generation=self.generation,
         )
         reply = await _fence.run(self._client, self.keys.meta, args)
         if reply[0] == b"foreign":

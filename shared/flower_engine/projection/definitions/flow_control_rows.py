@@ -14,7 +14,8 @@ from flower_engine.model.flow_control import FlowControl, Scope, Strike, problem
 from flower_engine.projection.database import Connection
 
 _READ_VERSION = """
-SELECT coalesce((SELECT version FROM kr_flow_control_version), 0), (SELECT count(*) FROM kr_projection)
+SELECT coalesce((SELECT version FROM kr_flow_control_version), 0),
+  (SELECT count(*) FROM kr_projection WHERE retired_ts IS NULL)
 """
 
 _LOCK = "SELECT version FROM kr_flow_control_version FOR UPDATE"

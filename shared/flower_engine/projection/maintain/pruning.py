@@ -42,8 +42,8 @@ WHERE flow.finished_ts < to_timestamp(%(cut)s / 1000.0)
 AND (trunk.task_flow_id IS NULL OR trunk.finished_ts < to_timestamp(%(cut)s / 1000.0))
 """
 _POSITIONS = """
-SELECT partition, position, installation, generation::text, partitions FROM kr_projection ORDER BY partition
-FOR UPDATE
+SELECT partition, position, installation, generation::text, partitions, retired_ts IS NOT NULL
+FROM kr_projection ORDER BY partition FOR UPDATE
 """
 # Right behind the last end of those that are to go: nothing that ends later is refused.
 _UNTIL = """
@@ -219,7 +219,7 @@ async def _prune(connection: Connection, cut_ms: int, fence: Fence) -> Pruned:
         held = Projected(
             partition=row[0], position=row[1], installation=row[2], generation=row[3], partitions=row[4]
         )
-        if held.partition in ends:
+        if held.partition in ends and not row[5]:  # of one that was retired nothing is put back
             await fence.begin(held, ends[held.partition])
     crash_point("prune.begun")
     await _spare(connection, fence)

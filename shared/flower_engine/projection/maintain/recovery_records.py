@@ -18,7 +18,7 @@ _BATCH_TASKS = 3_000
 
 _TAKE_GENERATION = """
 UPDATE kr_projection SET generation = generation + 1, updated_ts = now()
-WHERE partition = %s AND installation = %s
+WHERE partition = %s AND installation = %s AND retired_ts IS NULL
 RETURNING partition, position, installation, generation::text, partitions
 """
 _HAS_LOST_ROWS = """

@@ -45,6 +45,7 @@ GROUPS = (
     "signal",
     "link",
     "session",
+    "partition",
 )
 """What an act begins with."""
 _MOST_LOOKED_AT = 10_000

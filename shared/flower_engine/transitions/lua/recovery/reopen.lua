@@ -9,7 +9,8 @@
 --   there, its time in ms, number of limits, for each: name, value (see limits.lua)
 -- Reply: {"ok"} or {"lost"}. Cost: linear in limits.
 local generation, partition, position, entry, at_ms, limit_count = unpack(ARGV, 1, 6)
-local meta = call('HMGET', meta_key(), 'installation', 'partitions', 'recovering', 'in_all')
+local meta = call('HMGET', meta_key(), 'installation', 'partitions', 'recovering', 'in_all', 'gone',
+  'retiring')
 if meta[3] ~= generation then
   return { 'lost' }
 end
@@ -19,6 +20,11 @@ begin_time_at(tonumber(at_ms)) -- of the last event that is archived
 call('HSET', meta_key(), 'tick', now, 'skew', string.format('%d', now_ms - clock))
 call('HSET', meta_key(), 'installation', meta[1], 'partitions', meta[2], 'recovering', generation,
   'in_all', meta[4] or meta[2], 'state_version', '1')
+for index, name in ipairs({ 'gone', 'retiring' }) do
+  if meta[4 + index] then
+    call('HSET', meta_key(), name, meta[4 + index])
+  end
+end
 if position ~= '' then
   call('XADD', log_key(), position, 'e', entry)
 end
