@@ -240,15 +240,20 @@ class TaskWaits:
             flow.depends_on[task] = body.depends_on
 
     def _expanded(self, event: TaskExpanded) -> None:
-        """Items are more tasks of the flow, ready from here on."""
+        """Items are more tasks of the flow, ready from here on, or behind those of another map."""
         flow = self._flows.get(event.flow)
         if flow is None or event.first != flow.size + 1:
             return
-        count = len(event.values)
-        flow.depends_on += [()] * count
+        count = len(event.numbers)
+        for came in event.maps:
+            behind = range(came.over, came.over + len(event.values)) if came.over else ()
+            flow.depends_on += ((seq,) for seq in behind)
+            if not came.over:
+                flow.depends_on += [()] * len(event.values)
+                ready = range(came.first, came.first + len(event.values))
+                flow.waiting |= dict.fromkeys(ready, event.at)
         flow.times += [0] * count
         flow.size += count
-        flow.waiting |= dict.fromkeys(range(event.first, event.first + count), event.at)
         self._tasks += count
         while self._tasks > self._most_tasks:
             self._thin_out()

@@ -55,6 +55,49 @@ async def test_items_are_counted_on_their_map_and_shown_by_number(own_api: Runni
         assert "4 A" not in tree
 
 
+def _effect(api: RunningApi, flow: str, task: int) -> dict[str, Any]:
+    """What a rerun of the task would do."""
+    asked = {"tasks": [task], "dryRun": True}
+    effect: dict[str, Any] = (
+        api.client.post(f"/flows/{flow}/rerun", json=asked).raise_for_status().json()["effect"]
+    )
+    return effect
+
+
+async def test_an_item_of_an_aligned_map_waits_for_one_task_and_says_so(
+    own_api: RunningApi, capsys: Any
+) -> None:
+    along = {"over": {"$from": "totals"}, "program": "A", "as": "total", "aligned": True}
+    doubled = {"taskName": "doubled", "program": "@map", "dependsOn": ["totals"], "parameters": along}
+    own_api.define("along", *TASKS[:2], doubled)
+    flow = own_api.register("along")
+    async with own_api.engine() as engine:
+        engine.programs |= {"A"}
+        (claim,) = await engine.claim()
+        await engine.finish(claim, payload=b"[1,2]")
+        await Decider(engine.client, engine.partition, "w1").run_once()
+        first, second = await engine.claim()
+        await engine.suspend(first)
+        await engine.finish(second, payload=b"7")
+        shown = own_api.flow(flow)
+        assert [task["dependsOn"] for task in shown["tasks"]] == [[], [1], [2], [], [], [4], [5]]
+        assert [task["itemOf"] for task in shown["tasks"]] == [None, None, None, 2, 2, 3, 3]
+        assert shown["tasks"][5]["waitReason"] == {"reason": "dependencies", "dependsOn": [4]}
+        assert shown["tasks"][2]["waitReason"]["reason"] == "items"
+        assert shown["tasks"][5]["parameters"] == {"total": {"$from": "totals"}}
+        assert _effect(own_api, flow, 5)["runs"] == [5]
+        (behind,) = await engine.claim()
+        assert behind.task == 7
+        await engine.finish(behind)
+        assert _effect(own_api, flow, 5)["runs"] == [5, 7]
+        told = _effect(own_api, flow, 2)
+        assert (told["runs"], told["vanished"]) == ([2, 3], [4, 5, 6, 7])
+        own_api.client.post(f"/flows/{flow}/rerun", json={"tasks": [2]}).raise_for_status()
+        assert [task["endedAs"] for task in own_api.flow(flow)["tasks"][3:]] == ["vanished"] * 4
+        print_flow(own_api.flow(flow))
+        assert "doubled" in capsys.readouterr().out
+
+
 async def test_the_key_of_an_item_is_shown_wherever_its_index_is(own_api: RunningApi, capsys: Any) -> None:
     own_api.define("keyed", {"taskName": "all", "program": "@map", "parameters": {**GIVEN, "key": "/id"}})
     flow = own_api.register("keyed")

@@ -115,6 +115,48 @@ def test_a_map_is_a_task_that_goes_over_a_list() -> None:
     assert tasks["given"]["dependsOn"] == []
 
 
+@program("maps: join")
+def join(number: int, total: int) -> int:
+    return number + total
+
+
+@workflow("maps: aligned")
+def aligned(day: str) -> list[int]:
+    totals = count.having(tolerate=1).map(list_files.step(day))
+    doubled = double.having(limit=1).map(totals)
+    tell.step(outcomes(totals))  # of which the chain knows nothing
+    return double.map(doubled)
+
+
+@workflow("maps: not aligned")
+def not_aligned(day: str) -> None:
+    totals = count.map(list_files.step(day))
+    double.having(name="asked", aligned=False).map(totals)
+    double.having(name="keyed", key="").map(totals)
+    join.having(name="with_more").map(totals, combine.step([1], [2]))
+    double.having(name="a_part").map([totals[0]])
+
+
+def test_a_map_over_the_result_of_another_one_goes_along_it_where_it_may() -> None:
+    assert tasks_of(aligned)["doubled"]["parameters"] == {
+        "over": {"$from": "totals"},
+        "program": "maps: double",
+        "as": "number",
+        "limit": 1,
+        "aligned": True,
+    }
+    told = {name: task["parameters"].get("aligned") for name, task in tasks_of(not_aligned).items()}
+    assert [told[name] for name in ("asked", "keyed", "with_more", "a_part")] == [None] * 4
+
+
+def test_items_of_a_chain_run_and_one_that_is_given_up_is_left_out_of_all_of_it(flower: FlowerTest) -> None:
+    assert flower.run(aligned, day="a bb").result == [4, 8]
+    assert flower.run(aligned, day="").result == []
+    run = flower.start(aligned, day="a bad cc")
+    assert run.settle() == "Suspend"  # something of it was given up
+    assert run.tasks["maps_double"].result == [4, 8]
+
+
 def of_another_type(day: str) -> None:
     double.map(list_files.step(day))  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 

@@ -157,7 +157,7 @@ def test_every_option_stands_in_the_document() -> None:
         "max_rounds": 5,
     }
     of_maps: dict[str, Any] = {"limit": 3, "tolerate": 0.5, "key": ""}
-    assert {*values, *of_maps} == set(OPTIONS)
+    assert {*values, *of_maps, "aligned"} == set(OPTIONS)  # that one is said by the map itself
 
     @workflow
     def plain() -> None:
@@ -168,7 +168,14 @@ def test_every_option_stands_in_the_document() -> None:
 
     (_, said, mapped) = plain.document()["tasks"]
     assert mapped["parameters"] == {
-        **{"over": [[1, 2]], "program": "Sample.add", "as": "numbers", "limit": 3, "tolerate": 0.5, "key": ""}
+        **{
+            "over": [[1, 2]],
+            "program": "Sample.add",
+            "as": "numbers",
+            "limit": 3,
+            "tolerate": 0.5,
+            "key": "",
+        },
     }
     assert said == {
         **{"taskSeq": 2, "taskName": "named", "program": "Sample.add", "dependsOn": ["first"]},

@@ -16,6 +16,7 @@ from flower_engine.model.wait_parameters import WAITS
 EVENTS = Path(__file__).parent / "events"
 INFOS = {str(kind.__struct_config__.tag): msgspec.inspect.type_info(kind) for kind in get_args(AnyEvent)}
 NEVER_WRITTEN = {
+    "PlannedTask.along": "the fold gives it to a map that is expanded",
     "PlannedTask.item": "the fold knows an item by the number of its map",
     "PlannedTask.item_key": "the fold gives it to an item",
     "PlannedTask.items": "the fold gives them to a map that is expanded",

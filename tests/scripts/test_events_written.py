@@ -418,6 +418,18 @@ async def write_what_a_task_may_say(engine: Engine) -> None:
     await Decider(engine.client, engine.partition, "w1", put=stored).run_once()
     await snapshot(*where, [bounded], {})
     await cancel(*where, bounded, by="alice")
+    await write_what_chains_bring(engine, {**over, **bounds})
+
+
+async def write_what_chains_bring(engine: Engine, over: dict[str, Any]) -> None:
+    where = (engine.client, engine.partition)
+    along = {"over": {"$from": 1}, "program": "A", "as": "customer", "aligned": True}
+    chained = await engine.register(
+        task(1, program="@map", parameters=over), task(2, 1, program="@map", parameters=along)
+    )
+    await Decider(engine.client, engine.partition, "w1", put=stored).run_once()
+    await snapshot(*where, [chained], {})
+    await cancel(*where, chained, by="alice")
 
 
 async def stored(content: bytes) -> BlobRef:

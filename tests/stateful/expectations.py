@@ -220,7 +220,8 @@ def _again(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int]:
                 left.append(dependent)
         if not left:
             again |= _retrying_behind(flow, again, retrying)
-            left = list(rules_expected.opened(flow, again))
+            more = rules_expected.opened(flow, again) | _anew(asked, flow, again)
+            left = list(more - again)
             again.update(left)
     return again
 
@@ -243,6 +244,7 @@ def _rerun(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int] | None
     gone = _gone(asked, flow, again)
     if any(_status(flow, seq) is Status.RUNNING for seq in gone):
         return None
+    anew = _anew(asked, flow, again)
     again -= gone
     named: set[int] = set() if isinstance(asked.tasks, str) else set(asked.tasks)
     if named & rules_expected.would_pass(flow, again):
@@ -256,7 +258,9 @@ def _rerun(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int] | None
             behind = {
                 _status(flow, other)
                 for other in flow.dependents[seq]
-                if other not in again and rules_expected.uses(flow, other, seq)
+                if other not in again
+                and rules_expected.uses(flow, other, seq)
+                and flow.task(other).planned.along != seq
             }
             if Status.RUNNING in behind or (asked.scope == "" and Status.FINISH in behind):
                 return None
@@ -265,7 +269,7 @@ def _rerun(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int] | None
     ran = {
         seq
         for seq in again
-        if _status(flow, seq) is not Status.WAIT or flow.task(seq).attempt or seq in named
+        if _status(flow, seq) is not Status.WAIT or flow.task(seq).attempt or seq in named | anew
     }
     return ran or None
 
@@ -288,14 +292,25 @@ def _selected(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int] | N
         and seq not in retrying
         and not _has_other_body(asked, flow, seq)
     }
-    return None if waits and not asked.with_message else set(asked.tasks)
+    changed = {seq for seq in asked.tasks if asked.with_message or _has_other_body(asked, flow, seq)}
+    found = maps_expected.with_items_along(flow, set(asked.tasks), changed)
+    return None if waits and not asked.with_message else found
 
 
 def _gone(asked: Asked, flow: FlowState, again: set[int]) -> set[int]:
     """Items that vanish with a rerun."""
+    return maps_expected.gone(flow, again, _named_maps(asked, flow, again))
+
+
+def _anew(asked: Asked, flow: FlowState, again: set[int]) -> set[int]:
+    """Maps that are expanded anew."""
+    return maps_expected.anew(flow, again, _named_maps(asked, flow, again))
+
+
+def _named_maps(asked: Asked, flow: FlowState, again: set[int]) -> set[int]:
     named = again if asked.tasks == "all" else set[int]() if asked.tasks == "failed" else set(asked.tasks)
     changed = {seq for seq in again if _has_other_body(asked, flow, seq)}
-    return maps_expected.gone(flow, again, named | changed)
+    return {seq for seq in named if asked.with_message or not flow.task(seq).planned.along} | changed
 
 
 def _unignore(tasks: list[int], flow: FlowState, retrying: set[int]) -> set[int] | None:

@@ -15,20 +15,34 @@ def items(flow: FlowState, seq: int) -> range:
 def began_with(flow: FlowState, behind: int, seq: int) -> bool:
     """Whether a map has its items, and waits, because of what another task than these has given."""
     task = flow.task(behind)
-    return task.status is Status.WAIT and bool(items(flow, behind)) and seq not in items(flow, behind)
+    is_other = seq not in items(flow, behind) and seq != task.planned.along
+    return task.status is Status.WAIT and bool(items(flow, behind)) and is_other
 
 
 def vanished(flow: FlowState, seq: int) -> bool:
     return flow.task(seq).ended_as == "v"
 
 
-def gone(flow: FlowState, again: Set[int], named: Set[int]) -> set[int]:
-    """The items that vanish when these tasks run again; ``named``: those that are asked for, or are
-    changed."""
+def anew(flow: FlowState, again: Set[int], named: Set[int]) -> set[int]:
+    """The maps that are expanded anew when these tasks run again; ``named``: those that are asked for, but
+    for those that go along others, or are changed."""
     found: set[int] = set()
     for seq in again:
-        own = set(items(flow, seq))
-        before = set(flow.task(seq).planned.depends_on) - own
-        if seq in named or before & again:
-            found |= own
+        planned, own = flow.task(seq).planned, set(items(flow, seq))
+        before = set(planned.depends_on) - own - {planned.along}
+        if own and (seq in named or before & again):
+            found.add(seq)
+    for _ in flow.tasks if found else ():  # along the longest chain there is
+        found |= {task.planned.seq for task in flow.tasks if task.planned.along in found}
     return found
+
+
+def gone(flow: FlowState, again: Set[int], named: Set[int]) -> set[int]:
+    """The items that vanish then."""
+    return {item for seq in anew(flow, again, named) for item in items(flow, seq)}
+
+
+def with_items_along(flow: FlowState, tasks: Set[int], changed: Set[int]) -> set[int]:
+    """These tasks; of a map that goes along another one its items, too."""
+    maps = {seq for seq in tasks if flow.task(seq).planned.along and seq not in changed}
+    return set(tasks) | {item for seq in maps for item in items(flow, seq)}

@@ -12,16 +12,30 @@ from flower_engine.model.decision_outcomes import Decided
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.lanes import lane_of
-from flower_engine.model.map_expansion import Expansion, gathered, rules_with_items, too_many_failed
-from flower_engine.model.map_items import Given, element_name, item_like, items_of, numbers_of
+from flower_engine.model.map_expansion import (
+    Expansion,
+    Follower,
+    gathered,
+    rules_with_items,
+    too_many_failed,
+    with_chain,
+)
+from flower_engine.model.map_items import Given, element_name, item_like, numbers_of
 from flower_engine.model.status import Status
 from flower_engine.model.task_message import message_of
 from flower_engine.model.task_policy import TaskPolicy
-from flower_engine.model.task_rules import TaskRules
-from flower_engine.model.wait_programs import is_wait, wait_text
-from flower_engine.transitions.decision_transitions import MapRead, Undecided, decide, expand
+from flower_engine.model.wait_programs import is_wait
+from flower_engine.transitions.decision_transitions import (
+    MapRead,
+    Undecided,
+    decide,
+    due_decisions,
+    expand,
+)
+from flower_engine.transitions.expansion_segments import segments_of
+from flower_engine.transitions.operator_transitions import read_messages
 from flower_engine.transitions.register_transition import FlowPlan
-from flower_engine.transitions.task_fields import task_message
+from flower_engine.transitions.task_fields import decode_message
 from stateful import expectations
 from stateful.machines import RuledTransitions, run_machine
 from stateful.plans import RETRY
@@ -52,6 +66,16 @@ def _bounded(seq: int, *reads: int, **bounds: Any) -> PlannedTask:
     return msgspec.structs.replace(task, parameters={**task.parameters, **bounds})
 
 
+def _along(seq: int, over: int, **bounds: Any) -> PlannedTask:
+    """A map whose items go along those of another one."""
+    parameters = {
+        **{"over": {"$from": over}, "program": "AB"[seq % 2], "as": "n", "aligned": True},
+        **bounds,
+    }
+    reads = {str(over): over}
+    return _task(seq, program="@map", parameters=parameters, reads=reads, refs=True, after=(over,))
+
+
 PLANS = (
     FlowPlan("a window", (_task(1), _bounded(2, 1, limit=1), _task(3, 2))),
     FlowPlan(
@@ -71,6 +95,37 @@ PLANS = (
         ),
     ),
 )
+
+
+CHAINS = (
+    FlowPlan("aligned", (_map(1, retry=RETRY), _along(2, 1), _along(3, 2), _task(4, 3, 1))),
+    FlowPlan("aligned, behind a task", (_task(1), _map(2, 1), _along(3, 2), _along(4, 2), _task(5, 4))),
+    FlowPlan(
+        "aligned by rules",
+        (
+            _bounded(1, tolerate=0.5, limit=2),
+            _along(2, 1),
+            _along(3, 2, tolerate=1),
+            _along(4, 1, limit=1),
+            _task(5, 2, 3, rule="settled"),
+        ),
+    ),
+)
+
+
+def _waiting_along(flow: FlowState, over: int) -> list[tuple[int, int]]:
+    """The aligned maps that wait for this one to have its items, or for one of them, each with that."""
+    found, left = list[tuple[int, int]](), [over]
+    for one in left:
+        for seq in flow.dependents[one]:
+            task = flow.task(seq)
+            planned = task.planned
+            is_aligned = planned.program == "@map" and planned.parameters.get("aligned") is True
+            waits = task.status is Status.WAIT and planned.items is None and not task.is_awaiting
+            if is_aligned and waits:
+                found.append((seq, one))
+                left.append(seq)
+    return found
 
 
 class MappedTransitions(RuledTransitions):
@@ -113,17 +168,25 @@ class MappedTransitions(RuledTransitions):
     @rule(data=st.data(), sends=st.integers(1, 2))
     def expand_or_gather(self, data: st.DataObject, sends: int) -> None:
         name, task = data.draw(st.sampled_from(self._undecided()))
+        count, stops = 0, 0
+        if task.planned.items is None:
+            count = data.draw(st.sampled_from([0, None, 1, 2, 2, 3]))
+            stops = data.draw(st.sampled_from([0, 0, 0, 1])) if count else 0
+        self._come_to(name, task, count, stops, sends)
+
+    def _come_to(self, name: str, task: TaskState, count: int | None, stops: int, sends: int) -> None:
+        """A map gets so many items (0: its list is empty, None: is none), or its list is handed in;
+        ``stops``: whoever sends the items dies after so many."""
         one = self._read(name, task)
         if task.planned.items is not None:
             self._hand_in(one, self._gathering(name, task, one), sends)
             return
-        count = data.draw(st.sampled_from([0, None, 1, 2, 2, 3]))
         if not count:
             error = b'{"type":"ListError","message":"it is null, no list"}'
             self._hand_in(one, Decided("gathered", b"[]") if count == 0 else Decided(None, error), sends)
             return
-        stops = data.draw(st.sampled_from([0, 0, 0, 1]))
         expansion = self._expansion(name, task, one, count)
+        expansion = with_chain(expansion, task.planned.seq, self._followers(name, task), name)
         assert self._expand(self._read(name, task, late=1), expansion, "late", 0) in ("stale",)
         word = self._expand(one, expansion, f"w{next(self.numbers)}", stops)
         assert word in (("more", "busy", "ok") if stops else ("ok", "busy"))
@@ -133,30 +196,25 @@ class MappedTransitions(RuledTransitions):
 
     def _expand(self, one: Undecided, expansion: Expansion, name: str, stops: int) -> str:
         """Sends the items one by one; ``stops``: it dies after so many."""
-        word = ""
-        count = len(expansion.given.values)
-        rules = TaskRules.of(expansion.item)
-        assert one.of_map is not None
-        for number, item in enumerate(items_of(0, 0, expansion.item, expansion.given)):
-            fields = (task_message(expansion.workflow, item), lane_of(expansion.workflow, item))
-            word = self.run(
-                expand(
-                    self.client,
-                    self.partition,
-                    one,
-                    by="w",
-                    name=name,
-                    items=[fields],
-                    count=count,
-                    before=number,
-                    told=expansion.told if number == count - 1 else b"",
-                    most_tasks=1_000,
-                    rules=(rules.text() if rules else b"", expansion.map_rules),
-                    wait=wait_text(item),
+        word, first, sent = "", 0, 0
+        for segment in segments_of(expansion, one.of[1]):
+            for fields in segment.items(first):
+                word, first = self.run(
+                    expand(
+                        self.client,
+                        self.partition,
+                        one,
+                        by="w",
+                        name=name,
+                        items=[fields],
+                        before=sent,
+                        segment=segment,
+                        most_tasks=1_000,
+                    )
                 )
-            )
-            if word != "more" or number + 1 == stops:
-                break
+                sent += 1
+                if word != "more" or sent == stops:
+                    return word
         return word
 
     def _expansion(self, name: str, task: TaskState, one: Undecided, count: int) -> Expansion:
@@ -166,6 +224,23 @@ class MappedTransitions(RuledTransitions):
         item = item_like(task.planned, parameters, one.of)
         rules = rules_with_items(message_of(workflow, task.planned), count)
         return Expansion(workflow, item, Given(element_name(parameters), values), rules)
+
+    def _followers(self, name: str, over: TaskState) -> list[Follower]:
+        """The maps that may go along one; whoever is given it is given these."""
+        flow = self.oracle.flows[name]
+        waiting = _waiting_along(flow, over.planned.seq)
+        for due in self.run(
+            due_decisions(self.client, self.partition)
+        ):  # none that somebody was given lately
+            if due.of == (name, over.planned.seq):
+                assert due.of_map is not None
+                assert [(one.task, one.over) for one in due.of_map.followers] == waiting
+        texts = self.run(read_messages(self.client, self.partition, name, [seq for seq, _ in waiting])) or {}
+        found: list[Follower] = []
+        for seq, behind in waiting:
+            lane = lane_of(flow.workflow, flow.task(seq).planned)
+            found.append(Follower(seq, behind, decode_message(texts[seq]), lane, "", texts[seq]))
+        return found
 
     def _gathering(self, name: str, task: TaskState, one: Undecided) -> Decided:
         """What a map comes to whose items have ended."""
@@ -185,3 +260,35 @@ class MappedTransitions(RuledTransitions):
 
 def test_flows_with_maps_follow_the_model(redis_url: str) -> None:
     run_machine(redis_url, examples=80, base=MappedTransitions)
+
+
+class ChainedTransitions(MappedTransitions):
+    """Flows with maps that go along others."""
+
+    plans = CHAINS * 7
+
+    @precondition(lambda self: self.registered)
+    @rule(count=st.integers(1, 3), rounds=st.integers(1, 6), most=st.integers(1, 3))
+    def go_on(self, count: int, rounds: int, most: int) -> None:
+        """Maps get their items and their lists, and so many of these end, round by round."""
+        for _ in range(rounds):
+            for name, task in self._undecided():
+                self._come_to(name, task, count, 0, 1)
+            self.finish_all(0, most)
+
+    @precondition(lambda self: any(task.planned.along for task in self._chained()))
+    @rule(data=st.data(), scope=st.sampled_from(["", "", "only", "dependents"]), with_bodies=st.booleans())
+    def run_items_again(self, data: st.DataObject, scope: str, with_bodies: bool) -> None:
+        """Items and maps of chains run again."""
+        flows = [flow for flow in self.oracle.flows.values() if any(one.planned.along for one in flow.tasks)]
+        flow = data.draw(st.sampled_from(flows))
+        known = [one.planned.seq for one in flow.tasks if one.planned.program == "@map" or one.planned.item]
+        chosen = data.draw(st.lists(st.sampled_from(known), min_size=1, max_size=2, unique=True))
+        self._ask(expectations.Asked("rerun", chosen, scope, False, b"", with_bodies), flow, 1)
+
+    def _chained(self) -> list[TaskState]:
+        return [task for flow in self.oracle.flows.values() for task in flow.tasks]
+
+
+def test_chains_of_maps_follow_the_model(redis_url: str) -> None:
+    run_machine(redis_url, examples=80, base=ChainedTransitions)

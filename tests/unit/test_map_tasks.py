@@ -56,6 +56,46 @@ def test_what_is_wrong_with_a_map_is_said(parameters: dict[str, Any], said: str)
     assert said in str(error.value)
 
 
+ALONG: dict[str, Any] = {"over": {"$from": 2}, "program": "count", "as": "file", "aligned": True}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "of_map", "said"),
+    [
+        ({"aligned": 1}, {}, "its 'aligned' is 1: it is true or false"),
+        ({"key": ""}, {}, "and has 'key', for which the whole list must be known"),
+        ({"zipped": True, "over": [{"$from": 2}, {"$from": 2}]}, {}, "and has 'zipped'"),
+        ({"over": {"$from": 1}}, {"depends_on": (1,)}, "is not the whole result of another map"),
+        ({"over": {"$from": 2, "path": "/0"}}, {}, "is not the whole result of another map"),
+        ({"parameters": {"all": {"$from": 2}}}, {}, "or it takes more than that"),
+        ({}, {"depends_on": (1, 2)}, "and waits for task 1, too: its items wait for those of one map only"),
+        ({}, {"rule": "settled"}, "and has the rule 'settled'; an aligned map has 'ready'"),
+        ({}, {"finally_": True}, "and cleans up (finally): an aligned map does not"),
+    ],
+)
+def test_what_is_wrong_with_an_aligned_map_is_said(
+    parameters: dict[str, Any], of_map: dict[str, Any], said: str
+) -> None:
+    body: dict[str, Any] = {"depends_on": (2,), "parameters": {**ALONG, **parameters}, **of_map}
+    tasks = (
+        TaskDefinition(task_seq=1, program="list"),
+        TaskDefinition(task_seq=2, program="@map", depends_on=(1,), parameters=RIGHT),
+        TaskDefinition(task_seq=3, program="@map", **body),
+    )
+    with pytest.raises(DefinitionError, match="task_seq 3\\) is a map") as error:
+        plan_flow(WorkflowDefinition(name="w", tasks=tasks))
+    assert said in str(error.value)
+
+
+def test_an_aligned_map_depends_on_the_one_before_it_where_nothing_is_said() -> None:
+    tasks = (
+        TaskDefinition(task_seq=1, program="@map", parameters={**RIGHT, "over": [1], "outcomes": True}),
+        TaskDefinition(task_seq=3, program="@map", parameters={**ALONG, "over": {"$from": 1}}),
+    )
+    along = plan_flow(WorkflowDefinition(name="w", tasks=tasks))[1]
+    assert (along.depends_on, along.parameters["over_outcomes"]) == ((1,), True)
+
+
 @pytest.mark.parametrize("of_map", [{"rule": "any"}, {"on_failure": "give_up"}])
 def test_rules_by_which_a_map_could_begin_too_early_are_refused(of_map: dict[str, Any]) -> None:
     with pytest.raises(DefinitionError, match="is a map"):

@@ -1,7 +1,7 @@
 """The body of a workflow while it runs: its steps become tasks, in the order in which they are called."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -22,8 +22,21 @@ from flower_engine.errors import DefinitionError, ProgramError
 from flower_engine.model.child_flows import GIVEN, WORKFLOW
 from flower_engine.model.decision_tasks import CONDITION
 from flower_engine.model.json_pointer import pointer_to
-from flower_engine.model.map_tasks import AS, KEY, LIMIT, OUTCOMES, OVER, PARAMETERS, PROGRAM, TOLERATE
+from flower_engine.model.map_tasks import (
+    ALIGNED,
+    AS,
+    FLAT,
+    KEY,
+    LIMIT,
+    OUTCOMES,
+    OVER,
+    PARAMETERS,
+    PROGRAM,
+    TOLERATE,
+    ZIPPED,
+)
 from flower_engine.model.references import holds_references
+from flower_engine.model.rules import READY
 from flower_engine.model.task_spec import MAX_TASKS
 from flower_engine.model.wait_parameters import DECISION, MAP, SUBFLOW
 from flower_engine.model.workflow_document import RetryDocument
@@ -169,7 +182,11 @@ class Body:
             parameters, targets = _arguments(step, arguments)
             parameters |= _bounds_of_map(step, options)
             targets.extend(self._order(options.get("after", ())))
-            self._refuse_others(targets)
+            if is_map and self._is_aligned(parameters, targets, options):
+                parameters[ALIGNED] = True
+                self._refuse_foreign(targets)
+            else:
+                self._refuse_others(targets)
             if "stand_in" in options:
                 options = {**options, "stand_in": _stand_in(options["stand_in"], signature.result)}
         except ValueFault as fault:
@@ -183,6 +200,20 @@ class Body:
         result = list[signature.result] if is_map else signature.result
         made: Ref[Any] = Ref(Target(self, task.name, result, {"$from": task.name}, (task,), has_parts=True))
         return made
+
+    def _is_aligned(
+        self, parameters: Mapping[str, Any], targets: Sequence[Target], options: Mapping[str, Any]
+    ) -> bool:
+        """Whether a map goes along the items of another one: if it may, unless its step says otherwise."""
+        asked: bool | None = options.get("aligned")
+        if asked is not None:
+            return asked
+        before: list[Any] = [task for target in targets for task in target.tasks]
+        maps = [task for task in before if task.said["program"] == MAP]
+        is_alone = len(targets) == 1 and len(maps) == 1 and not targets[0].is_of_outcomes
+        is_whole = is_alone and parameters[OVER] == {"$from": maps[0].name}
+        is_plain = parameters.keys().isdisjoint((ZIPPED, FLAT, KEY)) and not self._branches
+        return is_whole and is_plain and options.get("rule", READY) == READY and not options.get("finally_")
 
     def announce(self, block: object, site: str, call: str) -> None:
         """Notes a block that is to be entered."""
@@ -373,6 +404,10 @@ class Body:
                         " results"
                     )
                 self._lists.add(task.name)
+        self._refuse_foreign(targets)
+
+    def _refuse_foreign(self, targets: Iterable[Target]) -> None:
+        for target in targets:
             if target.workflow not in (None, self):
                 raise ValueFault(
                     f"{target.shown} belongs to workflow {target.workflow.name!r}; references live in the"
@@ -414,8 +449,9 @@ def _bounds_of_map(step: _Called, options: Mapping[str, Any]) -> dict[str, Any]:
     given = {_OF_MAPS[name]: value for name, value in options.items() if name in _OF_MAPS}
     if "key" in options:
         given[KEY] = _key_pointer(step, options["key"]) if step.is_map else ""
-    if given and not step.is_map:
-        raise ValueFault(f"{step.words}: {next(iter(given))}=... is of items: write it for .map(...)")
+    if not step.is_map and (given or "aligned" in options):
+        name = next(iter(given), "aligned")
+        raise ValueFault(f"{step.words}: {name}=... is of items: write it for .map(...)")
     return given
 
 

@@ -292,6 +292,7 @@ class _Again:
         self._kept: set[int] = set()
         self.gone: list[int] = []
         """Items of maps that are expanded anew."""
+        self._anew: set[int] = set()
         self._spared = spared_tasks([task.planned for task in flow.tasks]) if flow.ruled else frozenset[int]()
         self._again: dict[int, None] = {}
         self._stack: list[int] = []
@@ -312,14 +313,14 @@ class _Again:
             self._refuse("nothing", str(selection) if isinstance(selection, str) else "tasks")
         self._walk_on()
         self._add_away()
-        while self._flow.ruled and self._open_behind():
+        while (self._flow.ruled and self._open_behind()) or self._add_along(selection):
             self._walk_on()
             self._add_away()
 
     def checked(self, selection: Selection) -> list[int]:
         """What runs again, in order; refused as the transition refuses."""
         flow, ran = self._flow, list[int]()
-        self._take_items(selection)
+        self._take_items()
         for seq in selection if flow.ruled and not isinstance(selection, str) else ():
             if flow.task(seq).ended_as in (NOT_TAKEN, UNMET) and self._is_passed(flow.task(seq)):
                 cause = next((one for one in flow.task(seq).planned.depends_on if self._stays(one)), 0)
@@ -332,28 +333,44 @@ class _Again:
                 self._refuse("running", str(seq))
             if self._is_heard_of(task):
                 self._refuse_started(seq)
-            if task.status is Status.WAIT and not task.attempt and seq not in self._changed:
+            is_same = seq not in self._changed and seq not in self._anew
+            if task.status is Status.WAIT and not task.attempt and is_same:
                 continue  # it waits as it did
             ran.append(seq)
         if not ran:
             self._refuse("nothing", str(selection) if isinstance(selection, str) else "tasks")
         return ran
 
-    def _take_items(self, selection: Selection) -> None:
-        """Maps that are asked for, or are behind others than their items, are expanded anew."""
+    def _take_items(self) -> None:
+        """The items of maps that are expanded anew go."""
         flow = self._flow
-        asked = self._again if selection == "all" else () if selection == "failed" else selection
-        for map_ in [flow.task(seq) for seq in self._again if flow.task(seq).planned.items is not None]:
-            items = numbers_of(map_.planned.items)
-            before = (seq for seq in map_.planned.depends_on if seq not in items)
-            seq = map_.planned.seq
-            if seq in asked or seq in self._changed or any(one in self._again for one in before):
-                for item in items:
-                    if flow.task(item).status is Status.RUNNING:
-                        self._refuse("dependent-running", str(seq), str(item))
-                    self._again.pop(item, None)
-                    self.gone.append(item)
+        for seq in sorted(self._anew):
+            for item in numbers_of(flow.task(seq).planned.items):
+                if flow.task(item).status is Status.RUNNING:
+                    self._refuse("dependent-running", str(seq), str(item))
+                self._again.pop(item, None)
+                self.gone.append(item)
         self.gone.sort()
+
+    def _add_along(self, selection: Selection) -> bool:
+        """Maps are expanded anew that are asked for, or behind others than their items, and those that go
+        along such a map; True: that led to more."""
+        tasks = [self._flow.task(seq).planned for seq in self._again]
+        asked = self._again if selection == "all" else () if selection == "failed" else selection
+        for one in tasks:
+            items = numbers_of(one.items)
+            before = (seq for seq in one.depends_on if seq not in items and seq != one.along)
+            if one.items is not None and (
+                (one.seq in asked and not one.along)
+                or one.seq in self._changed
+                or any(seq in self._again for seq in before)
+            ):
+                self._anew.add(one.seq)
+        along = [task.planned for task in self._flow.tasks if task.planned.along]
+        while more := {one.seq for one in along if one.along in self._anew} - self._anew:
+            self._anew |= more
+        self._add(sorted(self._anew))
+        return bool(self._stack)
 
     def _select_one(self, seq: int) -> None:
         if not 1 <= seq <= len(self._flow.tasks):
@@ -364,6 +381,8 @@ class _Again:
         is_away = self._is_away(task) or task.planned.items is not None
         if task.status is Status.WAIT and not is_away and seq not in self._changed:
             self._refuse("waits", str(seq))
+        if task.planned.along and seq not in self._changed:
+            self._add(numbers_of(task.planned.items))
         self._add([seq])
 
     def _add(self, tasks: Iterable[int]) -> None:
@@ -453,7 +472,7 @@ class _Again:
     def _refuse_started(self, seq: int) -> None:
         for dependent in self._flow.dependents[seq]:
             behind = self._flow.task(dependent)
-            if dependent in self._again or not _uses(behind, seq):
+            if dependent in self._again or not _uses(behind, seq) or behind.planned.along == seq:
                 continue
             if behind.status is Status.RUNNING:
                 self._refuse("dependent-running", str(seq), str(dependent))
@@ -467,7 +486,8 @@ class _Again:
 def _began_with(behind: TaskState, seq: int) -> bool:
     """Whether a map that waits began on the result of this task: it has its items."""
     items = behind.planned.items
-    return items is not None and behind.status is Status.WAIT and seq not in numbers_of(items)
+    has_begun = items is not None and behind.status is Status.WAIT
+    return has_begun and seq not in numbers_of(items) and seq != behind.planned.along
 
 
 def _uses(behind: TaskState, seq: int) -> bool:

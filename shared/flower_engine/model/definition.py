@@ -11,6 +11,7 @@ from flower_engine.model.child_flows import problems_of_subflow
 from flower_engine.model.decision_tasks import problems_of_decisions
 from flower_engine.model.definition_header import problems_of_header
 from flower_engine.model.definition_references import DefinitionReferences, Params, settled
+from flower_engine.model.map_chains import problems_of_chains, told_of_outcomes
 from flower_engine.model.map_tasks import AS, KEYS, common_parameters, mapped_program, problems_of_maps
 from flower_engine.model.parameters_schema import ParametersSchema
 from flower_engine.model.quoting import short
@@ -132,9 +133,9 @@ class PlannedTask(TaskSpec, frozen=True, kw_only=True, omit_defaults=True):
     body is of, where a rerun gave it one; "": that of its flow.
 
     ``items`` of a map that is expanded: the first of its items, and how many they are; it depends on them,
-    too. ``item`` of an item: its map, and its index; ``item_key``: by which it is told apart
-    from others, where the map says that; ``window``: what bounds the items of that
-    (``map_windows.py``).
+    too; ``along``: the map whose items these go along (``map_chains.py``; 0: of none). ``item`` of an item:
+    its map, and its index; ``item_key``: by which it is told apart from others, where the map says that;
+    ``window``: what bounds the items of that (``map_windows.py``).
     """
 
     seq: int  # pyright: ignore[reportGeneralTypeIssues] # a definition has none, a plan always has it
@@ -146,6 +147,7 @@ class PlannedTask(TaskSpec, frozen=True, kw_only=True, omit_defaults=True):
     refs: bool = False
     definition: str = ""
     items: tuple[int, int] | None = None
+    along: int = 0
     item: tuple[int, int] | None = None
     item_key: str = ""
     window: str = ""
@@ -188,6 +190,7 @@ def plan_flow(definition: WorkflowDefinition) -> tuple[PlannedTask, ...]:
     references = DefinitionReferences(name, tasks, definition.returns, params)
     problems += problems_of_decisions(name, tasks, params.secrets)
     problems += problems_of_maps(name, tasks, params.secrets)
+    problems += problems_of_chains(name, tasks, references)
     problems += references.problems(lambda program: definition.keying.told_apart_by(name, program))
     problems += problems_of_rules(name, tasks, references)
     if problems:
@@ -196,10 +199,21 @@ def plan_flow(definition: WorkflowDefinition) -> tuple[PlannedTask, ...]:
     planned = tuple(
         definition.keying.keyed(_planned(task, number, references, index)) for index, task in enumerate(tasks)
     )
+    if any(task.program == MAP for task in planned):
+        planned = tuple(_told_of_outcomes(task, planned) for task in planned)
     if references.has_edges or any(task.when for task in tasks):
         _refuse_edges(name, sum(len(task.depends_on) for task in planned))
     _refuse_cycles(name, planned)
     return planned
+
+
+def _told_of_outcomes(task: PlannedTask, planned: Sequence[PlannedTask]) -> PlannedTask:
+    """A map that goes along another one knows whether the list of that has more than results."""
+    if task.program != MAP or len(task.reads) != 1:
+        return task
+    (over,) = task.reads.values()
+    parameters = told_of_outcomes(task.parameters, planned[over - 1].parameters)
+    return task if parameters == task.parameters else msgspec.structs.replace(task, parameters=parameters)
 
 
 def _params_of(definition: WorkflowDefinition) -> Params:

@@ -187,7 +187,7 @@ def _expected_places(flow: FlowState, task: TaskState, live: LiveState) -> list[
     if set("hwn").intersection(held.flags):
         return []
     # 0: the roots of a flow, which in a fork are tasks behind what is taken over, too.
-    before = (0, *planned.depends_on) if planned.item is None else (0, planned.item[0])
+    before = (0, *planned.depends_on) if planned.item is None else (0, planned.item[0], *planned.depends_on)
     if any((flow.flow, dependency) in live.releasing for dependency in before):
         return None
     if is_wait(planned.program):

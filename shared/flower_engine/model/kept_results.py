@@ -35,10 +35,11 @@ def reads_of(task: PlannedTask | TaskMessage) -> dict[int, bool]:
     """The tasks whose results a task reads, and of each whether it cannot do without.
 
     An edge to a task that it cannot do without is a *data edge*; all others are *order edges*. A map reads
-    its items, too, and does without those that have no result.
+    its items, too, and does without those that have no result; one whose items go along those of another map
+    reads these alone.
     """
     reads: dict[int, bool] = {}
-    if task.reads:
+    if task.reads and not (isinstance(task, PlannedTask) and task.along):
         for use in scan_parameters(task.parameters).uses:
             producer = task.reads.get(use.form.name)
             if producer is not None:
@@ -51,7 +52,7 @@ def reads_of(task: PlannedTask | TaskMessage) -> dict[int, bool]:
 def is_read_by(task: PlannedTask, producer: int) -> bool:
     """Whether a task reads the result of this one."""
     if task.items is not None:
-        return producer in numbers_of(task.items) or producer in task.reads.values()
+        return producer in numbers_of(task.items) or (not task.along and producer in task.reads.values())
     return producer in reads_of(task)
 
 
@@ -64,7 +65,7 @@ def reads_of_plan(task: PlannedTask) -> str:
     """The same as ``reads_text`` of what a task reads; the items of a map are told as ``5-8?``."""
     if task.items is None:
         return reads_text(reads_of(task))
-    own = reads_text(reads_of(without_items(task)))
+    own = "" if task.along else reads_text(reads_of(without_items(task)))
     first, count = task.items
     return f"{own}{',' if own else ''}{first}-{first + count - 1}?"
 

@@ -10,8 +10,9 @@ from flower_engine.model.decision_outcomes import Decided
 from flower_engine.model.definition import PlannedTask, TaskKeys, key_of_value
 from flower_engine.model.floats import spelled_out
 from flower_engine.model.item_keys import keys_of
-from flower_engine.model.lanes import Lane
-from flower_engine.model.map_items import Given, element_name, item_like
+from flower_engine.model.lanes import Lane, parse_lane
+from flower_engine.model.map_chains import is_aligned, whole_result
+from flower_engine.model.map_items import Along, Came, Given, element_name, item_along, item_like
 from flower_engine.model.map_lists import ListError, elements_of
 from flower_engine.model.map_tasks import (
     KEY,
@@ -38,14 +39,42 @@ _decode = msgspec.json.decode
 _encode = msgspec.json.Encoder().encode
 
 
+class Follower(NamedTuple):
+    """A map that may go along another one, ``over``, as Redis has it: number, message, lane and policy."""
+
+    task: int
+    over: int
+    message: TaskMessage
+    lane: str
+    policy: str
+    text: bytes
+    """Of the message."""
+
+
+class Link(NamedTuple):
+    """A map that goes along another one when that gets its items. ``map_rules``: as of an expansion;
+    ``text``: the message by which this was worked out."""
+
+    along: Along
+    map_rules: bytes
+    text: bytes
+
+
 class Expansion(NamedTuple):
     """The items of a map: what they have in common (``item``, without a number), and what each is given.
-    ``map_rules``: the rules of the map once it has them (see ``task_rules.py``), where these are others."""
+    ``map_rules``: the rules of the map once it has them (see ``task_rules.py``), where these are others;
+    ``chain``: the maps that go along it."""
 
     workflow: str
     item: PlannedTask
     given: Given
     map_rules: bytes = b""
+    chain: tuple[Link, ...] = ()
+
+    @property
+    def total(self) -> int:
+        """How many items there are, those of the chain among them."""
+        return len(self.given.values) * (1 + len(self.chain))
 
     @property
     def told(self) -> bytes:
@@ -58,7 +87,18 @@ class Expansion(NamedTuple):
             b",".join(map(bytes, given.values)),
         )
         told += b',"keys":' + _encode(given.keys) if given.keys else b""
-        return told + (b',"item_keys":' + _encode(given.item_keys) if given.item_keys else b"")
+        told += b',"item_keys":' + _encode(given.item_keys) if given.item_keys else b""
+        if not self.chain:
+            return told
+        return told + b',"chain":' + spelled_out(_encode([link.along for link in self.chain]))
+
+    def chained(self, link: Link, of: int, first: int, index: int) -> PlannedTask:
+        """An item of a map that goes along; ``of``: the number of the map that is expanded, ``first`` of its
+        items."""
+        count, maps = len(self.given.values), [of, *(one.along.task for one in self.chain)]
+        along = link.along
+        place, over = (first + count * maps.index(one) for one in (along.task, along.over))
+        return item_along(Came(along.task, place, along.item, over, along.ref), index, self.given.item_keys)
 
 
 class TooManyFailedError(ParameterError):
@@ -88,23 +128,7 @@ def expansion_of(
         values = _values(elements)
         if not values:
             return NOTHING
-        planned = PlannedTask(
-            seq=0,
-            task_seq=message.task_seq,
-            program="",
-            priority=lane.priority,
-            queue=lane.queue,
-            retry=policy and policy.retry(message.no_retry_on),
-            timeout_ms=(policy and policy.timeout_ms) or None,
-            queue_timeout_ms=(policy and policy.queue_timeout_ms) or None,
-            units=lane.units,
-            max_rounds=message.max_rounds,
-            fair_key=lane.fair_key,
-            workflow_key=lane.workflow_key,
-            program_key=lane.program_key,
-            definition=message.definition,
-        )
-        item = item_like(planned, given, of)
+        item = item_like(_planned_like(message, lane, policy), given, of)
         size = len(_encode(item.parameters)) * len(values) + sum(map(len, values))
         if size > MAX_GIVEN_BYTES:
             raise ListError(
@@ -115,6 +139,57 @@ def expansion_of(
         return Expansion(message.workflow, item, made, rules_with_items(message, len(values)))
     except (ParameterError, ValueError, LookupError, TypeError, RecursionError) as error:
         return Decided(None, encode_error(error))
+
+
+def with_chain(expansion: Expansion, task: int, followers: Sequence[Follower], flow: str) -> Expansion:
+    """The same with those maps that may go along map ``task`` and do: aligned ones of which all is known but
+    what their items take."""
+    maps, links = {task}, list[Link]()
+    count = len(expansion.given.values)
+    for one in followers:
+        link = _link(one, flow, count) if one.over in maps else None
+        if link is not None:
+            maps.add(one.task)
+            links.append(link)
+    return expansion._replace(chain=tuple(links))
+
+
+def _link(one: Follower, flow: str, count: int) -> Link | None:
+    message, lane = one.message, parse_lane(one.lane)
+    given = message.parameters
+    over = whole_result(given.get(OVER))
+    if lane is None or not is_aligned(given) or given.get(KEYS) or message.reads != {over: one.over}:
+        return None
+    try:
+        rest = resolved({name: value for name, value in given.items() if name != OVER}, _no_value, _no_secret)
+        planned = _planned_like(message, lane, TaskPolicy.parse(one.policy))
+        item = item_like(planned, rest, (flow, one.task), over)
+    except (ParameterError, ValueError, LookupError, TypeError, RecursionError):
+        return None  # it says so itself, once it is expanded
+    if len(_encode(item.parameters)) * count > MAX_GIVEN_BYTES:
+        return None
+    along = Along(task=one.task, over=one.over, ref=over, item=item)
+    return Link(along, rules_with_items(message, count), one.text)
+
+
+def _planned_like(message: TaskMessage, lane: Lane, policy: TaskPolicy | None) -> PlannedTask:
+    """A map as Redis has it, as far as its items follow from that."""
+    return PlannedTask(
+        seq=0,
+        task_seq=message.task_seq,
+        program="",
+        priority=lane.priority,
+        queue=lane.queue,
+        retry=policy and policy.retry(message.no_retry_on),
+        timeout_ms=(policy and policy.timeout_ms) or None,
+        queue_timeout_ms=(policy and policy.queue_timeout_ms) or None,
+        units=lane.units,
+        max_rounds=message.max_rounds,
+        fair_key=lane.fair_key,
+        workflow_key=lane.workflow_key,
+        program_key=lane.program_key,
+        definition=message.definition,
+    )
 
 
 def rules_with_items(message: TaskMessage, count: int) -> bytes:
@@ -215,6 +290,10 @@ def _keys(item: PlannedTask, given: Mapping[str, Any], values: Sequence[bytes]) 
     return [
         TaskKeys(**{**common, **dict.fromkeys(by_value, key_of_value(_decode(value)))}) for value in values
     ]
+
+
+def _no_value(name: str) -> NoReturn:
+    raise NoValueError(name)
 
 
 def _no_secret(name: str) -> NoReturn:

@@ -1,7 +1,7 @@
 """The items of a map that is expanded: tasks of its flow as others, and what the map is with them and
 without."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -10,21 +10,53 @@ from flower_engine.model.child_flows import ELEMENT, ELEMENT_AS, GIVEN, VERSION,
 from flower_engine.model.definition import PlannedTask, TaskKeys
 from flower_engine.model.map_tasks import AS, PARAMETERS, PROGRAM, is_tolerant, limit_of_items
 from flower_engine.model.map_windows import Window
+from flower_engine.model.references import escaped
 from flower_engine.model.rule_texts import GIVE_UP, HOLD
 from flower_engine.model.wait_parameters import SUBFLOW
 
 _decode = msgspec.json.decode
 
 
-def item_like(task: PlannedTask, parameters: dict[str, Any], of: tuple[str, int] = ("", 0)) -> PlannedTask:
+class Along(msgspec.Struct, frozen=True, kw_only=True):
+    """The items of a map that go along those of another one, ``over``, in the event in which that gets its
+    own. Each is as ``item`` says (which has no number), and reads one of those, which its references call
+    ``ref``."""
+
+    task: int
+    over: int
+    ref: str
+    item: PlannedTask
+
+
+class Came(NamedTuple):
+    """The items of one map in an event: numbered from ``first`` on, each behind an item from ``over`` on
+    (0: behind none)."""
+
+    task: int
+    first: int
+    item: PlannedTask
+    over: int = 0
+    ref: str = ""
+
+
+def item_like(
+    task: PlannedTask, parameters: Mapping[str, Any], of: tuple[str, int] = ("", 0), over: str = ""
+) -> PlannedTask:
     """What all items of a map have in common; ``parameters``: those of the map, of which nothing is to be
-    resolved any more; ``of``: its flow and number. It has no number."""
+    resolved any more; ``of``: its flow and number; ``over``: what its items call the items that they go along
+    ("": they go along none). It has no number."""
     tolerant = is_tolerant(parameters)
     program, common = parameters.get(PROGRAM), parameters.get(PARAMETERS, {})
     if WORKFLOW in parameters:
         program = SUBFLOW
         common = {name: parameters[name] for name in (WORKFLOW, VERSION, VERSIONS) if name in parameters}
-        common |= {GIVEN: parameters.get(PARAMETERS, {}), ELEMENT_AS: parameters[AS]}
+        given: dict[str, Any] = parameters.get(PARAMETERS, {})
+        given = {name: escaped(one) for name, one in given.items()} if over else given
+        common |= {GIVEN: given, ELEMENT_AS: parameters[AS]}
+    elif over:
+        common = {name: escaped(one) for name, one in common.items()}
+    if over:
+        common = {**common, element_name(parameters): {"$from": int(over) if over.isdigit() else over}}
     return PlannedTask(
         seq=0,
         task_seq=task.task_seq,
@@ -33,6 +65,7 @@ def item_like(task: PlannedTask, parameters: dict[str, Any], of: tuple[str, int]
         queue=task.queue,
         depends_on=(),
         parameters=common,
+        refs=bool(over),
         retry=task.retry,
         timeout_ms=task.timeout_ms,
         queue_timeout_ms=task.queue_timeout_ms,
@@ -47,7 +80,7 @@ def item_like(task: PlannedTask, parameters: dict[str, Any], of: tuple[str, int]
     )
 
 
-def element_name(parameters: dict[str, Any]) -> str:
+def element_name(parameters: Mapping[str, Any]) -> str:
     """The parameter of an item that is its element."""
     name: str = ELEMENT if WORKFLOW in parameters else parameters[AS]
     return name
@@ -78,19 +111,38 @@ def items_of(task: int, first: int, item: PlannedTask, given: Given) -> Iterator
         )
 
 
+def items_along(came: Came, count: int, item_keys: Sequence[str]) -> Iterator[PlannedTask]:
+    """The items of a map that go along those of another one; ``item_keys``: theirs, which these have, too."""
+    for index in range(count):
+        yield item_along(came, index, item_keys)
+
+
+def item_along(came: Came, index: int, item_keys: Sequence[str]) -> PlannedTask:
+    """One of these."""
+    return msgspec.structs.replace(
+        came.item,
+        seq=came.first + index,
+        item=(came.task, index),
+        item_key=item_keys[index] if item_keys else "",
+        depends_on=(came.over + index,),
+        reads={came.ref: came.over + index},
+    )
+
+
 def numbers_of(items: tuple[int, int] | None) -> range:
     """The numbers of items, of ``PlannedTask.items``."""
     return range(0) if items is None else range(items[0], items[0] + items[1])
 
 
-def with_items(task: PlannedTask, first: int, count: int) -> PlannedTask:
-    """A map that waits for its items."""
+def with_items(task: PlannedTask, first: int, count: int, along: int = 0) -> PlannedTask:
+    """A map that waits for its items; ``along``: the map whose items these go along."""
     numbers = range(first, first + count)
-    return msgspec.structs.replace(task, items=(first, count), depends_on=(*task.depends_on, *numbers))
+    depends_on = (*task.depends_on, *numbers)
+    return msgspec.structs.replace(task, items=(first, count), along=along, depends_on=depends_on)
 
 
 def without_items(task: PlannedTask) -> PlannedTask:
     """A map that is to be expanded (anew)."""
     if task.items is None:
         return task
-    return msgspec.structs.replace(task, items=None, depends_on=task.own_dependencies)
+    return msgspec.structs.replace(task, items=None, along=0, depends_on=task.own_dependencies)

@@ -6,7 +6,7 @@ from typing import Any, cast
 import msgspec
 
 from flower_engine.errors import ParameterError
-from flower_engine.model.map_tasks import FLAT, ZIPPED
+from flower_engine.model.map_tasks import FLAT, OVER_OUTCOMES, ZIPPED
 from flower_engine.model.quoting import short
 
 _encode = msgspec.json.Encoder().encode
@@ -31,6 +31,8 @@ def elements_of(parameters: Mapping[str, Any], over: Any) -> list[Any]:
             length.
     """
     lists = _list(over, "what the map goes over")
+    if parameters.get(OVER_OUTCOMES) is True:
+        return results_in(lists)
     if parameters.get(ZIPPED) is True:
         inner = [_list(one, f"list {number} of those") for number, one in enumerate(lists, start=1)]
         lengths = {len(one) for one in inner}
@@ -43,6 +45,12 @@ def elements_of(parameters: Mapping[str, Any], over: Any) -> list[Any]:
     if parameters.get(FLAT) is True:
         return [one for index, inner in enumerate(lists) for one in _list(inner, f"element {index}")]
     return lists
+
+
+def results_in(outcomes: list[Any]) -> list[Any]:
+    """The results in a list of outcomes, of those that have one."""
+    told = cast("list[dict[str, Any]]", [one for one in outcomes if isinstance(one, dict)])
+    return [one["result"] for one in told if "result" in one]
 
 
 def _list(value: Any, what: str) -> list[Any]:

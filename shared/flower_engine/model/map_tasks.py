@@ -9,7 +9,8 @@ items run at once. With ``tolerate`` items that fail for good are given up, and 
 more than so many (a whole number), or than this share of them. With ``key`` (a JSON Pointer into the
 element; "": the element itself) items are told apart by what stands there. With ``zipped`` the list holds
 lists, which the map goes over side by side: an element is the list of theirs; with ``flat`` it goes over one
-after another.
+after another. With ``aligned`` it goes along the items of another map, each of its own behind one of these
+(``map_chains.py``).
 """
 
 import math
@@ -27,10 +28,12 @@ from flower_engine.model.wait_parameters import MAP, SUBFLOW
 
 OVER, PROGRAM, AS, PARAMETERS = "over", "program", "as", "parameters"
 ZIPPED, FLAT = "zipped", "flat"
-LIMIT, TOLERATE, OUTCOMES, KEY = "limit", "tolerate", "outcomes", "key"
-_TAKES = (OVER, PROGRAM, WORKFLOW, AS, PARAMETERS, ZIPPED, FLAT, KEY, LIMIT, TOLERATE, OUTCOMES)
+LIMIT, TOLERATE, OUTCOMES, KEY, ALIGNED = "limit", "tolerate", "outcomes", "key", "aligned"
+_TAKES = (OVER, PROGRAM, WORKFLOW, AS, PARAMETERS, ZIPPED, FLAT, ALIGNED, KEY, LIMIT, TOLERATE, OUTCOMES)
 KEYS = "keys"
 """Of a planned map: which keys of its items are the elements, as ``TaskKeys`` names them."""
+OVER_OUTCOMES = "over_outcomes"
+"""Of a planned map that is aligned: whether the list of the other one says what became of its items."""
 RULES = (READY, FINISHED, SETTLED)
 """Rules that a map may have: by others it could begin while what it waits for goes on."""
 
@@ -103,7 +106,7 @@ def _of_children(task: TaskSpec) -> Iterator[str]:
 
 
 def _of_lists(given: Mapping[str, Any]) -> Iterator[str]:
-    for name in (ZIPPED, FLAT):
+    for name in (ZIPPED, FLAT, ALIGNED):
         if not isinstance(given.get(name, False), bool):
             yield f"and its {name!r} is {short(repr(given[name]))}: it is true or false"
     over = given.get(OVER)

@@ -17,7 +17,8 @@ class SnapshotTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     ``policy`` holds the numbers of a ``TaskPolicy``. ``progress`` is what a worker said of it. ``ended_as``
     says how it has ended (``end_kinds.py``; "t" and "f": what a decision came to), ``used`` which
     dependencies its rule picked. ``awaiting``, ``until_ms`` and ``votes`` are those of a task that waits for
-    the world, ``items`` the first of a map's items and how many they are, ``window`` what bounds an item.
+    the world, ``items`` the first of a map's items and how many they are, ``along`` the map whose items these
+    go along, ``window`` what bounds an item.
     """
 
     message: SnapshotMessage
@@ -46,6 +47,7 @@ class SnapshotTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     until_ms: int = 0
     votes: tuple[str, ...] = ()
     items: tuple[int, int] | None = None
+    along: int = 0
     round: int = 0
     given: msgspec.Raw = NO_VALUE
 

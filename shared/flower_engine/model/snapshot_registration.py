@@ -176,6 +176,7 @@ def _task(
         program_key=task.program_key,
         window=task.window,
         items=task.items,
+        along=task.along,
         item=item,
         **carried_by(task.message),
     )

@@ -7,7 +7,7 @@ import msgspec
 from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.definition import PlannedTask, TaskKeys
 from flower_engine.model.event_base import FlowEvent
-from flower_engine.model.map_items import Given, items_of
+from flower_engine.model.map_items import Along, Came, Given, items_along, items_of
 
 
 class TaskAwaiting(FlowEvent, frozen=True, tag="task.awaiting"):
@@ -54,7 +54,8 @@ class TaskExpanded(FlowEvent, frozen=True, tag="task.expanded"):
     """A map has its items: so many tasks more of the flow, numbered from ``first`` on, for which it waits
     from here on. Each is as ``item`` says (which has no number), and is given one of ``values`` as the
     parameter ``name``. ``keys``: those of each, where they have any; else empty; ``item_keys``: by which
-    they are told apart, where the map says that."""
+    they are told apart, where the map says that. ``chain``: maps that go along this one, or along one before
+    them in it, each with as many items, numbered on."""
 
     task: int
     attempt: int
@@ -66,12 +67,34 @@ class TaskExpanded(FlowEvent, frozen=True, tag="task.expanded"):
     values: tuple[msgspec.Raw, ...]
     keys: tuple[TaskKeys, ...] = ()
     item_keys: tuple[str, ...] = ()
+    chain: tuple[Along, ...] = ()
+
+    @property
+    def numbers(self) -> range:
+        """Those of all items."""
+        return range(self.first, self.first + len(self.values) * (1 + len(self.chain)))
+
+    @property
+    def maps(self) -> Iterator[Came]:
+        """The maps, each with its items."""
+        first = {self.task: self.first}
+        yield Came(self.task, self.first, self.item)
+        for number, one in enumerate(self.chain, start=1):
+            first[one.task] = self.first + number * len(self.values)
+            if one.over not in first:
+                raise ValueError(
+                    f"map {one.task} goes along map {one.over}, which has no items in this event"
+                )
+            yield Came(one.task, first[one.task], one.item, first[one.over], one.ref)
 
     @property
     def tasks(self) -> Iterator[PlannedTask]:
         """The items, as they are planned."""
         given = Given(self.name, self.values, self.keys, self.item_keys)
-        return items_of(self.task, self.first, self.item, given)
+        yield from items_of(self.task, self.first, self.item, given)
+        for came in self.maps:
+            if came.over:
+                yield from items_along(came, len(self.values), self.item_keys)
 
 
 class TaskLifted(FlowEvent, frozen=True, tag="task.lifted"):

@@ -87,6 +87,7 @@ class Program(Generic[P, R_co]):
             key: str | None = None,
             limit: int | None = None,
             tolerate: float | None = None,
+            aligned: bool | None = None,
         ) -> "Program[P, R_co]":
             """The program with these options for its steps, besides those that were given before.
 
@@ -102,7 +103,9 @@ class Program(Generic[P, R_co]):
             Of ``.map``: ``key`` is the field of an element by which items are told apart ("": the element
             itself; "a.b", or a JSON Pointer, for deeper ones); ``limit`` is how many items run at once; with
             ``tolerate`` items that fail for good are given up, and the map is held if they are more than so
-            many, or than this share of all (0.01).
+            many, or than this share of all (0.01). ``aligned``: over the result of another map each item
+            waits for the item of that with its index alone, which it does wherever that is possible; False:
+            it waits for the whole list.
 
             Raises:
                 DefinitionError: a value does not fit; names the option, and file and line.

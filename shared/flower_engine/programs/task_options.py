@@ -216,6 +216,11 @@ class Checks:
             )
         return cast("int | float", value)
 
+    def option_aligned(self, value: object) -> bool:
+        if not isinstance(value, bool):
+            self.fail("aligned", value, "is neither True nor False")
+        return value
+
     def option_after(self, value: object) -> tuple[object, ...]:
         if not isinstance(value, list | tuple):
             self.fail("after", value, "is no list: write after=[first, second]")

@@ -3,7 +3,7 @@ results."""
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -12,8 +12,7 @@ from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
 from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.decision_outcomes import Decided
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.lanes import lane_of, parse_lane
+from flower_engine.model.lanes import parse_lane
 from flower_engine.model.map_expansion import (
     Expansion,
     expansion_of,
@@ -21,18 +20,16 @@ from flower_engine.model.map_expansion import (
     keys_again,
     outcomes,
     too_many_failed,
+    with_chain,
 )
-from flower_engine.model.map_items import items_of
 from flower_engine.model.map_lists import ListError
 from flower_engine.model.map_tasks import MOST_TASKS, tells_outcomes
 from flower_engine.model.raised_errors import encode_error
 from flower_engine.model.result_json import MAX_RESULT_BYTES, MAX_STORED_RESULT_BYTES
 from flower_engine.model.task_message import TaskMessage
 from flower_engine.model.task_policy import TaskPolicy
-from flower_engine.model.task_rules import TaskRules
-from flower_engine.model.wait_programs import wait_text
 from flower_engine.transitions.decision_transitions import MapRead, Undecided, expand
-from flower_engine.transitions.task_fields import task_message
+from flower_engine.transitions.expansion_segments import segments_of
 
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
@@ -68,7 +65,11 @@ class Maps:
             return too_many or await self._stored(_list_of(found, message, contents))
         lane = parse_lane(found.lane)
         assert lane is not None, found.lane
-        return expansion_of(message, lane, TaskPolicy.parse(found.policy), contents, one.of)
+        expansion = expansion_of(message, lane, TaskPolicy.parse(found.policy), contents, one.of)
+        if not found.followers or not isinstance(expansion, Expansion):
+            return expansion
+        flow, task = one.of
+        return with_chain(expansion, task, found.followers, flow)
 
     async def _stored(self, payload: bytes) -> Decided | None:
         return await self.stored(Decided("gathered", payload))
@@ -105,30 +106,28 @@ class Maps:
         Raises:
             LostError: Redis lost its state.
         """
-        rules = TaskRules.of(expansion.item)
         for _ in range(_TRIES):
             name = secrets.token_hex(4)
-            before, word = 0, "more"
-            for step in _steps(expansion):
-                is_last = before + len(step) == len(expansion.given.values)
-                word = await expand(
-                    self._client,
-                    self._partition,
-                    one,
-                    by=self._by,
-                    name=name,
-                    items=step,
-                    count=len(expansion.given.values),
-                    before=before,
-                    told=expansion.told if is_last else b"",
-                    rules=(rules.text() if rules else b"", expansion.map_rules),
-                    most_tasks=MOST_TASKS,
-                    wait=wait_text(expansion.item),
-                )
-                before += len(step)
+            before, first, word = 0, 0, "more"
+            for segment in segments_of(expansion, one.of[1]):
+                for step in _steps(segment.items(first)):
+                    word, first = await expand(
+                        self._client,
+                        self._partition,
+                        one,
+                        by=self._by,
+                        name=name,
+                        items=step,
+                        before=before,
+                        segment=segment,
+                        most_tasks=MOST_TASKS,
+                    )
+                    before += len(step)
+                    if word != "more":
+                        break
                 if word != "more":
                     break
-            _log.debug("%s: %d items, handed in: %s", one, len(expansion.given.values), word)
+            _log.debug("%s: %d items, handed in: %s", one, expansion.total, word)
             if word == "many":
                 error = ListError(f"its flow would have more than {MOST_TASKS} tasks with its items")
                 return Decided(None, encode_error(error))
@@ -146,12 +145,11 @@ def _list_of(found: MapRead, message: TaskMessage, contents: Mapping[int, bytes 
     return gathered(found.items, contents.get)
 
 
-def _steps(expansion: Expansion) -> Iterator[list[tuple[bytes, str]]]:
+def _steps(items: Iterable[tuple[bytes, str]]) -> Iterator[list[tuple[bytes, str]]]:
     """The items, each as (message, lane), so many at a time as one call takes."""
     step: list[tuple[bytes, str]] = []
     size = 0
-    for item in items_of(0, 0, expansion.item, expansion.given):
-        one = _fields(expansion.workflow, item)
+    for one in items:
         step.append(one)
         size += len(one[0])
         if len(step) >= STEP_ITEMS or size >= _STEP_BYTES:
@@ -159,7 +157,3 @@ def _steps(expansion: Expansion) -> Iterator[list[tuple[bytes, str]]]:
             step, size = [], 0
     if step:
         yield step
-
-
-def _fields(workflow: str, item: PlannedTask) -> tuple[bytes, str]:
-    return task_message(workflow, item), lane_of(workflow, item)

@@ -183,11 +183,11 @@ class FlowTrace:
             self._plan = self._plan.with_bodies(event.bodies)
 
     def _grow(self, event: TaskExpanded) -> None:
-        """Items are ready from here on."""
+        """There are items from here on."""
         self._plan = self._plan.with_items(event)
-        missing = event.first - 1 + len(event.values) - len(self._final_ms)
+        missing = event.numbers.stop - 1 - len(self._final_ms)
         self._final_ms.extend([0] * max(0, missing))
-        for number in range(event.first, event.first + len(event.values)):
+        for number in event.numbers:
             self._waiting[number] = _Waiting(event.at)
 
     def _leave(self, task: int, event: FlowEvent, how: How | None) -> Iterator[Span]:

@@ -38,12 +38,14 @@ class TracedPlan:
         return TracedPlan(labels, self.depends_on)
 
     def with_items(self, event: TaskExpanded) -> "TracedPlan":
-        """The plan with the items of a map, which are ready when they come."""
-        item, count = event.item, len(event.values)
-        label = _label(item.task_name, item.program, item.queue)
+        """The plan with the items of maps, which are ready when they come, or wait for those of another."""
         if event.first != len(self.labels) + 1:  # the plan is not known
             return self
-        return TracedPlan([*self.labels, *[label] * count], [*self.depends_on, *[()] * count])
+        labels, depends_on, count = list(self.labels), list(self.depends_on), len(event.values)
+        for came in event.maps:
+            labels += [_label(came.item.task_name, came.item.program, came.item.queue)] * count
+            depends_on += ((came.over + index,) if came.over else () for index in range(count))
+        return TracedPlan(labels, depends_on)
 
 
 NO_PLAN = TracedPlan((), ())

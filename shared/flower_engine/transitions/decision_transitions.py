@@ -1,14 +1,17 @@
 """The transitions of whoever decides: which decisions and maps there are, and what they came to."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
 from flower_engine.model.decision_outcomes import Decided
+from flower_engine.model.map_expansion import Follower
+from flower_engine.transitions.expansion_segments import Segment
 from flower_engine.transitions.loader import Script
+from flower_engine.transitions.task_fields import decode_message
 
 _decisions = Script("worker/decisions")
 _decide = Script("worker/decide")
@@ -16,15 +19,22 @@ _expand = Script("worker/expand")
 _encode = msgspec.json.Encoder().encode
 MOST_DECISIONS = 20
 _LETTERS = {True: "t", False: "f", None: "x", "gathered": "m", "stored": "b", "returned": "r"}
-Expanded = Literal["ok", "more", "stale", "busy", "anew", "many"]
-"""What came of a step; see ``lua/worker/expand.lua``."""
+
+
+class Expanded(NamedTuple):
+    """What came of a step; see ``lua/worker/expand.lua``. ``first``: the number of the first item; 0: it is
+    not said."""
+
+    word: Literal["ok", "more", "stale", "busy", "anew", "many"]
+    first: int = 0
 
 
 class MapRead(msgspec.Struct, frozen=True):
     """A map as Redis has it: its lane, the policy of its items, the numbers of those that it has, and the
     payloads of their results, in their order; how many of them were given up. ``ends`` and ``reasons``, of a
     map that tells what became of its items: how each without a result has ended, "9" or "2x" for example, and
-    why it was given up, as JSON text (empty: it was not)."""
+    why it was given up, as JSON text (empty: it was not). ``followers``, of a map without items: those that
+    may go along it."""
 
     lane: str
     policy: str
@@ -33,6 +43,7 @@ class MapRead(msgspec.Struct, frozen=True):
     given_up: int = 0
     ends: Sequence[bytes] = ()
     reasons: Sequence[bytes] = ()
+    followers: Sequence[Follower] = ()
 
 
 class Undecided(msgspec.Struct, frozen=True):
@@ -84,9 +95,13 @@ def _of_map(found: Sequence[Any]) -> MapRead | None:
     if not found:
         return None
     lane, policy, items = (one.decode() for one in found[:3])
-    first, _, count = items.partition(" ")
-    numbers = range(int(first), int(first) + int(count)) if items else range(0)
-    return MapRead(lane, policy, numbers, found[3], int(found[4]), found[5], found[6])
+    first, count, *_ = map(int, items.split()) if items else (0, 0)
+    numbers = range(first, first + count)
+    followers = [
+        Follower(int(task), int(over), decode_message(message), of_lane.decode(), of_policy.decode(), message)
+        for task, over, message, of_lane, of_policy in zip(*[iter(found[7])] * 5, strict=True)
+    ]
+    return MapRead(lane, policy, numbers, found[3], int(found[4]), found[5], found[6], followers)
 
 
 async def expand(
@@ -97,22 +112,19 @@ async def expand(
     by: str,
     name: str,
     items: Sequence[tuple[bytes, str]],
-    count: int,
     before: int,
-    told: bytes,
+    segment: Segment,
     most_tasks: int,
-    rules: tuple[bytes, bytes] = (b"", b""),
-    wait: str = "",
 ) -> Expanded:
-    """Sends some items of a map, (message, lane); ``before``: how many were sent, ``count``: how many there
-    are. ``name`` is that of this expansion; ``told``: with the last of them, the event's fields behind
-    ``first``; ``rules``: those of the items, and of the map with them (empty: none). ``wait``: what items
-    wait for, if no worker runs them (``wait_text``).
+    """Sends some items of an expansion, (message, lane), which are of this ``segment``; ``before``: how many
+    were sent. ``name`` is that of this expansion.
 
     Raises:
         LostError: Redis lost its state.
     """
     assert one.of_map is not None
+    expansion = segment.expansion
+    is_last = before + len(items) == expansion.total
     args = _expand.args(
         _parts_of(items),
         generation=partition.generation,
@@ -121,15 +133,15 @@ async def expand(
         wanted=one.attempt,
         name=name,
         lane=one.of_map.lane,
-        alike=b"\n".join((one.of_map.policy.encode(), wait.encode(), *rules)),
-        items=count,
+        like=segment.alike,
+        counts=f"{len(expansion.given.values)} {expansion.total}",
         before=before,
-        told=told,
+        told=expansion.told if is_last else b"",
+        maps=segment.told if is_last else b"",
         most=most_tasks,
     )
     reply = partition.check(await _expand.run(client, partition.keys.meta, args))
-    word: Expanded = reply[0].decode()
-    return word
+    return Expanded(reply[0].decode(), int(reply[1]) if len(reply) > 1 else 0)
 
 
 def _parts_of(items: Sequence[tuple[bytes, str]]) -> Iterator[bytes | str]:

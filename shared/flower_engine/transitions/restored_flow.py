@@ -61,7 +61,8 @@ class Restored(msgspec.Struct, frozen=True):
                 fields += (f"z{planned.seq}", reason_of(task.error))
             fields += _so_far(task)
             if planned.items is not None:
-                fields += (f"k{planned.seq}", f"{planned.items[0]} {planned.items[1]}")
+                along = f" {planned.along}" if planned.along else ""
+                fields += (f"k{planned.seq}", f"{planned.items[0]} {planned.items[1]}{along}")
             if task.is_awaiting and task.votes:
                 fields += (f"v{planned.seq}", ",".join(spelled(name) for name in task.votes))
         registered = flow.registered

@@ -4,6 +4,7 @@ import msgspec
 
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.events import AnyEvent
+from flower_engine.model.map_items import Along
 from flower_engine.model.snapshot_events import FlowSnapshot, SnapshotTask
 from flower_engine.model.task_message import SnapshotMessage
 from flower_engine.model.wait_events import TaskExpanded
@@ -141,5 +142,116 @@ MEANINGS: dict[str, AnyEvent] = {
             ),
         ),
         at=1795943531361,
+    ),
+    "task.expanded/*-chain": TaskExpanded(
+        flow="00000000-0000-7000-8000-000000000001",
+        v=3,
+        task=1,
+        attempt=1,
+        by="w1",
+        workflow="etl",
+        first=3,
+        name="n",
+        item=PlannedTask(
+            seq=0,
+            task_seq=1,
+            program="A",
+            on_failure="give_up",
+            window="1t.00000000-0000-7000-8000-000000000001.1",
+        ),
+        values=(
+            msgspec.Raw(b'"a"'),
+            msgspec.Raw(b'"b"'),
+        ),
+        item_keys=(
+            "a",
+            "b",
+        ),
+        chain=(
+            Along(
+                task=2,
+                over=1,
+                ref="1",
+                item=PlannedTask(
+                    seq=0, task_seq=2, program="A", parameters={"customer": {"$from": 1}}, refs=True
+                ),
+            ),
+        ),
+        at=1795954301471,
+    ),
+    "flow.snapshot/*-chain": FlowSnapshot(
+        flow="00000000-0000-7000-8000-000000000001",
+        v=4,
+        workflow="etl",
+        order=0,
+        tasks=(
+            SnapshotTask(
+                message=SnapshotMessage(
+                    task_seq=1,
+                    program="@map",
+                    parameters={
+                        "over": ["a", "b"],
+                        "program": "A",
+                        "as": "n",
+                        "limit": 1,
+                        "tolerate": 0.5,
+                        "key": "",
+                    },
+                ),
+                queue="default",
+                priority=0,
+                dependents=(2,),
+                attempt=1,
+                items=(
+                    3,
+                    2,
+                ),
+            ),
+            SnapshotTask(
+                message=SnapshotMessage(
+                    task_seq=2,
+                    program="@map",
+                    parameters={"over": {"$from": 1}, "program": "A", "as": "customer", "aligned": True},
+                    reads={"1": 1},
+                    refs=True,
+                ),
+                queue="default",
+                priority=0,
+                items=(
+                    5,
+                    2,
+                ),
+                along=1,
+            ),
+            *(
+                SnapshotTask(
+                    message=SnapshotMessage(
+                        task_seq=1, program="A", parameters={"n": key}, on_failure="give_up", item_key=key
+                    ),
+                    queue="default",
+                    priority=0,
+                    dependents=(1, behind),
+                    window="1t.00000000-0000-7000-8000-000000000001.1",
+                )
+                for key, behind in (("a", 5), ("b", 6))
+            ),
+            *(
+                SnapshotTask(
+                    message=SnapshotMessage(
+                        task_seq=2,
+                        program="A",
+                        parameters={"customer": {"$from": 1}},
+                        item_key=key,
+                        reads={"1": before},
+                        refs=True,
+                    ),
+                    queue="default",
+                    priority=0,
+                    dependents=(2,),
+                )
+                for key, before in (("a", 3), ("b", 4))
+            ),
+        ),
+        at=1795954301507,
     ),
 }

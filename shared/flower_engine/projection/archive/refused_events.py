@@ -89,7 +89,8 @@ def _without_given(event: TaskVoted | FlowSignalled | TaskExpanded | TaskAgain) 
     if isinstance(event, TaskAgain):
         return replace(event, given=msgspec.Raw(b"{}"))
     item = replace(event.item, parameters={})
-    return replace(event, name="", item=item, values=(nothing,) * len(event.values))
+    chain = tuple(replace(one, item=replace(one.item, parameters={})) for one in event.chain)
+    return replace(event, name="", item=item, values=(nothing,) * len(event.values), chain=chain)
 
 
 def _without_error(event: TaskIgnored | TaskGivenUp, why: str) -> AnyEvent:

@@ -45,8 +45,8 @@ _ITEMS = {
     "": [],
     "come": [
         "flow.expanded += (event,)",
-        "flow.added += len(event.values)",
-        "flow.waiting += len(event.values)",
+        "flow.added += len(event.numbers)",
+        "flow.waiting += len(event.numbers)",
     ],
     "go": [],
 }

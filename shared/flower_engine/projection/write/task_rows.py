@@ -241,7 +241,7 @@ def _items(flow: FlowChange, event: TaskExpanded) -> Iterator[bytes]:
 
 def _known_before(flow: FlowChange) -> Mapping[int, TaskChange]:
     """What changes of tasks that had their rows before this batch."""
-    came = [range(event.first, event.first + len(event.values)) for event in flow.expanded]
+    came = [event.numbers for event in flow.expanded]
     return {seq: task for seq, task in flow.tasks.items() if not any(seq in one for one in came)}
 
 

@@ -64,7 +64,8 @@ local MAY_TICK = '[pweE]' -- there may be a timer of the flow itself
 -- follows its failure (absent: "ready", and it is held; model/task_rules.py); how its dependencies stand
 -- (absent: none has ended; see edges.lua); those of its dependents that start when it fails, "2,3" (absent:
 -- none); in a flow that was put back, when it is given up. Of a map: the first of its items and how many they
--- are, "5 100" (absent: it is to be expanded). Where a map has items: why one was given up, as JSON text.
+-- are, "5 100", and behind that the map that they go along, if they do (absent: it is to be expanded). Where
+-- a map has items: why one was given up, as JSON text.
 local function message_field(task) return 'm' .. task end
 local function lane_field(task) return 'l' .. task end
 local function dependents_field(task) return 'd' .. task end

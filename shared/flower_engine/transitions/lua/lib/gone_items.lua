@@ -1,5 +1,6 @@
--- Maps that are expanded anew: their items vanish, as others will come.
--- needs: base, flow_fields, flows, statuses, tree_notes, whole_flow
+-- Maps that are expanded anew: their items vanish, as others will come; and with them those of maps that go
+-- along them, which are expanded anew, too.
+-- needs: base, flow_fields, flows, kept_results, statuses, tree_notes, whole_data, whole_flow
 
 -- What is done with maps of a whole flow that have items.
 local function by_maps(flow)
@@ -10,13 +11,20 @@ local function by_maps(flow)
     return known.items ~= nil and known.items.first <= task and task <= known.items.last
   end
 
+  -- Whether the items of a map go along those of this one: of its result the map knows nothing.
+  local function goes_along(known, task)
+    return known.items ~= nil and known.items.along == task
+  end
+
   -- Whether a map that waits began on the result of this task: it has its items.
   local function began_with(known, task)
     return known.items ~= nil and known.status == WAIT and not is_item_of(known, task)
+      and not goes_along(known, task)
   end
 
   -- Of those tasks that run again ({[task] = true}) the maps that are to be expanded anew: `asked` for, or
-  -- behind another one than their items. A list.
+  -- behind another one than their items. A list; those that go along one of them are in it, too, whether they
+  -- run again or not.
   local function to_expand(again, asked)
     local anew, maps = {}, {}
     if not has_flag(flow, HAS_ITEMS) then
@@ -29,10 +37,16 @@ local function by_maps(flow)
         for dependent in string.gmatch(known.dependents or '', '%d+') do
           local number = tonumber(dependent)
           local behind = flow.tasks[number]
-          if again[number] and behind.items and not is_item_of(behind, task) then
+          if again[number] and behind.items and not is_item_of(behind, task)
+            and not goes_along(behind, task) then
             anew[number] = true
           end
         end
+      end
+    end
+    for _ in ipairs(flow.along) do -- as often as the longest chain needs
+      for _, task in ipairs(flow.along) do
+        anew[task] = anew[task] or anew[flow.tasks[task].items.along]
       end
     end
     for task = 1, flow.count do
@@ -62,14 +76,18 @@ local function by_maps(flow)
 
   -- What such a map reads without its items.
   local function reads_left(known)
+    if known.items.along then
+      return digits(known.items.along)
+    end
     return (string.gsub(known.reads or '', ',?%d+%-%d+%?', ''))
   end
 
   -- The items of these maps are no longer theirs; reopen (see whole_flow.lua) must follow.
   local function drop_items(maps)
-    local forgotten = {}
+    local forgotten, read, along = {}, {}, {}
     for _, map in ipairs(maps) do
       local items = flow.tasks[map].items
+      local over = items.along and flow.tasks[items.along].items
       for item = items.first, items.last do
         local known, text = flow.tasks[item], digits(item)
         if known.status == WAIT then
@@ -80,13 +98,21 @@ local function by_maps(flow)
         if not is_final(known) then
           flow.left = flow.left - 1
           flow.done = flow.done + 1
+          read[#read + 1] = items.along and known.reads or nil
         end
         known.status, known.kind, known.lease, known.dependents = IGNORE, VANISHED, NO_LEASE, nil
         known.vanished = true
         set_state(flow, text, VANISHED_STATE, known.attempt, known.lost, NO_LEASE)
         local n = #forgotten
-        forgotten[n + 1], forgotten[n + 2] = dependents_field(text), failures_field(text)
-        forgotten[n + 3] = progress_field(text)
+        forgotten[n + 1], forgotten[n + 2] = failures_field(text), progress_field(text)
+        if over then
+          along[#along + 1] = { text, over.first + item - items.first }
+        end
+        if known.reads then
+          set(flow, dependents_field(text), '<' .. known.reads .. '!')
+        else
+          forgotten[n + 3] = dependents_field(text)
+        end
       end
       forgotten[#forgotten + 1] = items_field(digits(map))
       flow.tasks[map].items = nil
@@ -95,12 +121,24 @@ local function by_maps(flow)
         set(flow, rules_field(digits(map)), flow.tasks[map].rules)
       end
     end
+    for _, one in ipairs(along) do -- they wait no more behind those that stay
+      local producer = flow.tasks[one[2]]
+      if producer.dependents then
+        local left = string.gsub(',' .. producer.dependents .. ',', ',' .. one[1] .. ',', ',')
+        producer.dependents = string.gsub(left, '^,?(.-),?$', '%1')
+        set_links(flow, digits(one[2]), producer)
+      end
+    end
+    read_uses(flow, read, {})
+    for _, producer in ipairs(read) do -- each item that goes along another one reads that alone
+      count_reader(flow, producer, -1)
+    end
     if #forgotten > 0 then
       call_chunked('HDEL', flow.key, forgotten, CHUNK)
     end
   end
 
-  flow.by_maps = { began_with = began_with, to_expand = to_expand, items_taken = items_taken,
-    reads_left = reads_left, drop_items = drop_items }
+  flow.by_maps = { began_with = began_with, goes_along = goes_along, to_expand = to_expand,
+    items_taken = items_taken, reads_left = reads_left, drop_items = drop_items }
   return flow.by_maps
 end

@@ -1,14 +1,14 @@
 -- Items of maps: tasks that a flow has more than it was registered with.
 --
--- Field "kN" of a map says which are its items, "<first> <how many>". Their fields are written in steps,
--- behind the last task, where nobody looks (field "Z": "<map> <who> <first> <how many so far> <ms>"); with
--- the last step they are counted, and are tasks as others, before a map that waits for them. They go to
--- their lanes in bounded steps.
+-- Field "kN" of a map says which are its items, "<first> <how many>", and behind that the map whose items
+-- these go along, if they do. Their fields are written in steps, behind the last task, where nobody looks
+-- (field "Z": "<map> <who> <first> <how many so far> <ms>"); with the last step they are counted, and are
+-- tasks as others, before a map that waits for them. They go to their lanes in bounded steps.
 -- needs: base, flow_fields, flows, kept_results, limits, ready, statuses
 
 -- The results of items, of the text of their field ("-": it has none).
 local function results_of_items(flow, text)
-  local first, count = match(text, '^(%d+) (%d+)$')
+  local first, count = match(text, '^(%d+) (%d+)')
   local names = {}
   for index = 1, tonumber(count) do
     names[index] = result_field(digits(first + index - 1))
@@ -61,7 +61,7 @@ end
 
 -- Pushes up to `most` items from that index (from 1) on, if they wait; the index to go on from, or nil.
 local function release_items(flow, text, from, most)
-  local first, count = match(text, '^(%d+) (%d+)$')
+  local first, count = match(text, '^(%d+) (%d+)')
   local last, names = math.min(tonumber(count), from + most - 1), {}
   for index = from, last do
     local n, item = #names, digits(first + index - 1)

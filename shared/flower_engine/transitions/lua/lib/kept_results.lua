@@ -128,7 +128,7 @@ end
 -- A map is final: nobody reads the results of its items any more ("<first> <how many>"). Forgets up to so
 -- many from that index (from 1) on; returns the index to go on from, or nil. Much faster than count_readers.
 local function forget_items(flow, items, from, most)
-  local number, count = match(items, '^(%d+) (%d+)$')
+  local number, count = match(items, '^(%d+) (%d+)')
   local first, last = number + from - 1, number + math.min(tonumber(count), from + most - 1) - 1
   for step = first, last, CHUNK do
     local names, items_of_step, forgotten, n = {}, {}, {}, 0

@@ -24,7 +24,7 @@ local function drain_notes(flow)
         forget_items(flow, items, tonumber(index), math.huge)
         flow.dirty = true
       elseif items then
-        local first, count = match(items, '^(%d+) (%d+)$')
+        local first, count = match(items, '^(%d+) (%d+)')
         flow.unreleased = flow.unreleased or {}
         for item = first + index - 1, first + count - 1 do
           flow.unreleased[item] = true
@@ -47,9 +47,11 @@ local function drain_notes(flow)
   end
 end
 
--- What is known of maps of a whole flow: {items = {first, last}} of each that is expanded, and `vanished` of
--- items that belong to none any more.
+-- What is known of maps of a whole flow: {items = {first, last, along}} of each that is expanded (along: the
+-- map whose items these go along, or nil; flow.along lists such maps), and `vanished` of items that belong to
+-- none any more.
 local function load_items(flow)
+  flow.along = {}
   for first = 1, flow.count, WHOLE_STEP do
     local last = math.min(flow.count, first + WHOLE_STEP - 1)
     local names = {}
@@ -61,8 +63,11 @@ local function load_items(flow)
     for task = first, last do
       local at, known = 2 * (task - first), flow.tasks[task]
       if got[at + 1] then
-        local number, count = match(got[at + 1], '^(%d+) (%d+)$')
-        known.items = { first = number + 0, last = number + count - 1 }
+        local number, count, along = match(got[at + 1], '^(%d+) (%d+) ?(%d*)$')
+        known.items = { first = number + 0, last = number + count - 1, along = tonumber(along) }
+        if known.items.along then
+          flow.along[#flow.along + 1] = task
+        end
       end
       known.vanished = match(flow[state_field(digits(task))] or got[at + 2] or NEVER, KIND) == VANISHED
     end

@@ -7,8 +7,9 @@
 --   Refused as a whole where a selected task runs or waits already, where a dependent runs on a result that
 --   goes, or (scope "") keeps a result that followed from it and did not read it: what read it runs again,
 --   too, and so does what cleans up behind it. Of a flow that is ending only its cleanup runs again. Of a map
---   that is asked for, or runs again because of what is before it, the items vanish: it is expanded anew. One
---   that runs again because of its items keeps them.
+--   that is asked for, or runs again because of what is before it, the items vanish: it is expanded anew, and
+--   so are those that go along it. One that runs again because of its items keeps them; one that goes along
+--   another map, and is asked for, keeps them, too, and they run again.
 -- ARGV: see operation.lua; its own: scope ("" | only | dependents; with "+" behind it: waits that have ended
 --   keep what came of them, unless they are asked for; then what becomes of children, see
 --   kept_children.lua), the numbers of new messages, bodies and results ("1 0 2"); behind the fields: for
@@ -52,7 +53,7 @@ end
 local function select_asked()
   if selection == 'all' then
     for task = 1, flow.count do
-      anew.asked[task] = true
+      anew.asked[task] = not (flow.tasks[task].items and flow.tasks[task].items.along)
       select(task)
     end
   elseif selection == 'failed' then
@@ -69,7 +70,12 @@ local function select_asked()
     if not known then
       return refused(flow, 'unknown', ARGV[index])
     elseif selection == 'tasks' then
-      anew.asked[task] = true
+      local goes_along = known.items and known.items.along and not messages[digits(task)]
+        and not is_other_body(bodies, task)
+      anew.asked[task] = not goes_along
+      for item = goes_along and known.items.first or 1, goes_along and known.items.last or 0 do
+        select(item)
+      end
       if known.vanished then
         return refused(flow, 'vanished', ARGV[index])
       elseif known.status == WAIT and not is_away(known) and not known.items
@@ -164,6 +170,24 @@ local function select_by_rules()
   end
 end
 refusal = select_by_rules()
+for task in pairs(again) do
+  anew.asked[task] = anew.asked[task] or is_other_body(bodies, task)
+end
+-- Maps that go along others which are expanded anew are, too; whether that led to more.
+local function select_along()
+  anew.maps, anew.is = by_maps(flow).to_expand(again, anew.asked), {}
+  for _, map in ipairs(anew.maps) do
+    anew.is[map] = true
+    select(map)
+  end
+  local is_more = #stack > 0
+  walk_on()
+  select_retrying()
+  return is_more
+end
+while not refusal and select_along() do
+  refusal = select_by_rules()
+end
 if refusal then
   return refusal
 end
@@ -175,10 +199,6 @@ if is_ending(flow) then
     end
   end
 end
-for task in pairs(again) do
-  anew.asked[task] = anew.asked[task] or is_other_body(bodies, task)
-end
-anew.maps = by_maps(flow).to_expand(again, anew.asked)
 anew.gone, anew.map, anew.item = by_maps(flow).items_taken(again, anew.maps)
 if not anew.gone then
   return refused(flow, 'dependent-running', anew.map, anew.item)
@@ -200,7 +220,8 @@ local function list_all()
       elseif is_final(known) or (flow.ruled and known.status == SUSPEND) then
         for dependent in string.gmatch(known.dependents or '', '%d+') do
           local behind = flow.tasks[tonumber(dependent)]
-          if not again[tonumber(dependent)] and uses(behind, task) then
+          if not again[tonumber(dependent)] and uses(behind, task)
+            and not by_maps(flow).goes_along(behind, task) then
             if behind.status == RUNNING then
               return refused(flow, 'dependent-running', digits(task), dependent)
             elseif behind.status == FINISH and scope == '' and not kept_waits[tonumber(dependent)] then
@@ -210,7 +231,7 @@ local function list_all()
         end
       end
       if known.status == WAIT and known.attempt == '0'
-        and not messages[digits(task)] and not is_other_body(bodies, task) then
+        and not messages[digits(task)] and not is_other_body(bodies, task) and not anew.is[task] then
         unchanged[#unchanged + 1] = task -- it waits as it did; only what is before it may change
       else
         local list = lists[known.status]

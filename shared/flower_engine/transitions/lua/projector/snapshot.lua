@@ -74,7 +74,8 @@ local function told(known, message, failures, progress, policy, result, votes, r
     .. (round and string.gsub(round, '^(%d+) (.*)$', ',"round":%1,"given":%2') or '')
     .. told_result(result) .. told_rules(known)
     .. (known.items and ',"items":[' .. digits(known.items.first) .. ','
-      .. digits(known.items.last - known.items.first + 1) .. ']' or '') .. '}'
+      .. digits(known.items.last - known.items.first + 1) .. ']'
+      .. (known.items.along and ',"along":' .. digits(known.items.along) or '') or '') .. '}'
 end
 
 -- The signals that a flow keeps, and the ids of all that it got.

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- decisions: what is to be decided, with what its conditions read; and maps that are to be expanded, or whose
 -- items have ended.
--- needs: awaiting, base, engine_time, flow_fields, flows, inputs, items, keys, meta
+-- needs: awaiting, base, engine_time, flow_fields, flows, inputs, items, kept_results, keys, meta, statuses
 --
 -- Guarantees: no lease. Whoever is given a decision is the only one for HANDED_MS, so that not all evaluate
 --   the same; then it is given to the next one, until somebody has handed in what it came to (decide.lua).
@@ -9,7 +9,8 @@
 -- Reply: {"ok", {"<flow>:<task>", attempt, message, {"<flow>:<task>", its result, ...}, of a map {its lane,
 --   its policy, "<first of its items> <how many>" ("": it has none yet), {their results}, how many of them
 --   were given up, and where its list tells what became of them {status and kind, "": it has a result}
---   and {why, as JSON text, ""} of each}, else {}, ...}} or {"lost"}.
+--   and {why, as JSON text, ""} of each, and of one without items {each map that may go along it, or along
+--   one of these: its number, what it goes along, its message, lane, policy}}, else {}, ...}} or {"lost"}.
 --   Results are as finish_and_claim gives them; of the first decision whatever their size, and of others as
 --   far as all together fit into a reply. Cost: linear in what it answers.
 local generation, least_ms, most = unpack(ARGV, 1, 3)
@@ -19,6 +20,37 @@ end
 local HANDED_MS = 300
 local due = string.format('%d', now_ms - tonumber(least_ms))
 local found, scores, left = {}, {}, MOST_INPUT_BYTES
+
+-- The maps that go along one which has no items yet, as far as can be seen here, flat.
+local function followers_of(flow, task)
+  local followers, maps, index = {}, { task }, 1
+  while maps[index] do
+    local over = maps[index]
+    local behind = links_of(call('HGET', flow.key, dependents_field(over)))
+    local tasks, names = behind and tasks_read(behind) or {}, {}
+    for n = 1, #tasks do
+      names[n] = lane_field(tasks[n])
+    end
+    for n, lane in ipairs(values_of(flow, names)) do
+      if match(lane or '', ':%%40map') then
+        local one = tasks[n]
+        local got = call('HMGET', flow.key, message_field(one), policy_field(one), state_field(one),
+          items_field(one))
+        local status, _, _, lease = match(got[3] or NEVER, STATE)
+        if status == WAIT and lease == NO_LEASE and not got[4]
+          and string.find(got[1], '"aligned":true', 1, true) then
+          local at = #followers
+          followers[at + 1], followers[at + 2], followers[at + 3] = one, over, got[1]
+          followers[at + 4], followers[at + 5] = lane, got[2] or ''
+          maps[#maps + 1] = one
+        end
+      end
+    end
+    index = index + 1
+  end
+  return followers
+end
+
 for _, member in ipairs(call('ZRANGE', decide_key(), '-inf', due, 'BYSCORE', 'LIMIT', 0, most)) do
   local id, task = split_member(member)
   local flow, state, message = load_task(id, task, message_field(task))
@@ -36,7 +68,8 @@ for _, member in ipairs(call('ZRANGE', decide_key(), '-inf', due, 'BYSCORE', 'LI
         break
       end
       of_map = { got[1], got[2] or '', got[3] or '', got[3] and results_of_items(flow, got[3]) or {},
-        got[3] and flow.ruled and given_up_of(flow, task) or '0', {}, {} }
+        got[3] and flow.ruled and given_up_of(flow, task) or '0', {}, {},
+        got[3] and {} or followers_of(flow, task) }
       if got[3] and string.find(message, '"outcomes":true', 1, true) then
         of_map[6], of_map[7] = ends_of_items(flow, got[3], of_map[4])
       elseif got[3] then

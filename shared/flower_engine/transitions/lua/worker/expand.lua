@@ -1,27 +1,35 @@
 #!lua flags=allow-oom
--- expand: the items of a map, in steps; with the last one they are tasks of its flow.
--- needs: awaiting, base, commit, engine_time, events, fanout_notes, flow_fields, flows, items, meta
--- needs: release, statuses
+-- expand: the items of a map, and of those that go along it, in steps; with the last one they are tasks of
+-- its flow.
+-- needs: awaiting, base, commit, engine_time, events, fanout_notes, flow_fields, flows, items, kept_results
+-- needs: meta, release, statuses
 --
 -- Guarantees: until the last step nothing has changed that anybody sees, and whoever began it may be gone.
 --   The first that takes the last step counts, if it is of the attempt in which the map awaits; the items
 --   come together with their event, and the map waits for them. At most RELEASE_STEP go to their lanes at
---   once. Safe to send twice.
+--   once. Maps that go along it have their items with the same event, each waiting for the one that it goes
+--   along. Safe to send twice.
 -- ARGV: generation, who expands (JSON), "<flow>:<task>", attempt, a name for this expansion, lane of the map
---   as it was read, in four lines: policy of the items ("": none), what they wait for ("": workers run them;
---   see waits.lua), their rules ("": none; see edges.lua), those of the map with its items ("": as they are);
---   how many items, how many of them were sent before, fields of the event behind "first" (JSON; "": more
---   items are to be sent), most tasks of a flow, then for each item: its message, its lane ("": that of the
---   one before)
--- Reply: {"ok"} | {"more"} | {"stale"}: somebody was first, or it is not to be expanded any more |
---   {"busy"}: somebody else is at it | {"anew"}: begin with the first item | {"many", tasks}: the flow would
---   have more tasks than it may | {"lost"}. Cost: linear in the items of the step; the last one in all items.
-local generation, by, member, wanted, name, lane, alike, items, before, told, most = unpack(ARGV, 1, 11)
+--   as it was read, in four lines what the items of this step have in common (all are of one map): their
+--   policy ("": none), what they wait for ("": workers run them; see waits.lua), their rules ("": none; see
+--   edges.lua), "<their map> <offset> <offset of those they go along, or -> <offsets of those behind them>",
+--   each offset that of a map's first item from the first of all; "<items of the map> <items in all>"; how
+--   many of them were sent before; fields of the event behind "first" (JSON; "": more items are to be sent);
+--   with the last ones in lines the rules of the map with its items ("": as they are), and of each that goes
+--   along "<map> <along> <offset>", its rules and its message as it was read, with tabs between; most tasks
+--   of a flow; then for each item: its message, its lane ("": that of the one before)
+-- Reply: {"ok"} | {"more", number of the first item} | {"stale"}: somebody was first, or it is not to be
+--   expanded any more, or what goes along has changed | {"busy"}: somebody else is at it | {"anew"}: begin
+--   with the first item | {"many"}: the flow would have more tasks than it may | {"lost"}. Cost: linear in
+--   the items of the step; the last one in all items.
+local generation, by, member, wanted, name, lane, like, counts, before, told, maps, most = unpack(ARGV, 1, 12)
 if current_generation ~= generation then
   return { 'lost' }
 end
-local count = tonumber(items)
-local policy, wait, rules, map_rules = match(alike, '^([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$')
+local items, all = match(counts, '^(%d+) (%d+)$')
+local count = tonumber(all)
+local policy, wait, rules, places = match(like, '^([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$')
+local of_map, offset, over, behind = match(places, '^(%d+) (%d+) (%S+) (%S*)$')
 local PATIENCE_MS = 2000 -- nobody else begins within it
 local id, task = split_member(member)
 local flow, state, now_lane = load_task(id, task, lane_field(task))
@@ -35,7 +43,7 @@ if known[1] then
 end
 local first = flow.left + flow.done + 1
 if first - 1 + count > tonumber(most) then
-  return { 'many', digits(first - 1 + count) }
+  return { 'many' }
 end
 local staged_for, staged_by, staged_first, staged, staged_ms =
   match(known[2] or '', '^(%d+) (%S+) (%d+) (%d+) (%d+)$')
@@ -49,15 +57,27 @@ if not is_own then
   end
 end
 
+-- What waits for an item, and what it reads; and by how many it is read itself. `index`: from 0 on.
+local is_alone, alone = over == '-' and behind == '', of_map .. '<!'
+local function links_of_item(index)
+  if is_alone then
+    return alone, '1'
+  end
+  local dependents, readers = of_map, 1
+  for place in string.gmatch(behind, '%d+') do
+    dependents, readers = dependents .. ',' .. digits(first + place + index), readers + 1
+  end
+  return dependents .. '<' .. (over == '-' and '' or digits(first + over + index)) .. '!', digits(readers)
+end
+
 local fields, n, sent, lane_of_item = {}, 0, tonumber(before), nil
-local links = task .. '<!'
-for index = 12, #ARGV, 2 do
+for index = 13, #ARGV, 2 do
   local item = string.format('%d', first + sent)
   fields[n + 1], fields[n + 2] = message_field(item), ARGV[index]
   lane_of_item = ARGV[index + 1] ~= '' and ARGV[index + 1] or lane_of_item
   fields[n + 3], fields[n + 4] = lane_field(item), lane_of_item
-  fields[n + 5], fields[n + 6] = dependents_field(item), links
-  fields[n + 7], fields[n + 8] = readers_field(item), '1'
+  fields[n + 5], fields[n + 7] = dependents_field(item), readers_field(item)
+  fields[n + 6], fields[n + 8] = links_of_item(sent - offset)
   n = n + 8
   if policy ~= '' or wait ~= '' then
     fields[n + 1] = policy ~= '' and policy_field(item) or wait_field(item)
@@ -74,31 +94,59 @@ if told == '' or sent ~= count then
   fields[#fields + 1] = STAGED
   fields[#fields + 1] = concat({ task, name, digits(first), digits(sent), string.format('%d', now_ms) }, ' ')
   call_chunked('HSET', flow.key, fields, CHUNK)
-  return { 'more' }
+  return { 'more', digits(first) }
+end
+
+-- Each map that goes along: {map, along, offset, rules, its links}; nil: it is not as it was read.
+local function maps_along()
+  local found = {}
+  for line in string.gmatch(maps, '\n([^\n]*)') do
+    local number, along, place, of_rules, message = match(line, '^(%d+) (%d+) (%d+)\t([^\t]*)\t(.*)$')
+    local got = call('HMGET', flow.key, state_field(number), items_field(number), message_field(number),
+      dependents_field(number))
+    local status, _, _, its_lease = match(got[1] or NEVER, STATE)
+    if status ~= WAIT or its_lease ~= NO_LEASE or got[2] or got[3] ~= message then
+      return nil
+    end
+    found[#found + 1] = { number, along, tonumber(place), of_rules, got[4] }
+  end
+  return found
+end
+
+local chain = maps_along()
+if not chain then
+  return { 'stale' }
 end
 call_chunked('HSET', flow.key, fields, CHUNK)
 if known[2] then
   call('HDEL', flow.key, STAGED)
 end
 
--- The map waits for its items, and reads what comes of them.
-local function wait_for_items()
-  local dependents, reads, is_long = links_of(known[3])
-  local read = (reads and reads .. ',' or '') .. digits(first) .. '-' .. digits(first + count - 1) .. '?'
-  set(flow, dependents_field(task), (dependents or '') .. '<' .. read .. (is_long and '!' or ''))
-  set(flow, items_field(task), digits(first) .. ' ' .. digits(count))
-  set(flow, open_field(task), digits(count))
+-- A map waits for its items, so many from that number on, and reads what comes of them. `reads`: what it
+-- reads beside them; `along`: the map that it goes along, or nil.
+local function wait_for_items(map, from, links, reads, map_rules, along)
+  local dependents, _, is_long = links_of(links)
+  local read = (reads and reads .. ',' or '') .. digits(from) .. '-' .. digits(from + items - 1) .. '?'
+  set(flow, dependents_field(map), (dependents or '') .. '<' .. read .. (is_long and '!' or ''))
+  set(flow, items_field(map), digits(from) .. ' ' .. items .. (along and ' ' .. along or ''))
+  set(flow, open_field(map), along and digits(items + 1) or items)
   if map_rules ~= '' then
-    set(flow, rules_field(task), map_rules)
-  end
-  set_state(flow, task, WAIT, attempt, lost, NO_LEASE)
-  if not has_flag(flow, HAS_ITEMS) then
-    set_flag(flow, HAS_ITEMS, true)
+    set(flow, rules_field(map), map_rules)
   end
 end
 
 stop_awaiting(flow, task, lease)
-wait_for_items()
+wait_for_items(task, first, known[3], select(2, links_of(known[3])), match(maps, '^[^\n]*'))
+for _, one in ipairs(chain) do
+  local number, along = one[1], one[2]
+  wait_for_items(number, first + one[3], one[5], nil, one[4], along)
+  read_uses(flow, { along }, {})
+  count_reader(flow, along, -1) -- its items read those of that one instead
+end
+set_state(flow, task, WAIT, attempt, lost, NO_LEASE)
+if not has_flag(flow, HAS_ITEMS) then
+  set_flag(flow, HAS_ITEMS, true)
+end
 flow.left = flow.left + count
 append('{"type":"task.expanded' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
   .. ',"attempt":' .. attempt .. ',"by":' .. by .. ',"first":' .. digits(first) .. told .. '}')
