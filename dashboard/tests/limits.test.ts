@@ -1,9 +1,11 @@
 // Workers and queues as they are, limits and strikes as they are set.
+import assert from "node:assert/strict";
 import { test } from "node:test";
-import { api, until } from "./browser.ts";
+import { api, openPage, until } from "./browser.ts";
 import { registered, showing, useBrowser } from "./pages.ts";
 
-const shown = showing(useBrowser());
+const browser = useBrowser();
+const shown = showing(browser);
 
 test("workers and queues are shown live, with what holds what waits", async () => {
   await registered("for-gpus", [{ taskSeq: 1, program: "nothing", queue: "gpu", dependsOn: [] }]);
@@ -56,4 +58,25 @@ test("a strike is made and taken away", async () => {
     await line.getByRole("button", { name: "Remove" }).click();
     await line.waitFor({ state: "detached" });
   });
+});
+
+test("of several partitions each has a share of a limit, which is told beside it", async () => {
+  const { page, complaints } = await openPage(browser(), "#/limits", {
+    url: process.env.FLOWER_UI_EMPTY_URL ?? "",
+  });
+  await page.getByLabel("Token").fill("s3cret-token");
+  await page.keyboard.press("Enter");
+  await page.getByText("Nothing is limited or paused").waitFor();
+  await page.keyboard.press("n");
+  await page.getByLabel("Its name").fill("nightly");
+  await page.getByLabel("Units of tasks at once").fill("6");
+  await page.getByRole("button", { name: "Set" }).click();
+  const line = page.locator("tbody tr", { hasText: "queue nightly" });
+  await line
+    .locator(".shares", { hasText: /^at once, by partition: 0: \d.*, 1: \d.*, 2: \d.*, 3: \d/ })
+    .waitFor();
+  await line.getByRole("button", { name: "Remove" }).click();
+  await page.getByText("Nothing is limited or paused").waitFor();
+  assert.deepEqual(complaints, []);
+  await page.close();
 });

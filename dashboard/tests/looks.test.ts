@@ -55,6 +55,7 @@ const PLACES: [string, string, ...string[]][] = [
   ["#/audit", "tbody tr"],
   [`#/flows/${FLOWS.mapped}?task=2`, ".item-list li"],
   [`#/flows/${FLOWS.tree}?view=tree&task=1`, ".tree-line + ul .tree-line"],
+  [`#/flows/${FLOWS.tree}?view=about`, ".flow-facts dd"],
   ["#/hooks", "tbody tr"],
   ["#/hooks/ops", "tbody tr"],
 ];

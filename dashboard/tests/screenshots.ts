@@ -97,6 +97,7 @@ const screens: Screen[] = [
   { name: "workers", path: "#/workers", shown: "table tbody tr" },
   { name: "limits", path: "#/limits", shown: "tbody tr" },
   { name: "flow-map", path: `#/flows/${FLOWS.mapped}?task=2`, shown: ".item-list li" },
+  { name: "flow-about", path: `#/flows/${FLOWS.failed}?view=about`, shown: ".flow-facts dd" },
   { name: "flow-tree", path: `#/flows/${FLOWS.tree}?view=tree&task=1`, shown: ".tree-line + ul .tree-line" },
   { name: "audit", path: "#/audit", shown: "tbody tr" },
   { name: "hooks", path: "#/hooks", shown: "tbody tr" },

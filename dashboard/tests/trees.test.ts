@@ -1,8 +1,8 @@
 // Maps, drawn as one task with counts, and their items; sub-flows, each way through the tree that they are in.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FLOWS, statusOf, until } from "./browser.ts";
-import { showing, useBrowser } from "./pages.ts";
+import { api, FLOWS, statusOf, until } from "./browser.ts";
+import { post, registered, showing, useBrowser } from "./pages.ts";
 
 const shown = showing(useBrowser());
 
@@ -42,5 +42,61 @@ test("from a parent to its child and back, and the tree shows where one is", asy
     await page.locator(".child-line", { hasText: "ledger" }).waitFor();
     await page.locator(".flow-head h1 a", { hasText: "↑" }).click();
     await page.locator(".flow-head h1 a", { hasText: "close-books" }).waitFor();
+  });
+});
+
+test("a map says how many of its items run at once, what it tolerates, and by what they are told apart", async () => {
+  const flow = await registered("careful-images", [
+    { taskSeq: 1, taskName: "find", program: "find_images", dependsOn: [], parameters: { count: 21 } },
+    {
+      taskSeq: 2,
+      taskName: "resize",
+      program: "@map",
+      dependsOn: ["find"],
+      parameters: {
+        over: { $from: "find" },
+        program: "resize",
+        as: "image",
+        parameters: { width: 800 },
+        ...{ key: "", limit: 2, tolerate: 0.2, outcomes: true },
+      },
+    },
+  ]);
+  await until(async () => ["Suspend", "Finish"].includes(await statusOf(flow)));
+  await shown(`#/flows/${flow}?task=2`, async (page) => {
+    await page
+      .locator(".bounds", { hasText: "0 of at most 2 items at once · 2 tolerated of at most 4 (20 %)" })
+      .waitFor();
+    await page.locator(".bounds", { hasText: "told apart by their elements" }).waitFor();
+    await page.locator(".bounds", { hasText: "its result says what became of each" }).waitFor();
+    await page.locator(".item-list li", { hasText: "image-3.jpg" }).getByRole("button").click();
+    await page.locator(".pane-head", { hasText: "resize › item 3 image-3.jpg" }).waitFor();
+    await page.getByRole("link", { name: "List", exact: true }).click();
+    await page.locator(".task-list li", { hasText: "resize[image-3.jpg]" }).waitFor();
+  });
+});
+
+test("what is known of a flow as a whole is told, with the way to where it belongs", async () => {
+  const source = FLOWS.finished ?? "";
+  const fork = await api<{ taskFlowId: string }>(`flows/${source}/fork`, post({ fromTasks: [1] }));
+  const { flows } = await api<{ flows: { taskFlowId: string }[] }>(`flows?parent=${FLOWS.tree}`);
+  const fired = await api<{ flows: { taskFlowId: string }[] }>("flows?schedule=ticks");
+  await shown(`#/flows/${fork.taskFlowId}?view=about`, async (page) => {
+    const fact = (name: string) => page.locator(`.flow-facts dt:text-is("${name}") + dd`);
+    await fact("Forked from").getByRole("link").waitFor();
+    await fact("Registered").getByText("by api").waitFor();
+    await fact("Version").getByRole("link").waitFor();
+    await fact("Ended").waitFor();
+    await page.goto(page.url().replace(/#.*/, `#/flows/${flows[0]?.taskFlowId}?view=about`));
+    await fact("Child of").getByText("task").waitFor();
+    await page.goto(page.url().replace(/#.*/, `#/flows/${fired.flows[0]?.taskFlowId}?view=about`));
+    await fact("Slot").getByRole("link", { name: "ticks" }).waitFor();
+    await page.goto(page.url().replace(/#.*/, `#/flows/${FLOWS.waiting}?view=about`));
+    await fact("Registered").waitFor();
+    await page.getByRole("button", { name: "Pause" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Pause" }).click();
+    await fact("Paused").getByText("by api").waitFor();
+    await page.getByRole("button", { name: "Undo" }).click();
+    await fact("Paused").waitFor({ state: "detached" });
   });
 });

@@ -110,6 +110,10 @@ async def test_the_key_of_an_item_is_shown_wherever_its_index_is(own_api: Runnin
         assert [task["itemKey"] for task in shown["tasks"]] == [None, "north", "south"]
         print_flow(shown)
         assert "2 A[north] failed" in capsys.readouterr().out
+        table = FlowTable()
+        for event in await engine.events():
+            table.add(event)
+        assert table.plan().item_keys == ["", "north", "south"]
 
 
 async def test_an_item_says_that_its_map_lets_no_more_run_or_is_held(own_api: RunningApi) -> None:
@@ -205,5 +209,6 @@ async def test_items_are_not_drawn_and_whoever_watches_is_told_of_which_map_they
             table.add(event)
         plan = table.plan()
         assert (plan.item_of, plan.item_index) == ([0, 0, 0, 2, 2, 2], [0, 0, 0, 0, 1, 2])
+        assert plan.item_keys == []
         assert (plan.parent, plan.trunk) == (None, None)
         await engine.check()

@@ -68,6 +68,7 @@ def _empty(folder: Path) -> AbstractContextManager[RunningEngine]:
         anew=True,
         with_tables=True,
         FLOWER_API_TOKENS=_TOKENS,
+        FLOWER_PARTITIONS="4",
     )
 
 

@@ -7,6 +7,7 @@ import { useKeys } from "../ui/use-keys.ts";
 import { chosenTasks } from "./chosen-tasks.ts";
 import { Compare } from "./compare.tsx";
 import { DagCanvas } from "./dag-canvas.tsx";
+import { FlowFacts } from "./flow-facts.tsx";
 import { FlowHead } from "./flow-head.tsx";
 import { FlowTree } from "./flow-tree.tsx";
 import { Gantt } from "./gantt.tsx";
@@ -93,6 +94,7 @@ function Main({ live, past, view, chosen, onChoose }: MainProps) {
       {view === "list" && <TaskList live={shown} chosen={chosen} onChoose={onChoose} />}
       {view === "gantt" && <Gantt live={live} past={past} chosen={chosen} onChoose={onChoose} />}
       {view === "history" && <History live={live} />}
+      {view === "about" && <FlowFacts live={live} />}
       {view === "tree" && <FlowTree live={live} />}
       {view === "compare" && <Compare live={live} past={past} chosen={chosen} onChoose={onChoose} />}
     </section>

@@ -5,12 +5,19 @@ import { STAGE_WORDS, type Stage } from "../lib/statuses.ts";
 import { duration, now } from "../lib/times.ts";
 import { useSeenRows } from "../ui/seen-rows.ts";
 import { StatusMark } from "../ui/status-mark.tsx";
-import { countsOf, ITEM_STAGES, itemsOf } from "./item-counts.ts";
+import { type Counts, countsOf, ITEM_STAGES, itemsOf, totalOf } from "./item-counts.ts";
 import type { ShownFlow } from "./shown-flow.ts";
 
 const ROW = 28;
 
-export function MapItems({ live, task }: { live: ShownFlow; task: number }) {
+interface Props {
+  live: ShownFlow;
+  task: number;
+  /** What the map was given; null: it is not told yet. */
+  given: Record<string, unknown> | null;
+}
+
+export function MapItems({ live, task, given }: Props) {
   void live.frame.value;
   const place = useRef<HTMLDivElement>(null);
   const wanted = route.value.query.getAll("items") as Stage[];
@@ -21,6 +28,7 @@ export function MapItems({ live, task }: { live: ShownFlow; task: number }) {
   const lines = shown.slice(seen.first, seen.last + 1).map((one, index) => ({ one, at: seen.first + index }));
   return (
     <div class="map-items">
+      {given !== null && <Bounds given={given} counts={counts} />}
       <fieldset class="chips">
         <legend class="hidden">How items stand</legend>
         {ITEM_STAGES.map((stage) => {
@@ -54,6 +62,31 @@ export function MapItems({ live, task }: { live: ShownFlow; task: number }) {
   );
 }
 
+/** What the map says of its items: how many may run at once and fail, how they are told apart, what becomes of them. */
+function Bounds({ given, counts }: { given: Record<string, unknown>; counts: Counts }) {
+  const { limit, tolerate, key, outcomes } = given;
+  const { running = 0, ready = 0, givenup = 0, suspended = 0 } = counts;
+  const said: string[] = [];
+  if (typeof limit === "number") {
+    const inside = running + ready;
+    said.push(`${inside.toLocaleString()} of at most ${limit.toLocaleString()} items at once`);
+  }
+  if (typeof tolerate === "number") {
+    const share = `${Math.floor(tolerate * totalOf(counts)).toLocaleString()} (${100 * tolerate} %)`;
+    const most = tolerate > 0 && tolerate < 1 ? share : tolerate.toLocaleString();
+    const failed = suspended > 0 ? `${suspended.toLocaleString()} failed, ` : "";
+    said.push(`${failed}${givenup.toLocaleString()} tolerated of at most ${most}`);
+  }
+  if (typeof key === "string") said.push(`told apart by ${key === "" ? "their elements" : key}`);
+  if (outcomes === true) said.push("its result says what became of each");
+  if (said.length === 0) return null;
+  return (
+    <p class="muted note bounds">
+      <bdi>{said.join(" · ")}</bdi>
+    </p>
+  );
+}
+
 function Line({ live, item, top }: { live: ShownFlow; item: number; top: number }) {
   const row = live.rows[item];
   if (row === undefined) return null;
@@ -63,6 +96,7 @@ function Line({ live, item, top }: { live: ShownFlow; item: number; top: number 
       <button type="button" onClick={() => replaceQuery({ task: item })}>
         <span class="number">{live.plan.peek()?.itemIndex?.[item - 1]}</span>
         <StatusMark stage={live.stage(item)} isNamed />
+        {live.keyOf(item) !== "" && <bdi class="item-key">{live.keyOf(item)}</bdi>}
         <bdi class="said">
           {row.message ?? row.error ?? row.note ?? row.ignoreReason ?? STAGE_WORDS[live.stage(item)]}
         </bdi>

@@ -26,6 +26,7 @@ interface Props {
   onClose: () => void;
 }
 
+const USUAL_ROUNDS = 1_000; // of a task that says nothing of them
 const SETTLE_MS = 150; // between what moved and what is asked of it
 const AGAIN_MS = 5_000; // why it waits changes without an event of its flow
 
@@ -87,6 +88,7 @@ export function TaskPane({ live, task, onClose }: Props) {
             </>
           )}
           <bdi>{map === null ? live.name(task) : `item ${live.plan.value?.itemIndex?.[task - 1]}`}</bdi>
+          {live.keyOf(task) !== "" && <bdi class="muted"> {live.keyOf(task)}</bdi>}
         </h2>
         <span class="muted">
           {items !== null && stage === "waiting" ? "waits for its items" : STAGE_WORDS[stage]}
@@ -115,7 +117,7 @@ export function TaskPane({ live, task, onClose }: Props) {
         </p>
       )}
       {tab === "log" && <TaskLog key={`${live.id} ${task}`} flow={live.id} task={task} />}
-      {tab === "items" && <MapItems live={live} task={task} />}
+      {tab === "items" && <MapItems live={live} task={task} given={givenOf(shown)} />}
       {tab === null && (
         <div class="pane-body">
           {row?.status === 0 && shown?.waitReason && <Why live={live} task={task} why={shown.waitReason} />}
@@ -133,6 +135,10 @@ export function TaskPane({ live, task, onClose }: Props) {
       )}
     </aside>
   );
+}
+
+function givenOf(detail: TaskDetail | null): Record<string, unknown> | null {
+  return (detail?.parameters ?? null) as Record<string, unknown> | null;
 }
 
 /** Of a task that did not finish, and is not under way. */
@@ -199,6 +205,34 @@ function Facts({ detail, live, task }: { detail: TaskDetail; live: ShownFlow; ta
               <dt>Round</dt>
               <dd>
                 {detail.round} of at most {detail.maxRounds}, with <bdi>{JSON.stringify(detail.given)}</bdi>
+              </dd>
+            </>
+          )}
+          {detail.round === 0 && detail.maxRounds !== USUAL_ROUNDS && (
+            <>
+              <dt>Rounds</dt>
+              <dd>at most {detail.maxRounds.toLocaleString()}</dd>
+            </>
+          )}
+          {detail.whenIs && (
+            <>
+              <dt>Branch</dt>
+              <dd>
+                if <bdi>{live.name(detail.whenIs[0])}</bdi> is {String(detail.whenIs[1])}
+              </dd>
+            </>
+          )}
+          {detail.finally && (
+            <>
+              <dt>Finally</dt>
+              <dd>a cancel and the flow's timeout spare it</dd>
+            </>
+          )}
+          {detail.workflowVersion !== null && (
+            <>
+              <dt>Version</dt>
+              <dd>
+                <code>{detail.workflowVersion.slice(0, 12)}</code>, by a rerun
               </dd>
             </>
           )}

@@ -10,14 +10,30 @@ export function TaskResult({ detail }: { detail: TaskDetail }) {
   return (
     <section>
       <h3>{detail.hasStandIn ? "Result in its place" : "Result"}</h3>
-      {detail.blob === null ? (
-        <Shown result={detail.result} name={`${detail.taskName ?? detail.taskExecSeq}.json`} />
-      ) : (
-        <a href={`blobs/${detail.blob.sha256}`} download={`${detail.blob.sha256}.json`}>
-          Download ({detail.blob.bytes.toLocaleString()} bytes)
-        </a>
-      )}
+      <ResultView
+        result={detail.result}
+        blob={detail.blob}
+        name={`${detail.taskName ?? detail.taskExecSeq}.json`}
+      />
     </section>
+  );
+}
+
+/** A value, or where it lies in a store of blobs. */
+export function ResultView({
+  result,
+  blob,
+  name,
+}: {
+  result: unknown;
+  blob: TaskDetail["blob"];
+  name: string;
+}) {
+  if (blob === null) return <Shown result={result} name={name} />;
+  return (
+    <a href={`blobs/${blob.sha256}`} download={`${blob.sha256}.json`}>
+      Download ({blob.bytes.toLocaleString()} bytes)
+    </a>
   );
 }
 

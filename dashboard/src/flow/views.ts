@@ -1,7 +1,7 @@
 // How a flow can be looked at, by the word in the address.
 import type { ShownFlow } from "./shown-flow.ts";
 
-export type ViewName = "graph" | "list" | "gantt" | "history" | "compare" | "tree";
+export type ViewName = "graph" | "list" | "gantt" | "history" | "compare" | "tree" | "about";
 
 export const VIEWS: [ViewName, string][] = [
   ["graph", "Graph"],
@@ -10,6 +10,7 @@ export const VIEWS: [ViewName, string][] = [
   ["history", "History"],
   ["compare", "Compare"],
   ["tree", "Tree"],
+  ["about", "About"],
 ];
 
 /** Those that make sense for a flow. */

@@ -46,6 +46,8 @@ export interface FlowPlan {
   /** Of an item its map, else 0; empty: there are no items. */
   itemOf?: number[];
   itemIndex?: number[];
+  /** "": it has none; empty: none has one. */
+  itemKeys?: string[];
   parent?: string | null;
   parentTask?: number | null;
   trunk?: string | null;
@@ -144,6 +146,8 @@ export interface TaskDetail {
   hasStandIn: boolean;
   rule: string;
   onFailure: string;
+  finally?: boolean;
+  whenIs?: [number, unknown] | null;
   notTaken: NotTaken | null;
 }
 

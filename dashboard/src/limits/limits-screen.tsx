@@ -103,6 +103,11 @@ export function LimitsScreen() {
                       {wordsFor(one)} <Use limit={one} uses={top?.limits ?? []} />
                     </span>
                     {one.problem && <span class="wrong block">{one.problem}</span>}
+                    {sharesOf(one).map((words) => (
+                      <span key={words} class="muted block shares">
+                        {words}
+                      </span>
+                    ))}
                   </td>
                   <td class="wide whole">{wordsFor(one)}</td>
                   <td class="wide">
@@ -176,6 +181,25 @@ function wordsFor(one: LimitView): string {
   if (one.fairBy !== null) parts.push(`${one.fairBy} takes turns`);
   if (one.weight !== null) parts.push(`weight ${one.weight}`);
   return parts.join(", ");
+}
+
+const SHARED: Record<string, [string, (one: LimitView) => number | null]> = {
+  maxRunning: ["at once", (one) => one.maxRunning],
+  rate: ["starts", (one) => one.rate],
+  maxFlows: ["flows", (one) => one.maxFlows],
+};
+
+/** What each partition may use now, and how much of it others lent it; none where there is one partition. */
+function sharesOf(one: LimitView): string[] {
+  return Object.entries(one.shares ?? {}).map(([name, shares]) => {
+    const [word, of] = SHARED[name] ?? [name, () => null];
+    const all = Object.entries(shares);
+    const even = Math.ceil((of(one) ?? 0) / Math.max(1, all.length));
+    const said = all.map(([partition, share]) =>
+      share > even ? `${partition}: ${share} (${share - even} lent)` : `${partition}: ${share}`,
+    );
+    return `${word}, by partition: ${said.join(", ")}`;
+  });
 }
 
 function Use({ limit, uses }: { limit: LimitView; uses: LimitUse[] }) {

@@ -77,7 +77,8 @@ class FlowRow(msgspec.Struct, frozen=True, rename="camel"):
 class FlowPlan(msgspec.Struct, frozen=True, rename="camel"):
     """What of a flow stays as it is, but for a rerun with another version, and items of maps that come; lists
     by task. ``item_of``: of an item its map, else 0 (empty: there are no items); ``item_index``: its element,
-    from 0 on. A child has its ``parent``, the task of it that awaits it, and the ``trunk`` of their tree."""
+    from 0 on; ``item_keys``: its key, "" where it has none (empty: none has one). A child has its ``parent``,
+    the task of it that awaits it, and the ``trunk`` of their tree."""
 
     task_flow_id: str
     task_id: str
@@ -92,6 +93,7 @@ class FlowPlan(msgspec.Struct, frozen=True, rename="camel"):
     on_failure: list[str]
     item_of: list[int] = []
     item_index: list[int] = []
+    item_keys: list[str] = []
     parent: str | None = None
     parent_task: int | None = None
     trunk: str | None = None
@@ -193,6 +195,7 @@ class FlowTable:
             on_failure=[one.on_failure for one in planned],
             item_of=[one.item[0] if one.item else 0 for one in planned] if has_items else [],
             item_index=[one.item[1] if one.item else 0 for one in planned] if has_items else [],
+            item_keys=[one.item_key for one in planned] if any(one.item_key for one in planned) else [],
             parent=state.registered.parent or None,
             parent_task=state.registered.parent_task or None,
             trunk=state.registered.trunk or None,
