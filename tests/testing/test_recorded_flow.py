@@ -10,7 +10,7 @@ import pytest
 from flower_cli.commands.recorded_flow import recorded_test
 from flower_cli.commands.recorded_text import NotRecordableError
 from flower_engine import Again, Fatal, RetryPolicy, program, workflow
-from flower_engine.testing import FlowerTest, Run, hangs
+from flower_engine.testing import FlowerTest, Run, by_element, hangs
 from flower_engine.testing.private_server import server
 
 
@@ -123,13 +123,63 @@ def test_a_flow_that_was_cancelled_behind_a_stand_in(flower: FlowerTest, tmp_pat
     _passes(text, tmp_path)
 
 
-def _recorded(flower: FlowerTest, run: Run[Any], *, keeps_values: bool = False) -> str:
+@workflow("recorded.report")
+def mapped(days: list[date]) -> list[str]:
+    count.having(retry=RetryPolicy(3, delay="1h"), tolerate=1).map(days, "Ada")
+    return printed.map([1, 1, 2])
+
+
+def test_a_flow_with_maps_says_by_element_what_items_came_to(flower: FlowerTest, tmp_path: Path) -> None:
+    def counted(day: date, who: str) -> list[dict[str, int]]:
+        tries.append(day)
+        if day.day == 2 and tries.count(day) < 2:
+            raise OutOfPaperError("none")
+        if day.day == 3:
+            raise Fatal("no such day")
+        return [{"rows": day.day}]
+
+    tries: list[date] = []
+    flower.stub(count, counted)
+    run = flower.start(mapped, [date(2026, 1, day) for day in (3, 1, 2)])
+    run.settle()
+    for keeps_values in (True, False):
+        text = _recorded(flower, run, keeps_values=keeps_values, document=mapped.document())
+        assert ("('2026-01-02', [recorded_error" in text) is True
+        assert "assert run.settle() == 'Suspend'" in text  # one was given up
+        _passes(text, tmp_path)
+
+
+def test_a_flow_with_maps_that_was_cancelled(flower: FlowerTest, tmp_path: Path) -> None:
+    flower.stub(count, by_element("day", [("2026-01-01", [[{"rows": 1}]]), ("2026-01-02", [hangs()])]))
+    run = flower.start(mapped, [date(2026, 1, day) for day in (2, 1)])
+    run.work()
+    run.cancel()
+    _passes(_recorded(flower, run, keeps_values=True, document=mapped.document()), tmp_path)
+
+
+@workflow("recorded.parent")
+def parent() -> str:
+    return report.step(date(2026, 1, 5), "Ada")
+
+
+def test_a_flow_with_children_says_which_flow_to_record(flower: FlowerTest) -> None:
+    run = flower.run(parent)
+    with pytest.raises(NotRecordableError, match=f"its child, flow {run.child('recorded_report').id}"):
+        _recorded(flower, run, document=parent.document())
+
+
+def test_a_child_is_recorded_by_itself(flower: FlowerTest, tmp_path: Path) -> None:
+    child = flower.run(parent).child("recorded_report")
+    _passes(_recorded(flower, child, keeps_values=True), tmp_path)
+
+
+def _recorded(flower: FlowerTest, run: Run[Any], *, keeps_values: bool = False, document: Any = None) -> str:
     """From what the API would show of the flow."""
     engine = flower._engine  # pyright: ignore[reportPrivateUsage]
     view = server().call(engine.view(run.id))
     details = server().call(engine.details(view))
     flow, tasks = msgspec.json.decode(msgspec.json.encode([view, details]))
-    return recorded_test(flow, tasks, report.document(), keeps_values=keeps_values)
+    return recorded_test(flow, tasks, document or report.document(), keeps_values=keeps_values)
 
 
 def _passes(text: str, folder: Path) -> None:

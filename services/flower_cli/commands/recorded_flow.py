@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, cast
 
+from flower_cli.commands.recorded_items import refuse_children, stubs_of_items
 from flower_cli.commands.recorded_text import NotRecordableError, lines_of, literal, name_of
 from flower_cli.commands.recorded_waits import Happening, happenings, is_wait, returns_an_answer
 from flower_engine.model.parameters_schema import ParametersSchema
@@ -29,7 +30,7 @@ def recorded_test(flow: Json, tasks: Sequence[Json], definition: Json, *, keeps_
     lines = [
         f'"""Flow {flow["taskFlowId"]} of workflow {flow["taskId"]!r}, as `flower fixture` recorded it."""',
         "",
-        "from flower_engine.testing import FlowerTest, hangs, recorded_error",
+        "from flower_engine.testing import FlowerTest, by_element, hangs, recorded_error",
         "",
         f"DEFINITION = {literal(definition)}",
         f"PARAMETERS = {literal(parameters)}" + ("" if keeps_values or not parameters else "  # masked"),
@@ -39,7 +40,7 @@ def recorded_test(flow: Json, tasks: Sequence[Json], definition: Json, *, keeps_
         *(f"    {line}" for line in _body(flow, tasks, definition, waits, keeps_values)),
     ]
     text = "\n".join(lines) + "\n"
-    unused = [name for name in ("hangs", "recorded_error") if f"{name}(" not in text]
+    unused = [name for name in ("by_element", "hangs", "recorded_error") if f"{name}(" not in text]
     for name in unused:
         text = text.replace(f", {name}", "", 1)
     if " Again(" in text:
@@ -65,6 +66,7 @@ def _refuse(flow: Json, tasks: Sequence[Json]) -> None:
             "it is under way; record it when it has ended, or waits for tasks that failed"
         )
     for task in tasks:
+        refuse_children(task)
         if flow["cancelledTs"] is not None and any(one["how"] == "over" for one in task["attempts"]):
             raise NotRecordableError(
                 f"it was cancelled after the time of task {name_of(task)} ({task['program']}) was over, and a"
@@ -83,8 +85,10 @@ def _body(
     if flow["cancelledTs"] is not None:
         yield from _body_of_cancelled(flow, tasks, waits)
         return
-    kept = {name_of(task): _last_attempts(task) for task in tasks}
-    for task in tasks:
+    own = [task for task in tasks if task["itemOf"] is None]
+    kept = {name_of(task): _last_attempts(task) for task in own}
+    yield from stubs_of_items(tasks, lambda item: [_does(item, one) for one in _last_attempts(item)])
+    for task in own:
         does = [_does(task, one) for one in kept[name_of(task)]]
         if task.get("endedAs") == "notTaken" or is_wait(task):  # by itself, as in the test
             continue
@@ -98,7 +102,7 @@ def _body(
     for one in waits:
         yield from one.lines
     ignored = [
-        task for task in tasks if task["status"] == "Ignore" and not _is_by_itself(task) and not is_wait(task)
+        task for task in own if task["status"] == "Ignore" and not _is_by_itself(task) and not is_wait(task)
     ]
     if ignored:
         yield "run.settle()"
@@ -109,7 +113,7 @@ def _body(
     is_same = keeps_values or not scan(definition.get("returns")).params
     if flow["status"] == "Finish" and is_same and not returns_an_answer(definition, tasks):
         yield from f"assert run.result == {literal(flow.get('result'))}".splitlines()
-    for task in tasks:
+    for task in own:
         count = len(kept[name_of(task)])
         if count > 1:
             yield f"assert run.tasks[{name_of(task)!r}].attempts == {count}"
@@ -123,12 +127,16 @@ def _is_by_itself(task: Json) -> bool:
 def _body_of_cancelled(flow: Json, tasks: Sequence[Json], waits: Sequence[Happening]) -> Iterator[str]:
     """What had finished finishes, without its earlier attempts, so that no time passes; what had not hangs,
     and then the flow is cancelled."""
+    own = [task for task in tasks if task["itemOf"] is None]
+    yield from stubs_of_items(
+        tasks, lambda item: [literal(item["result"]) if item["status"] == "Finish" else "hangs()"]
+    )
     passed_over = [
         task
-        for task in tasks  # before: a cancel passes over the others at its own moment
+        for task in own  # before: a cancel passes over the others at its own moment
         if task.get("endedAs") == "passedOver" and not _is_by_itself(task) and not is_wait(task)
     ]
-    for task in tasks:
+    for task in own:
         if is_wait(task):
             continue
         if task["status"] == "Finish":
@@ -148,7 +156,7 @@ def _body_of_cancelled(flow: Json, tasks: Sequence[Json], waits: Sequence[Happen
         yield "run.work()"
     yield "run.cancel()"
     yield "assert run.settle() == 'Cancelled'"
-    for task in tasks:
+    for task in own:
         if task["status"] == "Finish":
             yield f"assert run.tasks[{name_of(task)!r}].status == 'Finish'"
 

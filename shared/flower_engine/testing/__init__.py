@@ -6,6 +6,7 @@ The plug-in of pytest (``pytest_flower``) imports nothing of this until a test a
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flower_engine.testing.element_answers import by_element
     from flower_engine.testing.faults import FlowerTestError, StubError, StuckError
     from flower_engine.testing.flower_test import FlowerTest
     from flower_engine.testing.recorded_errors import recorded_error
@@ -23,6 +24,7 @@ __all__ = [
     "Stub",
     "StubError",
     "StuckError",
+    "by_element",
     "hangs",
     "recorded_error",
 ]
@@ -36,6 +38,7 @@ _LATE = {
     "Stub": "stubs",
     "StubError": "faults",
     "StuckError": "faults",
+    "by_element": "element_answers",
     "hangs": "stubs",
     "recorded_error": "recorded_errors",
 }

@@ -12,6 +12,7 @@ from flower_engine.programs.parameter_binding import read_signature
 from flower_engine.programs.parameter_conversion import strict_decoder, type_name
 from flower_engine.programs.registry import RegisteredProgram
 from flower_engine.programs.steps import steps_of
+from flower_engine.testing.element_answers import ByElement
 from flower_engine.testing.faults import StubError
 
 
@@ -45,7 +46,7 @@ class Stub:
         self._does = does
         self._check = _checker(program)
         for one in does:
-            if not (isinstance(one, Hangs | BaseException) or callable(one)):
+            if not (isinstance(one, Hangs | BaseException | ByElement) or callable(one)):
                 self.check(one)
 
     def next(self, arguments: dict[str, Any]) -> Any:
@@ -55,6 +56,11 @@ class Stub:
             StubError: it was given fewer answers than it is asked for.
         """
         self.calls.append(arguments)
+        if isinstance(self._does[0], ByElement):
+            does, is_there = self._does[0].next(arguments)
+            if not is_there:
+                raise StubError(f"{self._what} has no answer left, and was called with {arguments!r}")
+            return does
         if len(self._does) == 1:
             return self._does[0]
         if len(self.calls) > len(self._does):
