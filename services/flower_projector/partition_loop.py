@@ -123,7 +123,7 @@ class PartitionLoop:
     async def _project(self) -> Round:
         number = self._partition.number
         shares = self._shares
-        if shares is not None:
+        if shares is not None and not shares.has_looked:
             await unless_stopped(self._stop, shares.first_look())
         if shares is not None and (shares.gives(number) or not shares.takes(number)):
             if self._active is not None:

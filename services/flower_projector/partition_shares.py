@@ -68,7 +68,7 @@ class PartitionSharesLoop:
         self._failed_at: float | None = None
         self._connection: Connection | None = None
         self._members = 0
-        self._has_looked = asyncio.Event()
+        self._looked = asyncio.Event()
 
     async def run(self) -> None:
         """Looks at the others until told to stop; then leaves them what it had."""
@@ -96,9 +96,14 @@ class PartitionSharesLoop:
             raise
         return self._members == 1 and len(self._held) == len(self._partitions) and not self._free_since
 
+    @property
+    def has_looked(self) -> bool:
+        """Whether the others are known."""
+        return self._looked.is_set()
+
     async def first_look(self) -> None:
         """Returns when the others are known."""
-        await self._has_looked.wait()
+        await self._looked.wait()
 
     def takes(self, number: int) -> bool:
         """Whether to be elected for this partition, if it can be had; then it is held until ``left``."""
@@ -126,7 +131,7 @@ class PartitionSharesLoop:
         now = self._clock.monotonic()
         free = self._partitions - members.taken
         self._free_since = {number: self._free_since.get(number, now) for number in free}
-        self._has_looked.set()
+        self._looked.set()
         self.share = share_of(self.name, members.live, len(self._partitions))
         if len(members.live) != self._members:
             self._members = len(members.live)

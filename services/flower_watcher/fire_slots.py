@@ -24,11 +24,12 @@ from flower_engine.transitions.schedule_transitions import (
     read_schedules,
 )
 from flower_watcher.firing_plans import Proposing
+from flower_watcher.looks import Looks
 from flower_watcher.scheduled_workflows import Failed, Shared
 
 _log = logging.getLogger(__name__)
 
-_LONGEST_SLEEP_SECONDS = 0.25  # a flow may end meanwhile for which a slot waits
+_LONGEST_SLEEP_SECONDS = 0.3  # a flow may end meanwhile for which a slot waits
 _AHEAD_MS = 60_000
 _PREPARE_EVERY_SECONDS = 3.0
 _MOST_DUE = 2_000  # schedules of a round
@@ -53,9 +54,16 @@ class FireLoop:
     """Decides slots whose time has come; two watchers decide each once."""
 
     def __init__(
-        self, client: AsyncRedis, partition: Partition, shared: Shared, *, clock: Clock = SYSTEM_CLOCK
+        self,
+        client: AsyncRedis,
+        partition: Partition,
+        shared: Shared,
+        *,
+        looks: Looks | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._client = client
+        self._looks = looks or Looks(client, clock=clock)
         self._clock = clock
         self._partition = partition
         self._shared = shared
@@ -76,16 +84,21 @@ class FireLoop:
         await Loop(
             name,
             self.run_once,
-            _until_next,
+            self._until_next,
             backoff,
             partition=self._partition.number,
             clock=self._clock,
         ).run()
 
+    def _until_next(self, found: Round) -> float:
+        if found.next_ms is None or found.next_ms > _LONGEST_SLEEP_SECONDS * 1000:
+            return self._looks.seconds_until(_LONGEST_SLEEP_SECONDS)
+        return found.next_ms / 1000
+
     async def run_once(self) -> Round:
         """Decides what is due, a bounded number of schedules; and makes ready what soon will be."""
         self._clock_ms, due, next_ms = await due_schedules(
-            self._client, self._partition, behind_ms=self._behind_ms, most=_MOST_DUE
+            self._looks.client, self._partition, behind_ms=self._behind_ms, most=_MOST_DUE
         )
         fired: list[SlotsFired] = []
         if due:
@@ -189,9 +202,3 @@ def _in_calls(firings: list[Firing]) -> list[list[Firing]]:
             tasks, decided = one.tasks, len(one.decisions) + 1
         calls[-1].append(one)
     return calls
-
-
-def _until_next(found: Round) -> float:
-    if found.next_ms is None:
-        return _LONGEST_SLEEP_SECONDS
-    return min(_LONGEST_SLEEP_SECONDS, found.next_ms / 1000)

@@ -9,6 +9,7 @@ from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.runtime.loop import Loop
 from flower_engine.runtime.settings import Settings
 from flower_engine.transitions.watcher_transitions import Lapse, lapse, queues_of
+from flower_watcher.looks import Looks
 
 _log = logging.getLogger(__name__)
 
@@ -32,14 +33,17 @@ def stall_ms(interval_seconds: float) -> int:
 class LapseLoop:
     """Looks for lapsed leases, often enough that a longer silence means a stall of Redis or of everything."""
 
-    def __init__(self, client: AsyncRedis, partition: Partition, settings: Settings) -> None:
+    def __init__(
+        self, client: AsyncRedis, partition: Partition, settings: Settings, looks: Looks | None = None
+    ) -> None:
         self._client = client
+        self._looks = looks or Looks(client)
         self._partition = partition
         self._settings = settings
         self.interval_seconds = interval_seconds(settings)
         self._stalled = False
         self._queues: list[str] = []
-        self._looks = 0
+        self._count = 0  # of looks
 
     async def run(self) -> None:
         """Looks until cancelled.
@@ -54,12 +58,12 @@ class LapseLoop:
 
     async def run_once(self) -> list[Lapse]:
         """Ends the leases that have lapsed; none for one lease time after a stall."""
-        if self._looks % _LOOKS_A_LIST == 0:
+        if self._count % _LOOKS_A_LIST == 0:
             self._queues = await queues_of(self._client, self._partition)
-        self._looks += 1
+        self._count += 1
         crash_point("lapse.before")
         found = await lapse(
-            self._client,
+            self._looks.client,
             self._partition,
             queues=self._queues,
             lease_ms=self._settings.lease_ms,
@@ -82,7 +86,9 @@ class LapseLoop:
         return found.lapses
 
     def _interval_after(self, ended: list[Lapse]) -> float:
-        return self.interval_seconds if len(ended) < _MOST_AT_ONCE else 0.0
+        if len(ended) == _MOST_AT_ONCE:
+            return 0.0
+        return self._looks.seconds_until(self.interval_seconds)
 
     def _say_stall(self, stalled_ms: int) -> None:
         if stalled_ms and not self._stalled:

@@ -27,6 +27,7 @@ from flower_watcher.fire_slots import FireLoop
 from flower_watcher.flow_control import ControlLoop
 from flower_watcher.kept_signals import KeptSignalsLoop
 from flower_watcher.lapse import LapseLoop
+from flower_watcher.looks import Looks
 from flower_watcher.occasional_stores import OccasionalStores
 from flower_watcher.schedule_sync import ScheduleSyncLoop
 from flower_watcher.scheduled_workflows import Shared
@@ -83,12 +84,15 @@ async def _watch(client: AsyncRedis, settings: Settings, is_start: bool) -> None
         await refuse_wrong_postgres(settings.database_url)
     count = len(partitions) or settings.partitions
     _log.info("watching %d partitions; a lease lasts %g s", count, settings.lease_seconds)
-    runs: list[Run] = [
-        loop.run for one in partitions for loop in _loops_of(client, one, settings, shared, trees)
-    ]
     if lives is not None:
-        runs = [lives.run]
+        runs: list[Run] = [lives.run]
     else:
+        looks = Looks(client)
+        runs = [
+            loop.run
+            for one in partitions
+            for loop in _loops_of(client, one, settings, shared, trees, looks=looks)
+        ]
         growth = Growth(client, partitions, [one.number for one in partitions])
         runs.append(growth.begin_anew_when_changed)
     tasks = [asyncio.create_task(run()) for run in runs]
@@ -110,13 +114,15 @@ def _loops_of(
     settings: Settings,
     shared: Shared,
     trees: OccasionalStores | None,
+    *,
+    looks: Looks,
 ) -> list[LapseLoop | TimerLoop | DecisionLoop | WorkersLoop | FireLoop | TreeLoop]:
     return [
-        LapseLoop(client, partition, settings),
-        TimerLoop(client, partition, settings),
-        DecisionLoop(client, partition),
+        LapseLoop(client, partition, settings, looks),
+        TimerLoop(client, partition, settings, looks),
+        DecisionLoop(client, partition, looks),
         WorkersLoop(client, partition, settings),
-        FireLoop(client, partition, shared),
+        FireLoop(client, partition, shared, looks=looks),
         *([] if trees is None else [TreeLoop(client, partition, trees)]),
     ]
 
@@ -129,7 +135,7 @@ async def _watch_one(
     trees: OccasionalStores | None,
 ) -> None:
     """Watches one partition until it is lost."""
-    loops = _loops_of(client, partition, settings, shared, trees)
+    loops = _loops_of(client, partition, settings, shared, trees, looks=Looks(client))
     tasks = [asyncio.create_task(loop.run()) for loop in loops]
     try:
         await asyncio.gather(*tasks)

@@ -36,10 +36,14 @@ class Decider:
         by: str,
         fetch: Fetch | None = None,
         put: Put | None = None,
+        *,
+        looks: AsyncRedis | None = None,
     ) -> None:
         """``by``: who it is, for the history. ``fetch`` None: what reads a blob is left to others, and so is
-        a map whose list is large. ``put`` stores such a list; None: there is no store."""
+        a map whose list is large. ``put`` stores such a list; None: there is no store. ``looks``: by whom
+        it is asked whether there are any (default: by the client)."""
         self._client = client
+        self._looks = looks or client
         self._partition = partition
         self._by = by
         self._fetch = fetch
@@ -52,7 +56,7 @@ class Decider:
             LostError: Redis lost its state.
             redis.exceptions.RedisError, OSError: it does not answer; nothing is lost.
         """
-        due = await due_decisions(self._client, self._partition, least_ms=least_ms)
+        due = await due_decisions(self._looks, self._partition, least_ms=least_ms)
         evaluated = [(one, outcome) for one in due if (outcome := await self._outcome(one)) is not None]
         decided = [(one, outcome) for one, outcome in evaluated if isinstance(outcome, Decided)]
         for one, outcome in evaluated:
