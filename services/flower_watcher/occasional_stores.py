@@ -1,6 +1,7 @@
 """Stores for loops of a watcher that seldom have something to do: one connection to look by, and all that the
 engine needs only while there is something."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ class OccasionalStores:
         self._settings = settings
         self._name = name
         self._connection: Connection | None = None
+        self._opening = asyncio.Lock()
         self._opened: AsyncExitStack | None = None
         self._stores: PostgresStores | None = None
 
@@ -40,13 +42,15 @@ class OccasionalStores:
             raise
 
     async def open(self) -> "PostgresStores":
-        """The stores, the same until they are closed."""
-        if self._stores is None:
-            from flower_engine.flows.installed_stores import open_stores  # noqa: PLC0415 # few ever need it
+        """The stores, the same until they are closed, also for several who ask at the same time."""
+        async with self._opening:
+            if self._stores is None:
+                from flower_engine.flows.installed_stores import open_stores  # noqa: PLC0415 # few ever need it
 
-            self._opened = AsyncExitStack()
-            self._stores = await self._opened.enter_async_context(open_stores(self._settings))
-        return self._stores
+                opened = AsyncExitStack()
+                self._stores = await opened.enter_async_context(open_stores(self._settings))
+                self._opened = opened
+            return self._stores
 
     async def close(self) -> None:
         """There is nothing to do: the connection stays."""

@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from flower_engine.client.kept_position import FiledPosition, KeptPosition
 from flower_engine.flows.read_replica import Viewer
 from flower_engine.model.positions import as_numbers
-from flower_engine.model.seen_position import HEADER, MOST_PARTITIONS, SeenPosition
+from flower_engine.model.seen_position import (
+    HEADER,
+    MOST_PARTITIONS,
+    SeenPosition,
+    lsn_of,
+    reaches,
+    timeline_of,
+    wal_number,
+)
 from flower_engine.projection.read.wal_positions import WalPosition
 
 _NUMBERS = st.integers(0, 2**63)
@@ -53,6 +61,28 @@ def test_what_one_answer_settled_another_change_does_not_bring_back() -> None:
     kept.take(sent, {HEADER: "7.1.0:5-0,1:8-0"})  # a change in partition 1, answered meanwhile
     kept.take(sent, {HEADER: "7.4."})
     assert kept.text == "7.4.1:8-0"
+
+
+def test_who_hears_from_a_primary_that_took_over_goes_by_what_that_has() -> None:
+    before, after = wal_number(1, 900), wal_number(2, 300)
+    kept = KeptPosition(SeenPosition("7", before))
+    kept.take(kept.ask({}), {HEADER: f"7.{after}."})
+    assert kept.text == f"7.{after}."
+    kept.take(kept.ask({}), {HEADER: f"7.{before}."})  # an answer of the one before, which came late
+    assert kept.text == f"7.{after}."
+
+
+_WALS = st.builds(wal_number, st.integers(1, 2**32 - 1), st.integers(0, 2**63))
+
+
+@given(_WALS, _WALS)
+def test_nobody_on_an_earlier_timeline_or_at_an_earlier_place_reaches_what_was_seen(
+    at: int, seen: int
+) -> None:
+    is_behind = timeline_of(at) < timeline_of(seen) or lsn_of(at) < lsn_of(seen)
+    assert reaches(at, seen) is not is_behind
+    assert reaches(at, at)
+    assert SeenPosition.read(SeenPosition("7", at).text) == SeenPosition("7", at)
 
 
 def test_another_postgres_is_another_position() -> None:

@@ -10,7 +10,6 @@ from typing import Any
 
 from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.client import Pipeline
-from redis.exceptions import RedisError
 
 from flower_engine.log.client import queue_command, send
 
@@ -57,8 +56,12 @@ class GatheredRedis(AsyncRedis):
                     for words, _ in calls:
                         queue_command(pipeline, *words)
                     replies = await pipeline.execute(raise_on_error=False)
-        except (RedisError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 # whatever it is, all who wait must hear it
             replies = [error] * len(calls)
+        except asyncio.CancelledError:
+            for _, told in calls:
+                told.cancel()
+            raise
         for (_, told), reply in zip(calls, replies, strict=True):
             if told.done():  # nobody waits for it any more
                 continue
