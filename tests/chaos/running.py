@@ -12,6 +12,7 @@ import msgspec
 import psycopg
 
 from acceptance.running import RunningEngine
+from chaos.loops_verdict import judge_loops
 from chaos.nodes import Deployment, started
 from chaos.people import DECIDING, WORKFLOWS, People
 from chaos.programs import TABLE
@@ -123,6 +124,7 @@ def run(
             )
             verdict = engine.verify()
             problems += judge_trees(verdict.flows)
+            problems += judge_loops(verdict.flows, verdict.events)
             heard = (world.signals, world.answers) if nodes is None else ((), ())  # else some may be lost
             problems += judge_world(verdict.events, *heard)
             say(f"{len(world.signals)} signals were heard, {len(world.answers)} answers counted")
@@ -193,6 +195,18 @@ def define_deciding(engine: RunningEngine) -> None:
             _task(3, 1, program="@map", **over, workflow="one-item"),
             _task(4, 2, program="summed", numbers={"$from": 2}),
             _task(5, 3, program="summed", numbers={"$from": 3}),
+        ],
+    )
+    small_loop = {"tasks": [_task(1, program="paged")], "returns": {"$from": 1}}
+    engine.client.put("/workflows/small-loop", json=small_loop).raise_for_status()
+    of_pages = {"over": {"$from": 1}, "as": "n", "program": "paged"}
+    engine.define(
+        "looping",
+        [
+            _task(1, program="paged"),
+            {**_task(2, 1, program="@map"), "parameters": of_pages},
+            _child(3, "small-loop"),
+            _task(4, 2, 3),
         ],
     )
     engine.define(

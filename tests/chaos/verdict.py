@@ -12,7 +12,7 @@ from flower_engine.embedded.embedded_stores import Addresses
 from flower_engine.insight.live_state import LiveState, read_live_state
 from flower_engine.log.client import connect
 from flower_engine.log.partition import Partition, read_meta
-from flower_engine.model.attempt_events import TaskFinished, TaskStarted
+from flower_engine.model.attempt_events import TaskAgain, TaskFinished, TaskStarted
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.flow_state import FlowState, FoldError
 from flower_engine.model.fold import fold_one
@@ -107,7 +107,9 @@ def _runs(addresses: Addresses, events: list[AnyEvent]) -> list[str]:
         counts = {(flow, task, attempt): count for flow, task, attempt, count in rows.fetchall()}
     started = {(event.flow, event.task, event.attempt) for event in events if isinstance(event, TaskStarted)}
     finished = {
-        (event.flow, event.task, event.attempt) for event in events if isinstance(event, TaskFinished)
+        (event.flow, event.task, event.attempt)
+        for event in events
+        if isinstance(event, TaskFinished | TaskAgain)
     }
     return [
         *(f"{attempt} ran {count} times" for attempt, count in counts.items() if count > 1),

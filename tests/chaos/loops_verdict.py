@@ -1,0 +1,42 @@
+"""What must be true of loops when a storm is over."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from chaos.programs import PAGES
+from flower_engine.model.attempt_events import TaskAgain, TaskFinished
+from flower_engine.model.events import AnyEvent
+from flower_engine.model.flow_state import FlowState
+from flower_engine.model.status import Status
+
+PROGRAM = "paged"
+
+
+def judge_loops(flows: Mapping[str, FlowState], events: Sequence[AnyEvent]) -> Iterator[str]:
+    """Each attempt of a loop had one outcome; each round was given what those before it came to, no more and
+    no less; and so is what the last one returned."""
+    outcomes = Counter(
+        (one.flow, one.task, one.attempt) for one in events if isinstance(one, TaskAgain | TaskFinished)
+    )
+    yield from (f"attempt {one} had {count} outcomes" for one, count in outcomes.items() if count > 1)
+    for event in events:
+        if isinstance(event, TaskAgain):
+            given: dict[str, Any] = msgspec.json.decode(event.given)
+            seen = [page - given["seen"][0] for page in given["seen"]]
+            if given["page"] != event.round or seen != list(range(event.round)):
+                yield f"flow {event.flow} task {event.task}: its round {event.round} was given {given}"
+    has_looped = False
+    for flow in flows.values():
+        for task in flow.tasks:
+            if task.planned.program == PROGRAM and task.status is Status.FINISH:
+                has_looped = True
+                n = task.planned.parameters.get("n", 0)
+                read = msgspec.json.decode(task.result or b"null")
+                if task.round != PAGES - 1 or read != [n + page for page in range(PAGES)]:
+                    where = f"flow {flow.flow} task {task.planned.seq}"
+                    yield f"{where} ended in round {task.round}, having read {read}"
+    if not has_looped:
+        yield "no loop came to its end"
