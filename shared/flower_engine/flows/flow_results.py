@@ -29,7 +29,8 @@ _MOST_BYTES = 8 << 20  # of blobs, read for one flow
 async def add_result(
     definitions: Definitions, flow: FlowView, fetch: Fetch, turns: asyncio.Semaphore
 ) -> None:
-    """Gives a flow that has finished its result, or says why it has none.
+    """Gives a flow that has finished its result, or says why it has none. One that has ended with tasks that
+    were given up has its result, too, where all that it returns is there.
 
     A result of a task that lies in a blob is fetched where only a part of it, or more than it, is returned;
     one that is all that is returned stays where it is, and the flow says where. ``turns``: who may have
@@ -38,7 +39,8 @@ async def add_result(
     Raises:
         psycopg.Error, StoreUnavailableError: the version of its workflow cannot be read.
     """
-    if flow.exec_status != Status.FINISH or not flow.workflow_version:
+    has_given_up = flow.exec_status == Status.SUSPEND and flow.finished_ts is not None
+    if not (flow.exec_status == Status.FINISH or has_given_up) or not flow.workflow_version:
         return
     returns = await definitions.returns(flow.task_id, flow.workflow_version)
     if returns is None:
@@ -51,7 +53,7 @@ async def add_result(
         if flow.result_blob is None:
             flow.result = msgspec.Raw(await _value(asked, results, fetch, turns))
     except ParameterError as error:
-        flow.result_problem = str(error)
+        flow.result_problem = None if has_given_up else str(error)
     except (FormError, msgspec.MsgspecError, RecursionError) as error:  # somebody edited the rows
         flow.result_problem = f"what the flow returns cannot be told: {told(error)}"
 
