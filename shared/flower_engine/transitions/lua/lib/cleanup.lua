@@ -20,8 +20,7 @@ local function spared_tasks(flow)
   end
   -- Counts so many more edges to those behind a task; a map waits for its items, and follows not from them.
   local function count_behind(task, by_so_many)
-    for dependent in string.gmatch(flow.tasks[task].dependents or '', '%d+') do
-      dependent = tonumber(dependent)
+    for _, dependent in ipairs(tasks_behind(flow.tasks[task])) do
       local items = flow.tasks[dependent].items
       if not items or task < items.first or task > items.last then
         left[dependent] = (left[dependent] or 0) + by_so_many

@@ -23,6 +23,8 @@ local PASSES = 'pass'
 local STAYS = 'wait'
 
 local function make_rules()
+  local rules_by_text = {} -- {rule, how many, branch}
+  local cleaning = {} -- by the text of rules, whether they are those of a cleanup
   local counted_as = { f = 'finished', p = 'passed', o = 'passed', n = 'not_taken', x = 'given_up',
     X = 'given_up', s = 'held', y = 'finished', z = 'finished' }
   local without_value = { o = true, n = true, x = true, X = true }
@@ -32,6 +34,12 @@ local function make_rules()
     return { finished = finished + 0, passed = passed + 0, not_taken = not_taken + 0,
       given_up = given_up + 0, held = held + 0, missing = missing + 0, gate = gate,
       used = used }
+  end
+
+  -- The same where none has ended.
+  local function no_edges(gate)
+    return { finished = 0, passed = 0, not_taken = 0, given_up = 0, held = 0, missing = 0, gate = gate,
+      used = '-', left = 0 }
   end
 
   local function edges_text(edges)
@@ -88,9 +96,16 @@ local function make_rules()
   end
 
   -- A rule and how many dependencies it needs, of a task's field.
+  -- (Third whose branch it is, "3t" or "3f"; nil: nobody's.)
   local function rule_in(rules)
-    local rule, most = match(rules or NO_RULES, RULES)
-    return rule, tonumber(most)
+    local text = rules or NO_RULES
+    local found = rules_by_text[text]
+    if not found then
+      local rule, most, _, branch = match(text, RULES)
+      found = { rule, tonumber(most), branch ~= '-' and branch or nil }
+      rules_by_text[text] = found
+    end
+    return found[1], found[2], found[3]
   end
 
   -- How many a rule picks of its dependencies (0: it takes them all).
@@ -126,13 +141,18 @@ local function make_rules()
 
   -- Whose branch a task is, of its field, "3t" or "3f"; nil: nobody's.
   local function branch_in(rules)
-    local _, _, _, branch = match(rules or NO_RULES, RULES)
-    return branch ~= '-' and branch or nil
+    local _, _, branch = rule_in(rules)
+    return branch
   end
 
   -- Whether a task cleans up, of its field.
   local function cleans_up(rules)
-    return rules and match(rules, CLEANS_UP) ~= nil
+    local found = cleaning[rules or '']
+    if found == nil then
+      found = match(rules or '', CLEANS_UP) ~= nil
+      cleaning[rules or ''] = found
+    end
+    return found
   end
 
   -- Counts one more (`by` 1) that became this, or one less (-1): of a task that is this branch (nil: none)
@@ -153,8 +173,8 @@ local function make_rules()
     return false
   end
 
-  return { edges_of = edges_of, text = edges_text, count_ended = count_ended_edges, decide = decide_by,
-    rule_in = rule_in, picks = picks, is_picked = is_picked, pick = pick, add = add,
+  return { edges_of = edges_of, no_edges = no_edges, text = edges_text, count_ended = count_ended_edges,
+    decide = decide_by, rule_in = rule_in, picks = picks, is_picked = is_picked, pick = pick, add = add,
     branch_in = branch_in, cleans_up = cleans_up,
     is_without_value = function(kind) return without_value[kind] end }
 end

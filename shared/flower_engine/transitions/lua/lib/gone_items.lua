@@ -34,8 +34,7 @@ local function by_maps(flow)
       local known = flow.tasks[task]
       if again[task] then
         anew[task] = anew[task] or (known.items and asked[task])
-        for dependent in string.gmatch(known.dependents or '', '%d+') do
-          local number = tonumber(dependent)
+        for _, number in ipairs(tasks_behind(known)) do
           local behind = flow.tasks[number]
           if again[number] and behind.items and not is_item_of(behind, task)
             and not goes_along(behind, task) then

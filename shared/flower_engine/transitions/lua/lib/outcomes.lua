@@ -1,7 +1,8 @@
 -- A worker's outcomes: each is checked against its task's current lease, then counted.
--- needs: base, events, failed_attempt, flow_control, flow_fields, flows, joins, keys, limits
--- needs: lost_worker, progress, release, returned, rounds, statuses, suspects, timers
+-- needs: base, events, failed_attempt, flow_control, flow_fields, flows, joins, keys, lanes
+-- needs: limits, lost_worker, progress, release, returned, rounds, statuses, suspects, timers
 local ended_leases = {} -- queue -> leases to delete
+local ended_in = {} -- lane -> how many tasks of it run no more
 
 local function refuse(worker, id, task, lease, kind)
   append('{"type":"outcome.refused' .. at_flow .. id .. '","task":' .. task .. ',"lease":"' .. lease
@@ -29,7 +30,8 @@ local function finish(worker, lease, member, queue, kind, payload, progress)
     return 'duplicate'
   end
   if has_control then
-    count_ended(flow[lane_field(task)] or call('HGET', flow.key, lane_field(task)))
+    local lane = flow[lane_field(task)] or call('HGET', flow.key, lane_field(task))
+    ended_in[lane] = (ended_in[lane] or 0) + 1
   end
   local entries = ended_leases[queue]
   if not entries then
@@ -85,8 +87,12 @@ local function finish(worker, lease, member, queue, kind, payload, progress)
   return 'ok'
 end
 
--- Acknowledges and deletes the work entries of the outcomes that counted.
-local function delete_entries()
+-- What follows from the outcomes that counted, whatever they were: their work entries are acknowledged and
+-- deleted, and limits count what runs no more.
+local function settle_leases()
+  for lane, count in pairs(ended_in) do
+    count_running(lane_of(lane), -count)
+  end
   for queue, leases in pairs(ended_leases) do
     local work = work_key(queue)
     for first = 1, #leases, CHUNK do

@@ -48,39 +48,36 @@ local function drain_notes(flow)
 end
 
 -- What is known of maps of a whole flow: {items = {first, last, along}} of each that is expanded (along: the
--- map whose items these go along, or nil; flow.along lists such maps), and `vanished` of items that belong to
--- none any more.
+-- map whose items these go along, or nil; flow.along lists such maps).
 local function load_items(flow)
   flow.along = {}
-  for first = 1, flow.count, WHOLE_STEP do
-    local last = math.min(flow.count, first + WHOLE_STEP - 1)
-    local names = {}
-    for task = first, last do
-      local n, text = #names, digits(task)
-      names[n + 1], names[n + 2] = items_field(text), state_field(text)
+  local maps, names = {}, {}
+  for task = 1, flow.count do
+    if string.byte(flow.tasks[task].lane) == OF_THE_WORLD then
+      maps[#maps + 1], names[#names + 1] = task, items_field(digits(task))
     end
-    local got = call('HMGET', flow.key, unpack(names))
-    for task = first, last do
-      local at, known = 2 * (task - first), flow.tasks[task]
-      if got[at + 1] then
-        local number, count, along = match(got[at + 1], '^(%d+) (%d+) ?(%d*)$')
-        known.items = { first = number + 0, last = number + count - 1, along = tonumber(along) }
-        if known.items.along then
-          flow.along[#flow.along + 1] = task
-        end
+  end
+  local values = values_of(flow, names)
+  for index = 1, #maps do
+    if values[index] then
+      local number, count, along = match(values[index], '^(%d+) (%d+) ?(%d*)$')
+      flow.tasks[maps[index]].items = { first = number + 0, last = number + count - 1,
+        along = tonumber(along) }
+      if along ~= '' then
+        flow.along[#flow.along + 1] = maps[index]
       end
-      known.vanished = match(flow[state_field(digits(task))] or got[at + 2] or NEVER, KIND) == VANISHED
     end
   end
 end
 
 -- Reads every task of a loaded flow into flow.tasks: {status, attempt, lost, lease, lane, open, dependents,
 -- reads, is_long}. `open` is the count that is kept (nil: none is), `dependents` a text "2,3" or nil; that
--- and the others as links_of has them. Of a flow with rules {kind, rules, edges}, too, as its fields have it.
+-- and the others as links_of has them. Of a flow with rules {kind, rules, edges}, too, as its fields have it;
+-- of one with items whether a task has `vanished`, as it belongs to no map any more.
 local function load_whole(flow)
   local count = flow.left + flow.done
   drain_notes(flow)
-  local tasks = {}
+  local tasks, has_items = {}, has_flag(flow, HAS_ITEMS)
   local width = flow.ruled and 6 or 4
   for first = 1, count, WHOLE_STEP do
     local last = math.min(count, first + WHOLE_STEP - 1)
@@ -96,24 +93,42 @@ local function load_whole(flow)
     local got = call('HMGET', flow.key, unpack(names))
     for task = first, last do
       local at = width * (task - first)
-      local text = digits(task)
-      local state = flow[state_field(text)] or got[at + 1] or NEVER
-      local status, attempt, lost, lease = match(state, STATE)
+      local state = flow[names[at + 1]] or got[at + 1] or NEVER
+      local status, attempt, lost, lease = WAIT, '0', '0', NO_LEASE
+      if state ~= NEVER then
+        status, attempt, lost, lease = match(state, STATE)
+      end
       local dependents, reads, is_long = links_of(got[at + 4])
       local known = { status = status, attempt = attempt, lost = lost, lease = lease,
-        lane = flow[lane_field(text)] or got[at + 2], open = flow[open_field(text)] or got[at + 3] or nil,
+        lane = flow[names[at + 2]] or got[at + 2], open = flow[names[at + 3]] or got[at + 3] or nil,
         dependents = dependents, reads = reads, is_long = is_long }
       if flow.ruled then
         known.kind = match(state, KIND)
-        known.rules, known.edges = got[at + 5] or nil, flow[edges_field(text)] or got[at + 6] or nil
+        known.rules, known.edges = got[at + 5] or nil, flow[names[at + 6]] or got[at + 6] or nil
       end
+      known.vanished = has_items and match(state, KIND) == VANISHED
       tasks[task] = known
     end
   end
   flow.tasks, flow.count = tasks, count
-  if has_flag(flow, HAS_ITEMS) then
+  if has_items then
     load_items(flow)
   end
+end
+
+-- The tasks behind one, as numbers; those of a text are made once.
+local behind_by_text = {}
+local function tasks_behind(known)
+  local text = known.dependents or ''
+  local found = behind_by_text[text]
+  if not found then
+    found = {}
+    for dependent in string.gmatch(text, '%d+') do
+      found[#found + 1] = tonumber(dependent)
+    end
+    behind_by_text[text] = found
+  end
+  return found
 end
 
 local function is_final(known)
@@ -129,8 +144,7 @@ local function count_open(flow)
   for task = 1, flow.count do
     local known = flow.tasks[task]
     if known.dependents and not is_final(known) then
-      for dependent in string.gmatch(known.dependents, '%d+') do
-        dependent = dependent + 0
+      for _, dependent in ipairs(tasks_behind(known)) do
         open[dependent] = open[dependent] + 1
       end
     end
@@ -152,8 +166,8 @@ local function find_ready_by_rules(flow)
   local by = rules_of_edges()
   local ready, has_dependencies = {}, {}
   for task = 1, flow.count do
-    for dependent in string.gmatch(flow.tasks[task].dependents or '', '%d+') do
-      has_dependencies[tonumber(dependent)] = true
+    for _, dependent in ipairs(tasks_behind(flow.tasks[task])) do
+      has_dependencies[dependent] = true
     end
   end
   for task = 1, flow.count do

@@ -41,19 +41,15 @@ local function count_edges(flow, without_past)
   for task = 1, flow.count do
     local known = flow.tasks[task]
     if not (without_past and known.kind == CUT_OFF) then
-      all[task] = by.edges_of(NO_EDGES)
-      all[task].left = 0
-      known.rule, known.most = by.rule_in(known.rules)
-      known.branch = by.branch_in(known.rules)
-      all[task].gate = known.branch and 'u' or ''
+      known.rule, known.most, known.branch = by.rule_in(known.rules)
+      all[task] = by.no_edges(known.branch and 'u' or '')
     end
   end
   for task = 1, flow.count do
     local known = flow.tasks[task]
     local kind = kind_of(known)
     local text = digits(task)
-    for dependent in string.gmatch(known.dependents or '', '%d+') do
-      local number = tonumber(dependent)
+    for _, number in ipairs(tasks_behind(known)) do
       local edges, behind = all[number], flow.tasks[number]
       if edges and (not kind or kind == 's') then
         edges.left = edges.left + 1
@@ -139,8 +135,9 @@ local function redecide(flow, in_lane)
     has_given_up = has_given_up or known.kind == GIVEN_UP
     if edges then
       edges.used = still_used(flow, known) or edges.used
-      local told = by.text(edges)
-      if told ~= (known.edges or NO_EDGES) then
+      local has_some = known.edges or edges.cause or edges.left > 0 or edges.gate ~= ''
+      local told = has_some and by.text(edges)
+      if told and told ~= (known.edges or NO_EDGES) then
         set(flow, edges_field(text), told)
         known.edges = told
       end
@@ -214,8 +211,7 @@ local function open_behind(flow, opened, add)
     if kind and not is_open[task] then
       is_open[task] = true
       local text = digits(task)
-      for dependent in string.gmatch(known.dependents or '', '%d+') do
-        local number = tonumber(dependent)
+      for _, number in ipairs(tasks_behind(known)) do
         local edges, behind = all[number], flow.tasks[number]
         if kind ~= 's' or behind.rule == 'failed' then
           by.add(edges, kind, -1, behind.branch, behind.reads, text)

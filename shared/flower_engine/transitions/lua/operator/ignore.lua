@@ -15,50 +15,77 @@ local flow, reply = open_flow(generation, operation, id, by, version, restored, 
 if not flow then
   return reply
 end
-local tasks, chosen = {}, {}
-for index = behind_fields(restored, 9), #ARGV do
-  local task = ARGV[index]
+local first_task, tasks, chosen = behind_fields(restored, 9), {}, {}
+local WIDTH = 4 -- fields of each
+
+local function read_tasks()
+  local names = {}
+  for index = first_task, #ARGV do
+    local task, n = ARGV[index], #names
+    names[n + 1], names[n + 2], names[n + 3] = state_field(task), dependents_field(task), lane_field(task)
+    names[n + 4] = flow.kept and readers_field(task) or names[n + 1]
+  end
+  return names, values_of(flow, names)
+end
+
+local names, values = read_tasks()
+for index = first_task, #ARGV do
+  local task, at = ARGV[index], WIDTH * (index - first_task)
   if not chosen[task] then
-    local got = call('HMGET', flow.key, state_field(task), dependents_field(task), lane_field(task))
-    if not got[3] then
+    local state = values[at + 1] or NEVER
+    if not values[at + 3] then
       return refused(flow, 'unknown', task)
     end
-    local status, attempt, lost, lease = match(got[1] or NEVER, STATE)
+    local status, attempt, lost, lease = match(state, STATE)
     if status == RUNNING then
       return refused(flow, 'ignore-running', task)
     elseif status == FINISH or status == IGNORE then
       return refused(flow, 'final', task, status == FINISH and 'finished' or 'ignored')
-    elseif match(got[1] or NEVER, KIND) == GIVEN_UP then
+    elseif match(state, KIND) == GIVEN_UP then
       return refused(flow, 'final', task, 'given up')
     end
     chosen[task] = true
     tasks[#tasks + 1] = { task = task, was = status, attempt = attempt, lost = lost, lease = lease,
-      links = got[2], lane = got[3] }
+      links = values[at + 2], lane = values[at + 3] }
+    if flow.kept and flow[names[at + 4]] == nil then
+      flow[names[at + 4]] = values[at + 4] or '0' -- settle_data need not ask
+    end
   end
 end
 
 -- The tasks, "4, 5, ...", that cannot run without the result of this one, and are not passed over with it.
 local MOST_NAMED = 10
-local function in_need_of(known)
-  local dependents, found = tasks_read(links_of(known.links) or ''), {}
-  for first = 1, #dependents, CHUNK / 2 do
-    local last = math.min(#dependents, first + CHUNK / 2 - 1)
-    local names = {}
-    for index = first, last do
-      names[#names + 1] = dependents_field(dependents[index])
-      names[#names + 1] = state_field(dependents[index])
+local readers_by_links = {}
+-- Of the tasks behind others (the text of their links) those that are not final, and what they read.
+local function open_readers(links)
+  local found = readers_by_links[links]
+  if not found then
+    local dependents, asked = tasks_read(links_of(links) or ''), {}
+    for index = 1, #dependents do
+      asked[2 * index - 1], asked[2 * index] = dependents_field(dependents[index]),
+        state_field(dependents[index])
     end
-    local got = call('HMGET', flow.key, unpack(names))
-    for index = first, last do
-      local dependent = dependents[index]
-      local _, reads = links_of(got[2 * (index - first) + 1])
-      local state = got[2 * (index - first) + 2] or NEVER
+    local got = values_of(flow, asked)
+    found = {}
+    for index = 1, #dependents do
+      local _, reads = links_of(got[2 * index - 1])
+      local state = got[2 * index] or NEVER
       local status = match(state, STATE)
-      if reads and not chosen[dependent] and status ~= FINISH and status ~= IGNORE
-        and match(state, KIND) ~= GIVEN_UP
-        and string.find(',' .. reads .. ',', ',' .. known.task .. ',', 1, true) then
-        found[#found + 1] = dependent
+      if reads and not chosen[dependents[index]] and status ~= FINISH and status ~= IGNORE
+        and match(state, KIND) ~= GIVEN_UP then
+        found[#found + 1] = { task = dependents[index], reads = ',' .. reads .. ',' }
       end
+    end
+    readers_by_links[links] = found
+  end
+  return found
+end
+
+local function in_need_of(known)
+  local found = {}
+  for _, reader in ipairs(known.links and open_readers(known.links) or found) do
+    if string.find(reader.reads, ',' .. known.task .. ',', 1, true) then
+      found[#found + 1] = reader.task
     end
   end
   if #found > MOST_NAMED then
@@ -98,8 +125,9 @@ local ignored = {}
 for index, known in ipairs(tasks) do -- all of them before any is released: they may depend on each other
   if known.was == WAIT then
     pull(known.lane, flow, known.task)
-    drop_timer(retry_timer(flow.id, known.task))
-    if is_awaiting(known.lease) then
+    if sub(known.lease, 1, 1) == '@' then
+      drop_timer(retry_timer(flow.id, known.task))
+    elseif is_awaiting(known.lease) then
       stop_awaiting(flow, known.task, known.lease)
     end
   else

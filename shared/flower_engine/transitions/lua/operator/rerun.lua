@@ -112,8 +112,7 @@ local function walk_on()
   while #stack > 0 do
     local task = table.remove(stack)
     local known = flow.tasks[task]
-    for dependent in string.gmatch(known.dependents or '', '%d+') do
-      local number = tonumber(dependent)
+    for _, number in ipairs(tasks_behind(known)) do
       local behind = flow.tasks[number]
       local read_it = flow.kept and is_final(known) and is_reader(behind, task) and uses(behind, task)
         and (behind.status == FINISH or behind.status == SUSPEND
@@ -139,10 +138,10 @@ local function select_retrying()
   for task = 1, flow.count do
     local known = flow.tasks[task]
     if again[task] and (is_final(known) or (flow.ruled and known.status == SUSPEND)) then
-      for dependent in string.gmatch(known.dependents or '', '%d+') do
-        local behind = flow.tasks[tonumber(dependent)]
+      for _, dependent in ipairs(tasks_behind(known)) do
+        local behind = flow.tasks[dependent]
         if is_away(behind) and uses(behind, task) then
-          again[tonumber(dependent)] = true
+          again[dependent] = true
         end
       end
     end
@@ -218,14 +217,13 @@ local function list_all()
       if known.status == RUNNING then
         return refused(flow, 'running', digits(task))
       elseif is_final(known) or (flow.ruled and known.status == SUSPEND) then
-        for dependent in string.gmatch(known.dependents or '', '%d+') do
-          local behind = flow.tasks[tonumber(dependent)]
-          if not again[tonumber(dependent)] and uses(behind, task)
-            and not by_maps(flow).goes_along(behind, task) then
+        for _, dependent in ipairs(tasks_behind(known)) do
+          local behind = flow.tasks[dependent]
+          if not again[dependent] and uses(behind, task) and not by_maps(flow).goes_along(behind, task) then
             if behind.status == RUNNING then
-              return refused(flow, 'dependent-running', digits(task), dependent)
-            elseif behind.status == FINISH and scope == '' and not kept_waits[tonumber(dependent)] then
-              return refused(flow, 'dependent-started', digits(task), dependent)
+              return refused(flow, 'dependent-running', digits(task), digits(dependent))
+            elseif behind.status == FINISH and scope == '' and not kept_waits[dependent] then
+              return refused(flow, 'dependent-started', digits(task), digits(dependent))
             end
           end
         end

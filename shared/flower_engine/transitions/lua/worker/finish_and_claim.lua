@@ -87,7 +87,7 @@ end
 if #joins > 0 then
   tell_joins()
 end
-delete_entries()
+settle_leases()
 local waiting = release_step(tonumber(fanout_mark or 0))
 local taken, is_empty = {}, false
 settle(first_queue == last_queue and function()
