@@ -7,6 +7,7 @@ import pytest
 
 from flower_engine.log.client import send
 from flower_engine.model.outcome_kinds import OutcomeKind
+from flower_engine.transitions.decision_transitions import due_decisions
 from flower_engine.transitions.worker_transitions import Outcome
 from scripts.engine import Engine, task
 from scripts.test_maps import MAPPED, a_map, decider, expand
@@ -89,3 +90,16 @@ async def test_a_map_of_which_too_many_items_fail_in_one_call_is_held_at_once(en
     assert await decider(engine).run_once() == 1
     assert await engine.claim(7) == []
     await engine.check()
+
+
+async def test_the_lists_of_many_large_maps_are_not_all_read_by_one_call(engine: Engine) -> None:
+    elements = msgspec.json.encode(list(range(600)))
+    for _ in range(3):
+        await engine.register(*MAPPED)
+    await engine.finish(*await engine.claim(), payload=elements)
+    assert await decider(engine).run_once() == 3
+    await engine.work_off(slots=600)
+    due = await due_decisions(engine.client, engine.partition, least_ms=0)
+    assert [len(one.of_map.payloads) for one in due if one.of_map is not None] == [600]
+    for left in (1, 1):  # what was given stays with who has it for a moment
+        assert len(await due_decisions(engine.client, engine.partition, least_ms=0)) == left

@@ -18,6 +18,7 @@ if current_generation ~= generation then
   return { 'lost' }
 end
 local HANDED_MS = 300
+local items_left = 1000 -- whose results are read together; of the first map all are
 local due = string.format('%d', now_ms - tonumber(least_ms))
 local found, scores, left = {}, {}, MOST_INPUT_BYTES
 
@@ -64,9 +65,11 @@ for _, member in ipairs(call('ZRANGE', decide_key(), '-inf', due, 'BYSCORE', 'LI
     local wanted, results, of_map = reads_of_message(message), {}, {}
     if kind == 'map' then
       local got = call('HMGET', flow.key, lane_field(task), policy_field(task), items_field(task))
-      if #found > 0 and got[3] and flow.kept > left then
+      local count = tonumber(match(got[3] or '', '^%d+ (%d+)'))
+      if #found > 0 and count and (flow.kept > left or count > items_left) then
         break
       end
+      items_left = items_left - (count or 0)
       of_map = { got[1], got[2] or '', got[3] or '', got[3] and results_of_items(flow, got[3]) or {},
         got[3] and flow.ruled and given_up_of(flow, task) or '0', {}, {},
         got[3] and {} or followers_of(flow, task) }
