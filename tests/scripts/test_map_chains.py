@@ -181,6 +181,21 @@ async def test_an_item_that_is_given_up_is_left_out_of_the_whole_chain(engine: E
     assert [one["status"] for one in msgspec.json.decode(result)] == ["ignored", "given_up", "finished"]
 
 
+async def test_an_item_that_was_given_up_and_vanishes_has_ended_once(engine: Engine) -> None:
+    flow = await engine.register(task(1), a_map(2, parameters={"tolerate": 1}))
+    await expand(engine, b'["a","b"]')
+    first, second = await engine.claim()
+    await engine.suspend(first)
+    await engine.finish(second)
+    assert await stands(engine, flow) == "F.xF"
+    await run_again(engine, flow, 1)
+    assert await stands(engine, flow) == "..vv"
+    assert (await engine.flow(flow)).left == 2
+    await expand(engine, b'["c"]')
+    await end(engine)
+    assert await stands(engine, flow) == "FFvvF"
+
+
 async def test_items_have_the_keys_of_those_that_they_go_along(engine: Engine) -> None:
     flow = await engine.register(task(1), a_map(2, parameters={"key": ""}), along(3, 2))
     await expand(engine, b'["a","b"]')

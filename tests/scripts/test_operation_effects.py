@@ -26,6 +26,7 @@ from flower_engine.model.operator_events import FlowCancelled, FlowEnding, FlowR
 from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.model.task_spec import RetryPolicy
 from flower_engine.model.wait_parameters import PROGRAMS
+from flower_engine.runtime.deciding import Decider
 from flower_engine.transitions import operator_transitions
 from flower_engine.transitions.decision_transitions import Undecided, decide
 from flower_engine.transitions.operator_transitions import Results
@@ -235,6 +236,28 @@ async def test_what_is_foretold_comes_true(engine: Engine, seed: int) -> None:
         await engine.check()
 
 
+@pytest.mark.parametrize("bounds", [{}, {"tolerate": 1}])
+async def test_what_is_foretold_of_chains_of_maps_comes_true(engine: Engine, bounds: dict[str, Any]) -> None:
+    chance = random.Random(7)  # the same flows each time
+    over: dict[str, Any] = {"over": [1, 2, 3], "program": "A", "as": "n", **bounds}
+    along = {**over, "aligned": True}
+    rows = (
+        task(1, program="@map", parameters=over),
+        task(2, 1, program="@map", parameters={**along, "over": {"$from": 1}}),
+        task(3, 2, program="@map", parameters={**along, "over": {"$from": 2}}),
+        task(4, 3, 1, parameters={"all": {"$from": 3}}),
+    )
+    decider = Decider(engine.client, engine.partition, "w1")
+    for _ in range(fuzzing.examples(12)):
+        flow = await engine.register(*rows)
+        for _ in range(4):
+            await decider.run_once()
+            await lead_somewhere(engine, flow, chance)
+            await _try(engine, flow, something(chance, len((await engine.flow(flow)).tasks)))
+        await operator_end(engine, flow)
+        await engine.check()
+
+
 async def operator_end(engine: Engine, flow: str) -> None:
     """Nothing of it is in the way of the next one; not even its cleanup."""
     while (await engine.flow(flow)).ended_ms is None:
@@ -263,7 +286,9 @@ async def _try(engine: Engine, flow: str, asked: Asked) -> None:
     }
     passed |= {event.task for event in events if isinstance(event, TaskIgnored)}
     again = {seq for event in events if isinstance(event, FlowRerun) for seq in event}
+    gone = {seq for event in events if isinstance(event, FlowRerun) for seq in event.gone}
     cut_off = {seq for event in events if isinstance(event, FlowCancelled | FlowEnding) for seq in event}
+    assert set(told.vanished) == gone, about
     assert told.version == before.version
     assert {*told.runs, *told.reopens} == again, about
     assert set(told.runs).isdisjoint(told.reopens)
@@ -275,7 +300,7 @@ async def _try(engine: Engine, flow: str, asked: Asked) -> None:
     assert set(told.ready) - awaiting_in(before) == goes_on(after) - goes_on(before), about
     asked_again = {seq for seq in again if before.task(seq).planned.program in PROGRAMS}
     assert set(told.asked_again) == asked_again, about
-    assert set(told.kept) == (ended_in(before) & ended_in(after)) - passed - again, about
+    assert set(told.kept) == (ended_in(before) & ended_in(after)) - passed - again - gone, about
     assert told.ends == (after.ended_ms is not None), about
 
 

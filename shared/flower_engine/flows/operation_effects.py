@@ -423,7 +423,7 @@ class _Again:
     def _is_followed(self, task: TaskState, behind: TaskState) -> bool:
         """Whether what has run behind a task read what goes of it, or cleaned up."""
         seq, has_run = task.planned.seq, behind.status in (Status.FINISH, Status.SUSPEND)
-        if task.status.is_final and is_read_by(behind.planned, seq) and (has_run or _began_with(behind, seq)):
+        if task.has_ended and is_read_by(behind.planned, seq) and (has_run or _began_with(behind, seq)):
             return True
         return task.has_ended and has_run and behind.planned.seq in self._spared
 

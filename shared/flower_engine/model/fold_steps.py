@@ -213,6 +213,7 @@ def _moving(meaning: Meaning, move: Move) -> _TaskStep:
 
     def step(flow: FlowState, task: TaskState, event: Any) -> None:
         before = edge_to(task) if flow.ruled else None
+        was_given_up = task.ended_as == GIVEN_UP
         if may_be_suspended and task.status is Status.SUSPEND:
             _unsuspend(flow)
             if task.ended_as and not closes:  # it was given up
@@ -223,7 +224,7 @@ def _moving(meaning: Meaning, move: Move) -> _TaskStep:
         if suspends:
             flow.suspended += 1
             flow.suspended_ms = event.at
-        if closes:
+        if closes and not was_given_up:
             close(flow, task.planned.seq)
         if before is not None and to is not None:
             count_moved(flow, task, event, before, meaning)
