@@ -24,6 +24,11 @@ test("an API that asks for tokens from now on asks for one, and the page stays w
   await page.getByRole("button", { name: "Pause" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Pause" }).click();
   await page.locator(".badge.paused", { hasText: "paused by alice" }).waitFor();
+  await page.goto(page.url().replace(/#.*/, "#/audit?kind=refused"));
+  await page
+    .locator(".audit tbody tr", { hasText: /unknown.*was refused, from.*count \d/ })
+    .first()
+    .waitFor();
   await page.getByRole("button", { name: /Log out/ }).click();
   await page.getByLabel("Token").waitFor();
   await page.close();

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flower_api.problems import ProblemError, answer
+from flower_api.refusals import RefusalsLoop
 from flower_api.sessions import CSRF_HEADER, Session, Sessions, cookie_name
 from flower_engine.errors import SettingsError
 from flower_engine.model.answer_links import PREFIX as ANSWERS
@@ -54,15 +55,22 @@ class KnownTokens:
 class TokenGate:
     """ASGI middleware that lets only known tokens through, and sessions that these began."""
 
-    def __init__(self, app: ASGIApp, tokens: Sequence[ApiToken], sessions: Sessions) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        tokens: Sequence[ApiToken],
+        sessions: Sessions,
+        refusals: RefusalsLoop | None = None,
+    ) -> None:
         self._app = app
+        self._refusals = refusals
         self._tokens = KnownTokens(tokens)
         self._sessions = sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
         if scope["type"] != "http" or is_open(path):
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, self._counted(scope, send))
             return
         headers = dict(scope["headers"])
         header = headers.get(b"authorization")
@@ -89,9 +97,14 @@ class TokenGate:
         else:
             scope[_BY] = token.name
             scope[_ROLES] = frozenset(token.roles)
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, self._counted(scope, send, token))
             return
-        await answer(problem)(scope, receive, send)
+        await answer(problem)(scope, receive, self._counted(scope, send, token))
+
+    def _counted(self, scope: Scope, send: Send, token: ApiToken | None = None) -> Send:
+        if self._refusals is None or scope["type"] != "http":
+            return send
+        return self._refusals.watching(scope, send, token and token.name)
 
     def _token_of(self, header: bytes) -> ApiToken | None:
         kind, _, given = header.partition(b" ")

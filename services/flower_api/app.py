@@ -11,6 +11,7 @@ from flower_api.api_metrics import ApiMetrics
 from flower_api.head_requests import Heads
 from flower_api.openapi import describe
 from flower_api.problem_handlers import add_problem_handlers
+from flower_api.refusals import RefusalsLoop
 from flower_api.request_bodies import Bodies, StrictRoute
 from flower_api.request_counts import Counted
 from flower_api.routes.answer_links import Linking, add_answer_links
@@ -68,6 +69,7 @@ def create_app(
     watched_lists: WatchedLists | None = None,
     metrics: ApiMetrics | None = None,
     linking: Linking | None = None,
+    refusals: RefusalsLoop | None = None,
     has_replica: bool = False,
 ) -> FastAPI:
     """The API on these stores, for those who have a token if there are any, under these names of hosts, with
@@ -77,7 +79,8 @@ def create_app(
     whoever watches by ``watched_flows`` and ``watched_lists``, as long as somebody runs these; without,
     nobody waits, follows or watches.
 
-    ``has_replica``: answers carry how far whoever asked has seen.
+    ``refusals`` counts whom tokens did not let in. ``has_replica``: answers carry how far whoever asked has
+    seen.
 
     It does no I/O of its own before the first request.
     """
@@ -134,7 +137,7 @@ def create_app(
         app.add_middleware(SeenPositions, stores=stores)
     app.add_middleware(Heads)
     if tokens:
-        app.add_middleware(TokenGate, tokens=tokens, sessions=sessions)
+        app.add_middleware(TokenGate, tokens=tokens, sessions=sessions, refusals=refusals)
     app.add_middleware(HostGate, allowed=allowed_hosts, has_tokens=bool(tokens))
     app.add_middleware(Counted, counts=metrics.requests)  # the last is the first
     return app

@@ -1,12 +1,14 @@
 """The service: the HTTP API from its first moment (so that /healthz answers) to its graceful end."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 from flower_api.access import refuse_open_doors
 from flower_api.api_metrics import ApiMetrics
 from flower_api.app import create_app
 from flower_api.connection import Bounds
+from flower_api.refusals import RefusalsLoop
 from flower_api.routes.answer_links import Linking
 from flower_api.server import Server, bind, room_for
 from flower_engine.flows.flow_waits import FlowWaits
@@ -23,6 +25,7 @@ from flower_engine.runtime.clock import SystemClock
 from flower_engine.runtime.service_endpoint import service_endpoint
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.work_done import WorkDone
+from flower_engine.store_faults import STORE_ERRORS
 
 
 async def serve(
@@ -59,6 +62,7 @@ async def _serve(settings: Settings, stop: asyncio.Event, on_listening: Callable
     watched_flows = WatchedFlows(stores, connections // 4)
     watched_lists = WatchedLists(stores, connections // 8)
     metrics = ApiMetrics(stores)
+    refusals = RefusalsLoop(stores)
     app = create_app(
         stores,
         settings.api_tokens,
@@ -73,6 +77,7 @@ async def _serve(settings: Settings, stop: asyncio.Event, on_listening: Callable
         linking=Linking(
             settings.link_secret, settings.public_url or "", has_tokens=bool(settings.api_tokens)
         ),
+        refusals=refusals,
         has_replica=replica is not None,
     )
     bounds = Bounds(settings.head_seconds, settings.body_seconds, connections, settings.max_blob_mb << 20)
@@ -80,7 +85,9 @@ async def _serve(settings: Settings, stop: asyncio.Event, on_listening: Callable
     stopped = asyncio.create_task(stop.wait())
     serving = asyncio.create_task(server.run_until_stopped())
     behind = asyncio.create_task(look_after(stores, settings))
-    telling = [asyncio.create_task(one.run()) for one in (waits, streams, watched_flows, watched_lists)]
+    telling = [
+        asyncio.create_task(one.run()) for one in (waits, streams, watched_flows, watched_lists, refusals)
+    ]
     try:
         async with service_endpoint(settings, {"/metrics": metrics.page}):
             await asyncio.wait({stopped, serving, behind, *telling}, return_when=asyncio.FIRST_COMPLETED)
@@ -88,6 +95,8 @@ async def _serve(settings: Settings, stop: asyncio.Event, on_listening: Callable
             one.close()
         server.stop()
         await serving
+        with contextlib.suppress(*STORE_ERRORS):  # what was counted last
+            await refusals.run_once()
         for ended in (behind, *telling):
             if ended.done():
                 ended.result()

@@ -34,6 +34,12 @@ def test_tables_are_made_once_however_many_do_it_at_once(empty_url: str) -> None
     for words in (["migrate"], ["migrate", "--check"]):
         done = runner.invoke(app, words)
         assert (done.exit_code, done.stdout) == (0, "the tables are up to date\n")
+    with psycopg.connect(empty_url) as connection:
+        told = connection.execute(
+            "SELECT act, (details ->> 'migrations')::int FROM kr_audit WHERE by LIKE 'shell:%'"
+        ).fetchall()
+    assert {act for act, _ in told} == {"engine.migrated"}
+    assert sum(count for _, count in told) == len(migrations())
 
 
 def test_what_is_missing_is_said_and_a_postgres_that_is_away_too(

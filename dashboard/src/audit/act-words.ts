@@ -29,6 +29,8 @@ export const KINDS: readonly [string, string, readonly string[]][] = [
   ["limits", "Limits", ["limit", "strike"]],
   ["hooks", "Hooks", ["hook"]],
   ["sessions", "Sessions", ["session"]],
+  ["refused", "Refused", ["access"]],
+  ["engine", "Engine", ["engine", "partition"]],
 ];
 
 const OF_FLOWS: Record<string, string> = {
@@ -56,6 +58,16 @@ const OF_OTHERS: Record<string, string> = {
   "bulk.priority": "gave flows another priority in bulk",
   "hook.tried": "tried hook",
   "hook.told_again": "told again by hook",
+  "access.refused": "was refused, from",
+  "engine.migrated": "migrated the tables",
+  "partition.retiring": "retired partition",
+  "partition.kept": "kept partition",
+  "partition.retired": "took away partition",
+  "engine.recovered": "recovered Redis",
+  "engine.adopted": "had Redis adopted by another Postgres",
+  "engine.bridged": "bridged gaps of the history",
+  "engine.pruned": "pruned old flows",
+  "engine.replayed": "replayed the archive into the tables",
   "session.began": "logged in",
   "session.ended": "logged out",
   "signal.added": "sent a signal that is kept,",

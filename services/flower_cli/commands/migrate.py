@@ -44,6 +44,7 @@ def migrate(
 
 async def _migrate(settings: "Settings", *, check: bool) -> None:
     from flower_cli.addresses import with_stores
+    from flower_cli.commands.noted_commands import note_command
     from flower_cli.console import out
     from flower_engine.model.noun_counts import counted
     from flower_engine.projection.database import connect
@@ -57,6 +58,8 @@ async def _migrate(settings: "Settings", *, check: bool) -> None:
         await check_postgres(connection)
         if not check:
             applied = await apply(connection)
+            if applied:
+                await note_command(connection, "engine.migrated", migrations=len(applied), last=applied[-1])
             out.print(f"applied: {', '.join(applied)}" if applied else "the tables are up to date")
             return
         missing = await missing_migrations(connection)

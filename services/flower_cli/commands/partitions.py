@@ -86,12 +86,15 @@ async def _partitions(
 
 
 async def _add(client: "AsyncRedis", connection: "Connection", more: int, as_json: bool) -> None:
+    from flower_cli.commands.noted_commands import note_command
     from flower_cli.console import out
     from flower_engine.projection.maintain.migrations import refuse_newer_tables
     from flower_engine.runtime.adding_partitions import add_partitions
 
     await refuse_newer_tables(connection)
     made = await add_partitions(client, connection, more)
+    for one in made:
+        await note_command(connection, "partition.added", name=str(one.number))
     if not as_json:
         numbers = ", ".join(str(one.number) for one in made)
         out.print(f"added {numbers}: running services take them up within seconds", highlight=False)

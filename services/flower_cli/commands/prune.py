@@ -63,6 +63,7 @@ def prune(
 
 
 async def _prune(settings: "Settings", days: int, folder: Path | None) -> None:
+    from flower_cli.commands.noted_commands import note_command
     from flower_cli.console import out
     from flower_engine.errors import BlobStoreError, StoreError
     from flower_engine.log.client import connect
@@ -78,6 +79,7 @@ async def _prune(settings: "Settings", days: int, folder: Path | None) -> None:
         await database.connect(settings.database_url, "prune") as connection,
     ):
         export = None if folder is None else functools.partial(_export, connection, folder)
+        await note_command(connection, "engine.pruned", older_than_days=days)
         pruned = await prune_older(client, connection, days * DAY_SECONDS, export)
         if pruned is None:
             raise StoreError("another prune is at work; try again when it is done")

@@ -63,6 +63,7 @@ async def _adopt(settings: "Settings") -> None:
     import psycopg
     from redis.exceptions import RedisError
 
+    from flower_cli.commands.noted_commands import note_command
     from flower_cli.console import out
     from flower_cli.progress import Bars
     from flower_engine.errors import StoreError
@@ -80,6 +81,7 @@ async def _adopt(settings: "Settings") -> None:
         ):
             with Bars(out) as bars:
                 partitions, gaps = await adopt(client, connection, settings, bars.tell)
+            await note_command(connection, "engine.adopted", installation=partitions[0].installation)
     except (RedisError, psycopg.Error, OSError) as error:
         raise StoreError(sentence_of(error)) from error
     out.print(
@@ -96,6 +98,7 @@ async def _bridge(settings: "Settings") -> None:
     import psycopg
     from redis.exceptions import RedisError
 
+    from flower_cli.commands.noted_commands import note_command_at
     from flower_cli.console import out
     from flower_cli.progress import Bars
     from flower_engine.errors import StoreError
@@ -109,6 +112,8 @@ async def _bridge(settings: "Settings") -> None:
         try:
             with Bars(out) as bars:
                 gaps = await bridge_gaps(client, settings.database_url, bars.tell)
+            if gaps:
+                await note_command_at(settings.database_url, "engine.bridged", gaps=len(gaps))
         except (RedisError, psycopg.Error, OSError) as error:
             raise StoreError(f"{sentence_of(error)}; nothing is lost by running this again") from error
     for gap in gaps:
@@ -121,6 +126,7 @@ async def _recover(settings: "Settings", force: bool) -> None:
     import psycopg
     from redis.exceptions import RedisError
 
+    from flower_cli.commands.noted_commands import note_command_at
     from flower_cli.console import out
     from flower_cli.progress import Bars
     from flower_engine.errors import StoreError
@@ -138,6 +144,9 @@ async def _recover(settings: "Settings", force: bool) -> None:
             raise StoreError(f"{sentence_of(error)}; nothing is lost by running this again") from error
     for result in done:
         out.print(str(result), markup=False)
+    if done:
+        assert settings.database_url is not None
+        await note_command_at(settings.database_url, "engine.recovered", partitions=len(done), force=force)
     for number, why in away.items():
         sentence = f"partition {number} is away, and was not looked at: {why}. Run this again when it is back"
         out.print(sentence, markup=False, highlight=False)

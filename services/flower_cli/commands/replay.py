@@ -1,6 +1,6 @@
 """``flower replay``: the tables rebuilt from the archived events."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -41,6 +41,7 @@ def replay(
 async def _replay(settings: "Settings", chosen: "Selection") -> bool:
     import time
 
+    from flower_cli.commands.noted_commands import note_command
     from flower_cli.console import out
     from flower_engine.projection.maintain.table_comparison import swap_in
 
@@ -51,6 +52,9 @@ async def _replay(settings: "Settings", chosen: "Selection") -> bool:
         rebuilt,
     ):
         merged = await swap_in(connection, replaying, rebuilt, chosen)
+        counts = (rebuilt.events, merged.written, merged.removed)
+        said: dict[str, Any] = dict(zip(("events", "written", "removed"), counts, strict=True))
+        await note_command(connection, "engine.replayed", **said)
     seconds = time.monotonic() - began
     out.print(
         f"replayed {rebuilt.events:,} events of {rebuilt.flows:,} flows in {seconds:.1f} s:"

@@ -46,6 +46,8 @@ GROUPS = (
     "link",
     "session",
     "partition",
+    "access",
+    "engine",
 )
 """What an act begins with."""
 _MOST_LOOKED_AT = 10_000
