@@ -14,6 +14,7 @@ from flower_engine.model.child_plans import plan_child, with_versions
 from flower_engine.model.definition import TaskDefinition, WorkflowDefinition
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.status import Status
+from flower_engine.runtime.deciding import Decider
 from flower_engine.transitions.operator_transitions import cancel, ignore, pause, prioritise, rerun, resume
 from flower_engine.transitions.tree_transitions import begin_children, look_at_trees
 from scripts.engine import Engine, task
@@ -582,3 +583,45 @@ async def test_items_that_children_do_know_the_versions_of_their_tree(engine: En
     await engine.work_off()
     await trees.settle()
     assert (await engine.flow(flow)).ended_ms is not None
+
+
+async def test_no_child_begins_while_too_many_items_of_its_map_were_given_up(
+    engine: Engine, trees: Trees
+) -> None:
+    await _of_days(trees)
+    given = {"over": ["mon", "tue"], "workflow": "child", "as": "day", "parameters": {"n": 1}, "tolerate": 0}
+    flow = await engine.register(task(1, program="@map", parameters=given))
+    await Decider(engine.client, engine.partition, "test").run_once()
+    _, due = await look_at_trees(engine.client, engine.partition)
+    begun = [(one, made) for one in due[:1] if (made := await trees.plans.begin(one)) is not None]
+    await begin_children(engine.client, engine.partition, begun)
+    await engine.suspend(*await engine.claim())
+    await trees.settle()
+    assert (await engine.flow(flow)).task(1).status is Status.SUSPEND
+    for member in await send(engine.client, "ZRANGE", engine.keys.tree, 0, -1):
+        await send(engine.client, "ZADD", engine.keys.tree, 0, member)
+    assert await trees.step() == []
+    await rerun(engine.client, engine.partition, flow, by="ann", selection=[2])  # the map is held no more
+    await engine.check()
+    for member in await send(engine.client, "ZRANGE", engine.keys.tree, 0, -1):
+        await send(engine.client, "ZADD", engine.keys.tree, 0, member)
+    await trees.settle()
+    assert len(await engine.claim()) == 2
+    await cancel(engine.client, engine.partition, flow, by="ann", reason="")
+    await trees.settle()
+
+
+async def test_a_limit_per_key_holds_for_the_children_of_a_map(engine: Engine, trees: Trees) -> None:
+    limit = FlowControl(scope="workflow", name="child", limit_by="at", max_per_key=1)
+    await engine.control(limit)
+    trees.definitions.put_control(limit)
+    await _of_days(trees)
+    flow = await engine.register(mapped(1, over=["mon", "mon", "tue"]))
+    await trees.settle()
+    at_once = await engine.claim()
+    days = [msgspec.json.decode(one.message)["parameters"]["at"] for one in at_once]
+    assert sorted(days) == ["mon", "tue"]
+    await engine.finish(*at_once, payload=b"1")
+    await engine.finish(*await engine.claim(), payload=b"1")
+    await trees.settle()
+    assert (await engine.flow(flow)).task(1).result == b"[1,1,1]"

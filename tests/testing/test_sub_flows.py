@@ -2,9 +2,10 @@
 
 import pytest
 
-from flower_engine import program, workflow
+from flower_engine import Fatal, program, workflow
 from flower_engine.errors import DefinitionError, RefusedError
 from flower_engine.testing import FlowerTest, StuckError
+from flower_engine.testing.private_server import server
 
 
 @program("sub.load")
@@ -286,3 +287,37 @@ def test_what_a_child_returns_in_a_blob_is_the_result_of_its_parent(flower: Flow
 def test_a_child_that_is_given_too_much_says_how_much_it_may_be(flower: FlowerTest) -> None:
     with pytest.raises(StuckError, match="is given 3000"):
         flower.run(hands_on_much, letters=300_000)
+
+
+@workflow("sub.tolerant")
+def tolerant(days: list[str]) -> int:
+    """Days that are told apart, one of which may fail."""
+    return add.step(one_day.having(key="", tolerate=1, name="each").map(days))
+
+
+def test_items_that_flows_do_have_keys_and_may_be_given_up(flower: FlowerTest) -> None:
+    def loaded(day: str) -> int:
+        if day == "b":
+            raise Fatal("no such day")
+        return len(day)
+
+    flower.stub(load, loaded)
+    run = flower.start(tolerant, ["a", "b", "cc"])
+    assert run.settle() == "Suspend"  # somebody should look, and yet it has ended
+    view = server().call(flower._engine.view(run.id))  # pyright: ignore[reportPrivateUsage]
+    assert [task.item_key for task in view.tasks if task.item_of] == ["a", "b", "cc"]
+    assert (view.finished_ts is not None, bytes(view.result)) == (True, b"6")
+
+
+def test_what_tolerates_failures_is_a_map() -> None:
+    @workflow("sub.tolerates_alone")
+    def wrong() -> int:
+        return one_day.having(tolerate=1).step("d")
+
+    with pytest.raises(DefinitionError, match=r"tolerate=\.\.\. is of items"):
+        wrong.document()
+
+
+def test_an_empty_key_is_of_items_and_of_no_flow(flower: FlowerTest) -> None:
+    with pytest.raises(DefinitionError, match="the key of a flow is a text"):
+        flower.start(one_day.having(key=""), "d")

@@ -130,13 +130,15 @@ class Workflow(Generic[P, R_co]):
         on_failure: OnFailure | None = None,
         stand_in: object = None,
         after: Sequence[object] | None = None,
+        tolerate: float | None = None,
     ) -> "Prepared[P, R_co]":
         """How a flow of it is to be registered: ``client.register(nightly.having(key="k"), day=day)``; or, in
         the body of another workflow, its step: ``nightly.having(on_failure="give_up").step(day)``.
 
         ``key``: the same key gives the same flow. ``priority``: of all its tasks, -20..19, the lower goes
         first. Nothing starts before ``start_at``, or before ``delay`` has passed. ``name``, ``rule``,
-        ``on_failure``, ``stand_in`` and ``after`` are for steps, as those of programs are.
+        ``on_failure``, ``stand_in`` and ``after`` are for steps, as those of programs are. ``tolerate`` is
+        for maps, and ``key`` of a map says where in an element its key stands.
 
         Raises:
             DefinitionError: a value does not fit; names the option, and file and line.
@@ -146,13 +148,20 @@ class Workflow(Generic[P, R_co]):
             checks.fail("delay", delay, "is given beside start_at; one of them says when it starts")
         return Prepared(
             workflow=self,
-            key=None if key is None else checks.name("key", key),
+            key=key if not key else checks.name("key", key),
             priority=None if priority is None else checks.option_priority(priority),
             delay_ms=None if delay is None else checks.duration("delay", delay),
             start_at=None if start_at is None else _checked_start(checks, start_at),
             of_step=checked_options(
                 f"{self.name}.having",
-                {"name": name, "after": after, "rule": rule, "on_failure": on_failure, "stand_in": stand_in},
+                {
+                    "name": name,
+                    "after": after,
+                    "rule": rule,
+                    "on_failure": on_failure,
+                    "stand_in": stand_in,
+                    "tolerate": tolerate,
+                },
             ),
         )
 
@@ -293,6 +302,19 @@ class Prepared(Generic[P, R_co]):
         self.delay_ms = delay_ms
         self.start_at = start_at
 
+    @property
+    def flow_key(self) -> str | None:
+        """The key of a registration.
+
+        Raises:
+            DefinitionError: it is empty, as that of a map may be.
+        """
+        if self.key == "":
+            raise DefinitionError(
+                "", [f"{call_site()}: {self.workflow.name}.having(key=''): the key of a flow is a text"]
+            )
+        return self.key
+
     def step(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """As :meth:`Workflow.step`, with these options.
 
@@ -305,10 +327,12 @@ class Prepared(Generic[P, R_co]):
     """As :attr:`Workflow.map`, with these options."""
 
     def add_map(self, options: Mapping[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        return self.workflow.add_map({**options, **self._options()}, args, kwargs)
+        key = {} if self.key is None else checked_options(f"{self.workflow.name}.having", {"key": self.key})
+        return self.workflow.add_map({**options, **self._options(is_map=True), **key}, args, kwargs)
 
-    def _options(self) -> dict[str, Any]:
-        of_flow = {"key": self.key, "delay": self.delay_ms, "start_at": self.start_at}
+    def _options(self, *, is_map: bool = False) -> dict[str, Any]:
+        """``is_map``: ``key`` says by what items are told apart."""
+        of_flow = {"key": None if is_map else self.key, "delay": self.delay_ms, "start_at": self.start_at}
         for option, value in of_flow.items():
             if value is not None:
                 said = f"{call_site()}: {option} is of registrations, and a step of another workflow has none"

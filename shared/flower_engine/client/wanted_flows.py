@@ -169,7 +169,7 @@ def _of_python(workflow: Any, args: tuple[Any, ...], parameters: Mapping[str, An
     if isinstance(workflow, Prepared):
         delay = None if workflow.delay_ms is None else workflow.delay_ms / 1000
         options = options_of(
-            key=workflow.key, priority=workflow.priority, delay=delay, start_at=workflow.start_at
+            key=workflow.flow_key, priority=workflow.priority, delay=delay, start_at=workflow.start_at
         )
         workflow = cast("Workflow[..., Any]", workflow.workflow)
     if not isinstance(workflow, Workflow):

@@ -215,5 +215,5 @@ def _asked(prepared: Prepared[Any, Any], parameters: dict[str, Any]) -> Asked:
         priority=prepared.priority,
         start_at=None if prepared.start_at is None else prepared.start_at.isoformat(),
         delay_seconds=None if prepared.delay_ms is None else prepared.delay_ms / 1000,
-        key=prepared.key,
+        key=prepared.flow_key,
     )

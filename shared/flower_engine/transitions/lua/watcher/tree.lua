@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- tree: what is to be done for trees of flows: children follow their parents; which ones are to be begun.
--- needs: base, cancel_flow, children, commit, engine_time, events, flow_fields, flows, held_flow, inputs
--- needs: keys, lanes, meta, statuses, tree_notes
+-- needs: base, cancel_flow, children, commit, engine_time, events, flow_fields, flows, held_flow
+-- needs: inputs, keys, lanes, limits, meta, statuses, tree_notes
 --
 -- Guarantees: a child that no task awaits any more is cancelled; one whose parent was paused, resumed or
 --   given another priority is so, too, and hands it down; each together with its event. A task hears of its
@@ -88,7 +88,11 @@ local function look_at_task(id, task, doubt)
     return nil
   elseif status ~= WAIT then
     return nil
-  elseif flow.held or child_under_way(id, task, attempt - 1) then -- that is cancelled, and may clean up
+  end
+  local lane = call('HGET', flow.key, lane_field(task))
+  local window = lane_of(lane).window -- of a map that may be held, as too many of its items were given up
+  if flow.held or (window and limit_of('m:' .. window).paused)
+    or child_under_way(id, task, attempt - 1) then -- that is cancelled, and may clean up
     return now_ms + HELD_MS
   end
   local wanted, results = reads_of_message(message), {}
@@ -100,7 +104,7 @@ local function look_at_task(id, task, doubt)
   local is_in_doubt = doubt ~= '' or call('EXISTS', ended_key(child_id)) == 1
   local n = #found
   found[n + 1], found[n + 2], found[n + 3] = id .. ':' .. task, attempt, is_in_doubt and '?' or ''
-  found[n + 4], found[n + 5], found[n + 6] = call('HGET', flow.key, lane_field(task)), message, results
+  found[n + 4], found[n + 5], found[n + 6] = lane, message, results
   return now_ms + HANDED_MS
 end
 
