@@ -7,9 +7,12 @@ a parallel run would spend on collecting."""
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # schemathesis leaves its collector and its registry of checks untyped
 
+from collections.abc import Iterator
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, cast
 
 import pytest
+import requests
 import schemathesis
 import schemathesis.checks
 from hypothesis import HealthCheck, settings
@@ -84,18 +87,28 @@ def schema() -> Any:
     return schemathesis.openapi.from_dict(_document)
 
 
+@pytest.fixture(scope="module")
+def session() -> Iterator[requests.Session]:
+    """Connections that are kept: one for each case cost more than most answers. Nothing else is kept, and no
+    proxy is looked for."""
+    with requests.Session() as made:
+        made.trust_env = False
+        made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        yield made
+
+
 @pytest.mark.hypothesis
 @pytest.mark.parametrize("operation", [one for one in _OPERATIONS if one not in _NEVER_END])
 @pytest.mark.filterwarnings("ignore:Do not use the .random. module")  # the server's thread does, for jitter
 def test_every_operation_keeps_to_its_description(
-    operation: str, schema: Any, api: RunningApi, request: pytest.FixtureRequest
+    operation: str, schema: Any, api: RunningApi, session: requests.Session, request: pytest.FixtureRequest
 ) -> None:
     function: Any = keeps_to_its_description
     collector = SchemathesisCase.from_parent(
         request.node.parent, name=operation, test_function=function, schema=schema.include(name=operation)
     )
     (item,) = collector.collect()
-    item.funcargs = {"api": api}
+    item.funcargs = {"api": api, "session": session}
     item.ihook.pytest_pyfunc_call(pyfuncitem=item)
 
 
@@ -103,14 +116,16 @@ def test_every_operation_keeps_to_its_description(
     max_examples=examples(10),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
 )
-def keeps_to_its_description(case: schemathesis.Case[Any], api: RunningApi) -> None:
+def keeps_to_its_description(
+    case: schemathesis.Case[Any], api: RunningApi, session: requests.Session
+) -> None:
     names = set(_CHECKS.get_all_names())
     if case.operation.label in _CANNOT_BE_SAID or _has_whole_float(case.body):
         names.remove("positive_data_acceptance")
     if case.operation.label in _SHARED_PATHS:
         names -= {"unsupported_method", "allow_header_conformance"}
     checks = [_CHECKS.get_one(name) for name in sorted(names)]
-    case.call_and_validate(base_url=api.url, checks=checks)
+    case.call_and_validate(base_url=api.url, checks=checks, session=session)
 
 
 def _has_whole_float(body: Any) -> bool:
