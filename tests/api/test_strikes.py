@@ -55,6 +55,7 @@ async def test_a_strike_passes_over_what_waits_and_what_comes_until_it_is_lifted
         {"parameter": "a", "value": [1]},
         {"parameter": "a", "value": {"b": 1}},
         {"parameter": "a", "value": "\0"},
+        {"parameter": "a", "value": -1.7976931348623155e308},
         {"parameter": "a", "value": 1, "until": "tomorrow"},
     ],
 )

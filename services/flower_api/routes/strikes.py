@@ -18,6 +18,9 @@ from flower_engine.model.flow_control import MAX_EXACT, Strike
 from flower_engine.model.task_spec import MAX_NAME_LENGTH
 from flower_engine.projection.definitions.flow_control_rows import read_strikes
 
+_LARGE = 1.7e308
+"""Before the largest float there is: Postgres keeps decimals, and refuses what might be none as a double."""
+
 
 def _no_int(value: object) -> object:
     """A whole number is not made a float; one that is too large is refused."""
@@ -31,7 +34,9 @@ Value = (
     Annotated[str, Field(max_length=10_000, pattern=NAME_PATTERN)]
     | Annotated[bool, Field(strict=True)]
     | Annotated[int, Field(strict=True, ge=-MAX_EXACT, le=MAX_EXACT)]
-    | Annotated[float, Field(strict=True, allow_inf_nan=False), BeforeValidator(_no_int)]
+    | Annotated[
+        float, Field(strict=True, gt=-_LARGE, lt=_LARGE, allow_inf_nan=False), BeforeValidator(_no_int)
+    ]
 )
 
 
