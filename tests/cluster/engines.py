@@ -46,7 +46,8 @@ class Load:
         """What was said to hold of them."""
         return list(self.held.values())
 
-    def __init__(self, url: str, workflow: str, only: int | None = None) -> None:
+    def __init__(self, url: str, workflow: str, only: int | None, every_seconds: float) -> None:
+        self._every_seconds = every_seconds
         self.only = only
         """Where they are to be, by an idempotency key; None: anywhere."""
         self.flows: list[str] = []
@@ -61,7 +62,7 @@ class Load:
 
     def _run(self) -> None:
         with httpx.Client(base_url=self._url, timeout=60) as client:
-            while not self._stop.wait(0.02):
+            while not self._stop.wait(self._every_seconds):
                 try:
                     reply = client.post("/register", json=[self._entry() for _ in range(5)])
                 except httpx.HTTPError:
@@ -88,9 +89,11 @@ class Load:
 
     @classmethod
     @contextmanager
-    def under(cls, engine: RunningEngine, workflow: str, only: int | None = None) -> "Generator[Load]":
-        """It comes as long as the block lasts."""
-        load = cls(engine.url, workflow, only)
+    def under(
+        cls, engine: RunningEngine, workflow: str, only: int | None = None, every_seconds: float = 0.02
+    ) -> "Generator[Load]":
+        """It comes as long as the block lasts, five flows at a time."""
+        load = cls(engine.url, workflow, only, every_seconds)
         load._thread.start()
         try:
             yield load

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from acceptance.running import PATIENT, RunningEngine
-from cluster.engines import ALL, NAPS, PARTITIONS, Load, proved, settings
+from cluster.engines import ALL, NAPS, PARTITIONS, Load, nap, proved, settings
 from cluster.servers import ClusterServers, Server, wait_for
 from flower_engine.model.ids import partition_of
 
@@ -53,14 +53,14 @@ def test_shares_of_a_limit_are_lent_on_while_a_node_is_away_and_come_back_to_it(
     tmp_path: Path, cluster: ClusterServers
 ) -> None:
     with RunningEngine.started(tmp_path, *ALL, **settings(cluster.url)) as engine:
-        engine.define("naps", NAPS)
+        engine.define("naps", [nap(1, 0.5)])  # ten at a time, of which an even share would let three run
         limit = engine.client.put("/limits/program/EchoParamTimeSleep", json={"maxRunning": _LIMIT})
         limit.raise_for_status()
         away = cluster.master_of(0)
         gone = cluster.apart(PARTITIONS)[away]
         first, second, *_ = (number for number in range(PARTITIONS) if number not in gone)
         even = _LIMIT // PARTITIONS
-        with Load.under(engine, "naps", only=first) as load:
+        with Load.under(engine, "naps", only=first, every_seconds=0.25) as load:
             engine.wait_for("shares to be lent to it", lambda: _shares(engine).get(first, 0) > even)
             cluster.replica_of(away).kill()
             away.kill()
