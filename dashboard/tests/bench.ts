@@ -120,7 +120,7 @@ async function measureUpdates(
 function note(name: string, bundle: string, figure: Figure): void {
   const of = painted.get(name) ?? new Map<string, Figure[]>();
   painted.set(name, of.set(bundle, [...(of.get(bundle) ?? []), figure]));
-  console.error(`${bundle}: ${name}: ${figure.ms.toFixed(0)} ms`);
+  console.error(`${bundle}: ${name}: ${figure.ms.toFixed(0)} ms, ${figure.cpuMs.toFixed(0)} of CPU`);
 }
 
 function noteHeap(name: string, bundle: string, mb: number): void {

@@ -143,15 +143,10 @@ function Groups({ groups, chosen, onAsk }: GroupsProps) {
             <th class="program">Program</th>
             <th>Error</th>
             <th class="by">Workflows</th>
-            <th class="log-link">
-              <span class="hidden">Log of the last one</span>
-            </th>
             <th class="when">Last</th>
-            {onAsk !== null && (
-              <th class="acts">
-                <span class="hidden">What can be done</span>
-              </th>
-            )}
+            <th class="acts">
+              <span class="hidden">Log of the last one, and what can be done</span>
+            </th>
           </tr>
         </thead>
         <tbody>
@@ -193,21 +188,18 @@ function Line({
           </a>
         ))}
       </td>
-      <td class="log-link">
-        <a href={hrefOf(["flows", group.taskFlowId], { task: group.taskExecSeq, tab: "log" })}>Log</a>
-      </td>
       <td class="when" title={iso(last)}>
         {moment(last)} <span class="muted">{ago(last, now.value)}</span>
       </td>
-      {onAsk !== null && (
-        <td class="acts">
-          {OPERATIONS.map(([operation, word]) => (
+      <td class="acts">
+        <a href={hrefOf(["flows", group.taskFlowId], { task: group.taskExecSeq, tab: "log" })}>Log</a>
+        {onAsk !== null &&
+          OPERATIONS.map(([operation, word]) => (
             <button key={operation} type="button" class="link" onClick={() => onAsk(group, operation)}>
               {word}
             </button>
           ))}
-        </td>
-      )}
+      </td>
     </tr>
   );
 }

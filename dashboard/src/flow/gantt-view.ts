@@ -78,14 +78,16 @@ export function showing(view: GanttView, size: Size, count: number, task: number
   return bounded({ ...view, top: task - (size.height - AXIS) / view.row }, size, count);
 }
 
-const STEPS_MS = [
+export const STEPS_MS = [
   1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 3e4, 6e4, 12e4, 3e5, 6e5, 18e5, 36e5, 72e5, 216e5,
   432e5, 864e5, 1728e5, 6048e5,
 ];
 
-/** Where the axis has marks: ms since the beginning of the flow, some 90 pixels apart. */
+export const MARK_SPACE = 90; // pixels at least between two marks
+
+/** Where the axis has marks: ms since the beginning of the flow. */
 export function marksOf(view: GanttView, size: Size, beginMs: number): number[] {
-  const wanted = ((view.toMs - view.fromMs) * 90) / Math.max(1, size.width - gutterOf(size.width));
+  const wanted = ((view.toMs - view.fromMs) * MARK_SPACE) / Math.max(1, size.width - gutterOf(size.width));
   const step = STEPS_MS.find((one) => one >= wanted) ?? 6048e5;
   const marks: number[] = [];
   for (

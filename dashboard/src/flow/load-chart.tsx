@@ -4,7 +4,7 @@ import uPlot from "uplot";
 import { replaceQuery } from "../lib/route.ts";
 import { duration } from "../lib/times.ts";
 import { paintings } from "../ui/theme.ts";
-import { gutterOf } from "./gantt-view.ts";
+import { gutterOf, MARK_SPACE, STEPS_MS } from "./gantt-view.ts";
 import type { Timeline } from "./timeline.ts";
 
 const HEIGHT = 92;
@@ -47,7 +47,13 @@ export function LoadChart({ timeline, endMs }: Props) {
         cursor: { y: false, drag: { x: false, y: false } },
         scales: { x: { time: false } },
         axes: [
-          { ...axis, size: 22, values: (_, marks) => marks.map((one) => (one === 0 ? "0" : duration(one))) },
+          {
+            ...axis,
+            size: 22,
+            incrs: STEPS_MS,
+            space: MARK_SPACE,
+            values: (_, marks) => marks.map((one) => (one === 0 ? "0" : duration(one))),
+          },
           {
             ...axis,
             size: () => gutterOf(element.clientWidth), // so that times stand over those of the chart below

@@ -27,7 +27,7 @@ export function waitWords(why: WaitReason): string {
     case "ready":
       return "It is ready and waits for a free slot of a worker.";
     case "unknown":
-      return of("detail");
+      return `${of("detail").charAt(0).toUpperCase()}${of("detail").slice(1)}.`;
     case "retry":
       return `It failed, and is tried again at ${time(of("dueTs"))}.`;
     case "round":

@@ -21,7 +21,7 @@ export function PreviewList({ preview }: { preview: Preview }) {
               {spaced(local)}
               {shift && <span class="shift">{shift}</span>}
             </td>
-            {!isOneClock && <td class="muted">{spaced(other)}</td>}
+            {!isOneClock && <td class="muted">{spaced(other).replace(" +00:00", "")}</td>}
           </tr>
         ))}
       </tbody>
