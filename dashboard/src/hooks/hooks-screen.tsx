@@ -50,8 +50,8 @@ function AllHooks() {
                   <span class="hidden">State</span>
                 </th>
                 <th>Hook</th>
-                <th class="w-p wide">Tells of</th>
-                <th class="w-p wide">Whom</th>
+                <th class="w-p roomy">Tells of</th>
+                <th class="w-p roomy">Whom</th>
                 <th class="w-m">Of the last 100</th>
               </tr>
             </thead>
@@ -95,10 +95,10 @@ function Line({ hook: one, isChosen }: { hook: HookView; isChosen: boolean }) {
           <bdi>{one.hook}</bdi>
         </a>
       </td>
-      <td class="wide" title={one.occasions.join(", ")}>
+      <td class="roomy" title={one.occasions.join(", ")}>
         {one.occasions.join(", ")} {one.taskId !== null && <bdi class="muted">of {one.taskId}</bdi>}
       </td>
-      <td class="wide" title={one.target}>
+      <td class="roomy" title={one.target}>
         {one.kind} <bdi class="muted">{one.target}</bdi>
       </td>
       <td title={one.lastError}>
