@@ -40,8 +40,9 @@ const VIEWS: { name: string; flow: string; query: string; seen: Seen }[] = [
 ];
 
 const browser = await openBrowser();
-const bundles: [string, BrowserContext][] = [["now", await contextWith(browser, null)]];
 const before = process.env.FLOWER_UI_BEFORE ?? "";
+const now = before === "" ? null : "../services/flower_api/dashboard_bundle"; // both come the same way
+const bundles: [string, BrowserContext][] = [["now", await contextWith(browser, now)]];
 if (before !== "") bundles.push(["before", await contextWith(browser, before)]);
 
 const painted = new Map<string, Map<string, Figure[]>>();
