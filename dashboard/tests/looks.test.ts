@@ -121,9 +121,13 @@ async function crowded(page: Page): Promise<string[]> {
       const width = one.clientWidth;
       const isText = [...one.childNodes].some((node) => node.textContent?.trim());
       if (!isText || width === 0 || width > leastWidth || one.closest(".hidden, svg") !== null) continue;
-      const range = document.createRange();
-      range.selectNodeContents(one);
-      const lines = new Set([...range.getClientRects()].map(({ bottom }) => Math.round(bottom / 8)));
+      const lines = new Set<number>();
+      const texts = document.createTreeWalker(one, NodeFilter.SHOW_TEXT);
+      for (let text = texts.nextNode(); text !== null; text = texts.nextNode()) {
+        const range = document.createRange();
+        range.selectNodeContents(text);
+        for (const { bottom } of range.getClientRects()) lines.add(Math.round(bottom / 8));
+      }
       if (lines.size > mostLines)
         found.push(`${one.textContent?.slice(0, 60)}: ${lines.size} lines of ${width}`);
     }

@@ -5,7 +5,7 @@ import { duration } from "../lib/times.ts";
 import { coloursOf, shortened } from "../ui/painting.ts";
 import type { Size } from "../ui/place-size.ts";
 import { densityOf } from "./gantt-density.ts";
-import { AXIS, type GanttView, gutterOf, marksOf, namedOf, ROW, timesOf, xOf, yOf } from "./gantt-view.ts";
+import { AXIS, type GanttView, gutterOf, marksOf, namedOf, timesOf, xOf, yOf } from "./gantt-view.ts";
 import { eachLivePart } from "./live-parts.ts";
 import type { ShownFlow } from "./shown-flow.ts";
 import type { Timeline } from "./timeline.ts";
@@ -142,7 +142,7 @@ function paintNames(context: CanvasRenderingContext2D, painted: PaintedGantt, co
   const [first, last] = seenOf(painted);
   const write = (task: number, colour: string) => {
     context.fillStyle = colours(colour);
-    const y = Math.max(AXIS + ROW / 2, yOf(view, task) + view.row / 2); // the first one stands whole
+    const y = Math.max(AXIS + 7, yOf(view, task) + view.row / 2); // the first one stands whole
     context.fillText(shortened(context, shown.name(task), space), 8, y + 0.5);
   };
   const begin = 1 + every * Math.ceil((first - 1) / every);
