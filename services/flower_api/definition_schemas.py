@@ -13,6 +13,7 @@ from flower_api.schemas import RequestBody
 from flower_engine.model.definition import WorkflowDefinition
 from flower_engine.model.definition_header import MAX_DESCRIPTION_LENGTH, MAX_LABELS
 from flower_engine.model.field_types import SpecField
+from flower_engine.model.pins import PINS
 from flower_engine.model.task_spec import MAX_DURATION_MS, MAX_TASKS, RetryPolicy
 from flower_engine.model.workflow_document import (
     FIELDS,
@@ -81,6 +82,11 @@ class WorkflowBody(RequestBody):
     returns: Any = Field(None, description="what a flow returns: a reference, or JSON with references in it")
     labels: dict[str, str] = Field(default_factory=dict, json_schema_extra={"maxProperties": MAX_LABELS})
     description: str | None = Field(None, json_schema_extra={"maxLength": MAX_DESCRIPTION_LENGTH})
+    pin: str | None = Field(
+        None,
+        json_schema_extra={"enum": [*PINS, None]},
+        description="its flows lie in one partition (workflow), or those with the same limitBy do (key)",
+    )
 
     def to_model(self, name: str) -> WorkflowDefinition:
         """What it defines.
@@ -97,6 +103,7 @@ class WorkflowBody(RequestBody):
             returns=self.returns,
             labels=self.labels,
             description=self.description,
+            pin=self.pin,
         )
 
 

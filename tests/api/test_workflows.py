@@ -49,6 +49,7 @@ def test_a_workflow_is_defined_then_replaced_as_a_whole(api: RunningApi) -> None
         "returns": {"$from": "load"},
         "labels": {"team": "dwh"},
         "description": "It loads.",
+        "pin": "workflow",
     }
     second = api.client.put("/workflows/replaced", json=body)
     assert second.status_code == 200

@@ -475,3 +475,14 @@ def test_finding_a_free_name_does_not_take_longer_the_more_there_are() -> None:
     assert {"one", "one_2", "one_4", "one_501"} <= set(taken)
     assert taken.asked <= 3 * 500
     assert len(names.unique("x" * 128, {"x" * 128})) == 128
+
+
+def test_a_pin_stands_in_the_document_and_another_word_is_refused() -> None:
+    def pinned() -> None:
+        clean.step()
+
+    document = workflow("pinned", pin="key")(pinned).document()
+    assert (document["pin"], definition_of(document).pin) == ("key", "key")
+    word: Any = "flow"
+    with pytest.raises(DefinitionError, match="none of workflow, key"):
+        workflow("pinned", pin=word)(pinned)

@@ -74,11 +74,15 @@ class LimitView(View, omit_defaults=True):
 
     @classmethod
     def of(
-        cls, control: FlowControl, partitions: int, shares: Mapping[Lendable, dict[int, int]] | None = None
+        cls,
+        control: FlowControl,
+        partitions: int,
+        shares: Mapping[Lendable, dict[int, int]] | None = None,
+        pin: str | None = None,
     ) -> Self:
         return cls(
             **{field: getattr(control, field) for field in FlowControl.__struct_fields__},
-            problem="; ".join(problems_of_share(control, partitions)),
+            problem="; ".join(problems_of_share(control, partitions, pin)),
             shares={
                 _field_of(found): shares[found]
                 for limit, wholes in lent_of(control).items()
@@ -137,7 +141,8 @@ def add_limits(app: FastAPI, stores: PostgresStores) -> None:
             UnreadableLimit(scope=row.name[0], name=row.name[1], problem=row.problem)
             for row in controls.unreadable
         ]
-        return reply(LimitsView([LimitView.of(row, partitions, shares) for row in controls.rows], unreadable))
+        limits = [LimitView.of(row, partitions, shares, controls.pin(row)) for row in controls.rows]
+        return reply(LimitsView(limits, unreadable))
 
     @app.put(
         "/limits/global",

@@ -40,6 +40,7 @@ class Workflow(Generic[P, R_co]):
         *,
         timeout_ms: int | None = None,
         cleanup_timeout_ms: int | None = None,
+        pin: str | None = None,
         labels: Mapping[str, str] | None = None,
     ) -> None:
         """See :func:`workflow`, which checks these."""
@@ -48,6 +49,7 @@ class Workflow(Generic[P, R_co]):
         self.labels = dict(labels or {})
         self.timeout_ms = timeout_ms
         self.cleanup_timeout_ms = cleanup_timeout_ms
+        self.pin = pin
         self.__doc__ = inspect.getdoc(function)
         self.__name__ = getattr(function, "__name__", name)
         self.__module__ = function.__module__
@@ -246,10 +248,7 @@ class Workflow(Generic[P, R_co]):
             document["description"] = self.__doc__
         if self.labels:
             document["labels"] = self.labels
-        if self.timeout_ms is not None:
-            document["timeoutSeconds"] = seconds(self.timeout_ms)
-        if self.cleanup_timeout_ms is not None:
-            document["cleanupTimeoutSeconds"] = seconds(self.cleanup_timeout_ms)
+        document |= self._settings()
         document["parametersSchema"] = parameters_schema(self.name, signature.parameters)
         if returns is not None:
             document["returns"] = returns
@@ -261,6 +260,17 @@ class Workflow(Generic[P, R_co]):
         self._children = body.children
         _check(self.name, document, body)
         return document
+
+    def _settings(self) -> dict[str, Any]:
+        """What holds for a flow as a whole, as far as it was said."""
+        settings: dict[str, Any] = {}
+        if self.timeout_ms is not None:
+            settings["timeoutSeconds"] = seconds(self.timeout_ms)
+        if self.cleanup_timeout_ms is not None:
+            settings["cleanupTimeoutSeconds"] = seconds(self.cleanup_timeout_ms)
+        if self.pin is not None:
+            settings["pin"] = self.pin
+        return settings
 
     def _signature(self) -> StepSignature:
         if self._signature_read is None:

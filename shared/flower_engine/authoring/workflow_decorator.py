@@ -7,6 +7,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
 from flower_engine.authoring.workflow import Workflow
 from flower_engine.errors import DefinitionError
 from flower_engine.model.durations import Duration
+from flower_engine.model.pins import Pin, problem_of_pin
 from flower_engine.programs.call_site import call_site
 from flower_engine.programs.task_options import Checks
 
@@ -31,6 +32,7 @@ def workflow(
     *,
     timeout: Duration | None = None,
     cleanup_timeout: Duration | None = None,
+    pin: Pin | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> Define: ...
 
@@ -41,6 +43,7 @@ def workflow(
     *,
     timeout: Duration | None = None,
     cleanup_timeout: Duration | None = None,
+    pin: Pin | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> Any:
     """Makes a workflow of a function: ``@workflow("nightly", timeout="6h", labels={"team": "dwh"})``.
@@ -48,16 +51,17 @@ def workflow(
     The function's parameters are those of a flow; its body calls ``.step(...)`` of programs, and what it
     returns is the flow's result. The body runs once, when the definition is asked for, and never in a flow.
     Without a name it is the function's own. ``timeout`` is that of a whole flow; ``cleanup_timeout`` that of
-    what cleans up (``having(finally_=True)``) once it is ending: an hour, unless it is said.
+    what cleans up (``having(finally_=True)``) once it is ending: an hour, unless it is said. ``pin``: flows
+    lie in one partition ("workflow"), or those with the same value of ``limit_by`` do ("key").
 
     Raises:
         DefinitionError: an option does not fit, or the function is no plain ``def``.
     """
     if callable(name):
-        return _made(cast("Callable[..., Any]", name), None, None, None, None)
+        return _made(cast("Callable[..., Any]", name), None, None, None, pin=None, labels=None)
 
     def define(function: Callable[..., Any]) -> Workflow[..., Any]:
-        return _made(function, name, timeout, cleanup_timeout, labels)
+        return _made(function, name, timeout, cleanup_timeout, pin=pin, labels=labels)
 
     return define
 
@@ -67,6 +71,8 @@ def _made(
     name: str | None,
     timeout: Duration | None,
     cleanup_timeout: Duration | None,
+    *,
+    pin: str | None,
     labels: Mapping[str, str] | None,
 ) -> Workflow[..., Any]:
     checks = Checks("workflow")
@@ -90,4 +96,8 @@ def _made(
     cleanup_ms = (
         None if cleanup_timeout is None else checks.duration("cleanup_timeout", cleanup_timeout, least=1)
     )
-    return Workflow(function, name, timeout_ms=timeout_ms, cleanup_timeout_ms=cleanup_ms, labels=labels)
+    if (problem := problem_of_pin(pin)) is not None:
+        checks.fail("pin", pin, problem)
+    return Workflow(
+        function, name, timeout_ms=timeout_ms, cleanup_timeout_ms=cleanup_ms, pin=pin, labels=labels
+    )

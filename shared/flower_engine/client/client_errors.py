@@ -221,6 +221,7 @@ _KINDS: Mapping[str, Callable[[str, _Problem], FlowerError]] = {
     "unknown-workflow": _as(errors.UnknownWorkflowError),
     "unknown-schedule": _as(errors.UnknownScheduleError),
     "unknown-signal": _as(errors.UnknownSignalError),
+    "unknown-partition": _as(errors.UnknownPartitionError),
     "unknown-backfill": _as(errors.UnknownBackfillError),
     "schedule": _schedule,
     "unknown-version": _as(errors.UnknownVersionError),

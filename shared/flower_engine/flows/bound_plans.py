@@ -34,6 +34,7 @@ def bound_by_default(plan: FlowPlan) -> FlowPlan:
             keying=plan.keying,
             definition=plan.definition,
             parameters=values,
+            pin=plan.pin,
         )
     return plan.bound
 

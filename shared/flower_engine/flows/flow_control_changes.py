@@ -26,6 +26,7 @@ from flower_engine.projection.definitions.flow_control_rows import (
     put_control,
     put_strike,
     read_controls,
+    read_pin,
     read_strikes,
 )
 from flower_engine.runtime.flow_control_sync import bring_control
@@ -40,10 +41,12 @@ async def set_control(stores: PostgresStores, control: FlowControl) -> None:
         FlowControlError: they do not fit.
         StoreUnavailableError, psycopg.Error, RedisError, LostError: nothing was changed.
     """
-    problems = problems_of(control) + problems_of_share(control, len(stores.partitions))
-    if problems:
+    if problems := problems_of(control):
         raise FlowControlError(problems)
     async with _changing_control(stores, control.changed_by) as connection:
+        pin = await read_pin(connection, control)
+        if problems := problems_of_share(control, len(stores.partitions), pin):
+            raise FlowControlError(problems)
         await put_control(connection, control)
 
 

@@ -16,7 +16,7 @@ from flower_engine.flows.stores import Stores
 from flower_engine.flows.taken_over import taken_over
 from flower_engine.flows.version_forks import VersionFork, version_fork
 from flower_engine.flows.version_reruns import behind, changed
-from flower_engine.flows.workflow_definitions import keying_of
+from flower_engine.flows.workflow_definitions import keying_of, pin_of
 from flower_engine.model.definition import Keying, PlannedTask, with_parameters
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.item_states import of_fork, without_item_tasks
@@ -98,12 +98,13 @@ async def _fork_as_it_is(
             versions,
         ),
     )
-    plan = plan_of_fork(state, tasks, given, await keying_of(stores, state.workflow))
+    now = await keying_of(stores, state.workflow), await pin_of(stores, state.workflow)
+    plan = plan_of_fork(state, tasks, given, *now)
     return VersionFork(plan, warnings_of(programs, given))
 
 
 def plan_of_fork(
-    state: FlowState, tasks: Sequence[int], given: Mapping[int, Given], keying: Keying
+    state: FlowState, tasks: Sequence[int], given: Mapping[int, Given], keying: Keying, pin: str | None = None
 ) -> FlowPlan:
     """The plan of a flow that takes over from this one all that is final and not behind ``tasks``, with what
     is ``given`` of parameters.
@@ -133,6 +134,7 @@ def plan_of_fork(
         },
         parameters=state.registered.parameters,
         definition=state.registered.definition,
+        pin=pin,
     )
     if not plan.starts_something:
         raise RefusedError(

@@ -99,6 +99,7 @@ def overridden(
         keying=plan.keying,
         definition=plan.definition,
         parameters=flow.values,
+        pin=plan.pin,
     )
 
 

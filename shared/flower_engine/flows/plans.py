@@ -208,6 +208,7 @@ def compile_plan(
         definition=version_hash,
         takes=flow_parameters_of(definition, planned),
         below=frozenset(tree),
+        pin=definition.pin,
     )
 
 

@@ -14,13 +14,14 @@ import msgspec
 from redis.asyncio import Redis
 
 from flower_engine.crash_points import crash_point
-from flower_engine.errors import StoreUnavailableError
+from flower_engine.errors import RefusedError, StoreUnavailableError
 from flower_engine.flows.acknowledged_flows import AcknowledgedFlows
 from flower_engine.flows.backlog_bound import Backlogs
 from flower_engine.log.durability import Level
 from flower_engine.log.partition import Partition, routed_over
 from flower_engine.log.written_partitions import note_written
 from flower_engine.model.ids import make_flow_id
+from flower_engine.model.pins import pinned_partition
 from flower_engine.runtime.clock import Clock
 from flower_engine.transitions.register_transition import (
     TASKS_PER_CALL,
@@ -49,7 +50,8 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 class Registrar:
-    """Starts flows in any of the partitions; one with an idempotency key in the partition of its key."""
+    """Starts flows in any of the partitions; one with an idempotency key in that of its key, one that is
+    pinned in that of its pin."""
 
     def __init__(
         self,
@@ -84,6 +86,7 @@ class Registrar:
 
         Raises:
             LostError, RedisError: it was not started, or nobody knows.
+            RefusedError: it is pinned by several keys.
             StoreUnavailableError: too many wait already, or Redis did not answer in time.
             ProjectionBehindError: Postgres is too far behind.
         """
@@ -96,10 +99,14 @@ class Registrar:
         """Starts many flows, in few calls; returns what is registered, or errors, in order."""
         chunks: list[tuple[Gatherer, list[Start]]] = []
         filling: dict[Gatherer, tuple[int, int]] = {}  # the chunk of each gatherer to add to, and its tasks
-        places: list[tuple[int, int]] = []
+        places: list[tuple[int, int] | RefusedError] = []
         for wanted in flows:
             plan = wanted.plan
-            gatherer = self._gatherer(wanted)
+            try:
+                gatherer = self._gatherer(wanted)
+            except RefusedError as error:
+                places.append(error)
+                continue
             chunk, tasks = filling.get(gatherer, (0, TASKS_PER_CALL))
             if tasks + plan.tasks > TASKS_PER_CALL:
                 chunk, tasks = len(chunks), 0
@@ -110,7 +117,11 @@ class Registrar:
         calls = (self._checked(gatherer, starts) for gatherer, starts in chunks)
         outcomes = await asyncio.gather(*calls, return_exceptions=True)
         found: list[Registered | BaseException] = []
-        for chunk, place in places:
+        for where in places:
+            if isinstance(where, RefusedError):
+                found.append(where)
+                continue
+            chunk, place = where
             outcome = outcomes[chunk]
             found.append(outcome if isinstance(outcome, BaseException) else outcome[place])
         return found
@@ -124,6 +135,8 @@ class Registrar:
             raise self._backlogs.refusal(gatherer.partition.number)
 
     def _gatherer(self, wanted: Wanted) -> "Gatherer":
+        if wanted.plan.pinned_by:
+            return self._gatherers[pinned_partition(_pin_of(wanted.plan), self._routed_over)]
         if not wanted.key:
             second: Gatherer | None = None
             for gatherer in itertools.islice(self._turns, len(self._gatherers)):
@@ -141,6 +154,22 @@ class Registrar:
         flow_id = make_flow_id(self._clock.now_ms(), gatherer.partition.number, random_bits)
         said = (wanted.by, wanted.key, wanted.start_ms, wanted.delay_ms, wanted.traceparent)
         return Start(flow_id, wanted.plan, *said)
+
+
+def _pin_of(plan: FlowPlan) -> str:
+    """By what the flow is pinned.
+
+    Raises:
+        RefusedError: by several keys, so that nobody can say where it is to lie.
+    """
+    if len(plan.pinned_by) > 1:
+        some = ", ".join(sorted({task.workflow_key for task in plan.planned} - {""})[:5])
+        raise RefusedError(
+            f"workflow {plan.workflow!r} is pinned by key (limit_by {plan.keying.limit_by!r}), and tasks of"
+            f" this flow have several: {some}. Give all of them the same one, or pin the workflow as a whole",
+            "several-keys",
+        )
+    return next(iter(plan.pinned_by))
 
 
 class Gatherer:

@@ -88,6 +88,7 @@ async def version_fork(
         },
         parameters=found.values,
         definition=new.definition,
+        pin=new.pin,
     )
     return VersionFork(plan, warnings)
 

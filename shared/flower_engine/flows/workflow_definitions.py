@@ -31,6 +31,13 @@ async def keying_of(stores: Stores, workflow: str) -> Keying:
     return await stores.definitions.keying(workflow)
 
 
+async def pin_of(stores: Stores, workflow: str) -> str | None:
+    """By what flows of the workflow are pinned now; None: they are not, or nobody defines it any more."""
+    with suppress(UnknownWorkflowError, DefinitionError):
+        return (await stores.plans.get(workflow)).pin
+    return None
+
+
 async def delete_definition(stores: Stores, workflow: str, by: str = "") -> bool:
     """Deletes the definition; False if there was none. Its flows stay, and those under way go on."""
     try:

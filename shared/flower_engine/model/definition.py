@@ -14,6 +14,7 @@ from flower_engine.model.definition_references import DefinitionReferences, Para
 from flower_engine.model.map_chains import problems_of_chains, told_of_outcomes
 from flower_engine.model.map_tasks import AS, KEYS, common_parameters, mapped_program, problems_of_maps
 from flower_engine.model.parameters_schema import ParametersSchema
+from flower_engine.model.pins import problem_of_pin
 from flower_engine.model.quoting import short
 from flower_engine.model.reference_forms import is_task_name
 from flower_engine.model.references import known_value, scan_parameters
@@ -110,7 +111,7 @@ class WorkflowDefinition(msgspec.Struct, frozen=True, kw_only=True):
     ``cleanup_timeout_ms`` that of its cleanup (None: see ``cleanup.py``).
 
     ``parameters_schema`` is a JSON Schema of what flows take; None: they take what ``$param`` names.
-    ``returns`` is what a flow returns, with references; None: nothing.
+    ``returns`` is what a flow returns, with references; None: nothing. ``pin``: see ``pins.py``.
     """
 
     name: str
@@ -121,6 +122,7 @@ class WorkflowDefinition(msgspec.Struct, frozen=True, kw_only=True):
     returns: Any = None
     labels: dict[str, str] = {}
     description: str | None = None
+    pin: str | None = None
     keying: Keying = Keying()
 
 
@@ -186,6 +188,8 @@ def plan_flow(definition: WorkflowDefinition) -> tuple[PlannedTask, ...]:
         name, definition.parameters_schema, definition.labels, definition.description
     )
     problems += in_header
+    if (problem := problem_of_pin(definition.pin)) is not None:
+        problems.append(f"workflow {name!r}: {problem}")
     params = Params() if in_header else _params_of(definition)
     references = DefinitionReferences(name, tasks, definition.returns, params)
     problems += problems_of_decisions(name, tasks, params.secrets)

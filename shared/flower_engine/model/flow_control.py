@@ -88,20 +88,30 @@ def problems_of(control: FlowControl) -> list[str]:
     return problems
 
 
-def problems_of_share(control: FlowControl, partitions: int) -> list[str]:
+def counted_in_one_place(control: FlowControl, pin: str | None) -> set[str]:
+    """The fields of these that a pinned workflow's one partition counts alone: all of the limit is there."""
+    if control.scope != "workflow" or pin is None:
+        return set()
+    return {"max_per_key", "max_flows"} if pin == "workflow" else {"max_per_key"}
+
+
+def problems_of_share(control: FlowControl, partitions: int, pin: str | None = None) -> list[str]:
     """Why these settings cannot hold exactly where there are so many partitions, each as a sentence.
 
     Shares of most limits are lent by demand. Of those per key, and of flows beyond which something else is
-    done than to wait, every partition gets an equal part, and at least one unit: nothing waits for ever.
+    done than to wait, every partition gets an equal part, and at least one unit: nothing waits for ever;
+    unless the workflow has a ``pin``, by which they are counted in one place.
     """
     found: list[str] = []
     fields = ["max_per_key"] if control.at_max_flows == "queue" else ["max_per_key", "max_flows"]
     for field in fields:
+        if field in counted_in_one_place(control, pin):
+            continue
         value: int | None = getattr(control, field)
         if value is not None and 1 <= value < partitions:  # what is below 1 holds nowhere
             found.append(
                 f"{field} is {value}, fewer than there are partitions ({partitions}): each gets one at least,"
-                f" so {partitions} would hold; set {partitions} or more, or pause"
+                f" so {partitions} would hold; set {partitions} or more, pin the workflow, or pause"
             )
     return found
 

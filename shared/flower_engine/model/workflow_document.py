@@ -200,6 +200,7 @@ class WorkflowDocument(Document):
     returns: Any = None
     labels: dict[str, str] = {}
     description: str | None = None
+    pin: str | None = None
 
     @classmethod
     def of(cls, definition: WorkflowDefinition) -> Self:
@@ -209,6 +210,7 @@ class WorkflowDocument(Document):
             returns=definition.returns,
             labels=definition.labels,
             description=definition.description,
+            pin=definition.pin,
             tasks=[_task_document(task) for task in definition.tasks],
             timeout_seconds=_seconds(definition.timeout_ms),
             cleanup_timeout_seconds=_seconds(definition.cleanup_timeout_ms),
@@ -229,4 +231,5 @@ class WorkflowDocument(Document):
             returns=self.returns,
             labels=self.labels,
             description=self.description,
+            pin=self.pin,
         )

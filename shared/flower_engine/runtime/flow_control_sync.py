@@ -73,6 +73,7 @@ async def bring_control(
             held=before,
             controls=controls.rows,
             strikes=controls.strikes,
+            pins=controls.pins,
             must_sign=must_sign,
             others=[other.limits for other in held if other is not before],
             rank=census.rank(partition.number),
@@ -103,7 +104,7 @@ def problems_of_controls(controls: Controls, partitions: int) -> list[str]:
     found += [
         f"ms_flow_control, {control.scope} {control.name}: {problem}"
         for control in controls.rows
-        for problem in problems_of_share(control, partitions)
+        for problem in problems_of_share(control, partitions, controls.pin(control))
     ]
     found += [f"ms_strike, {row.name[0]!r}: {row.problem}" for row in controls.unreadable_strikes]
     return found
@@ -124,7 +125,7 @@ async def control_differences(
         controls = await read_controls(connection)
         rank = (await read_census(connection)).rank(partition.number)
         shares = Shares(rank, partitions, held, is_empty=True)
-        told = limits_of(controls.rows, controls.strikes, shares)
+        told = limits_of(controls.rows, controls.strikes, shares, controls.pins)
         found = [
             f"flow control {name!r} is {held.get(name, 'not set')!r}, the tables say"
             f" {told[name][0] if name in told else 'not set'!r}"

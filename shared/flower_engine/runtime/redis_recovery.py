@@ -188,7 +188,7 @@ class Recovery:
         controls = await read_controls(self._connection)
         census = await read_census(self._connection)
         shares = Shares(census.rank(held.partition), len(census.at_work), is_empty=True)
-        wanted = limits_of(controls.rows, controls.strikes, shares)
+        wanted = limits_of(controls.rows, controls.strikes, shares, controls.pins)
         limits = {name: value for name, (value, _) in wanted.items()}
         entry = b""
         if held.position is not None:

@@ -8,7 +8,7 @@ import msgspec
 
 from flower_engine.log.client import AsyncRedis, queue_command, send
 from flower_engine.log.partition import Partition
-from flower_engine.model.flow_control import STRIDE, FlowControl, Strike
+from flower_engine.model.flow_control import STRIDE, FlowControl, Strike, counted_in_one_place
 from flower_engine.model.limit_shares import first_share
 from flower_engine.model.limits import (
     LimitValue,
@@ -28,6 +28,7 @@ from flower_engine.transitions.loader import Arg, Script
 
 _control = Script("operator/control")
 _encode = msgspec.json.Encoder().encode
+_NO_PINS: Mapping[str, str] = {}
 
 
 class HeldControl(msgspec.Struct, frozen=True):
@@ -63,6 +64,7 @@ async def set_control(
     held: HeldControl,
     controls: Iterable[FlowControl],
     strikes: Sequence[Strike] = (),
+    pins: Mapping[str, str] = _NO_PINS,
     must_sign: bool = False,
     others: Sequence[Mapping[str, str]] = (),
     rank: int | None = None,
@@ -79,7 +81,7 @@ async def set_control(
         LostError: Redis lost its state.
     """
     shares = Shares(partition.number if rank is None else rank, partitions, held.limits, others)
-    wanted = limits_of(controls, strikes, shares)
+    wanted = limits_of(controls, strikes, shares, pins)
     rest: list[Arg] = []
     for name in sorted(held.limits.keys() - wanted.keys()):
         rest += (name, "", b"" if is_whole_of(name) else _encode({"name": name}))
@@ -136,13 +138,17 @@ def _held_of(held: Mapping[str, str], name: str, which: int, whole: int) -> int 
 
 
 def limits_of(
-    controls: Iterable[FlowControl], strikes: Iterable[Strike], shares: Shares
+    controls: Iterable[FlowControl],
+    strikes: Iterable[Strike],
+    shares: Shares,
+    pins: Mapping[str, str] = _NO_PINS,
 ) -> dict[str, tuple[str, dict[str, Any]]]:
     """All that the hash ``limits`` of a partition should hold: name -> value, and the settings behind it."""
     wanted: dict[str, tuple[str, dict[str, Any]]] = {}
     for control in controls:
         settings = msgspec.to_builtins(control)
-        for name, value in values_of(control, shares).items():
+        pin = pins.get(control.name) if control.scope == "workflow" else None
+        for name, value in values_of(control, shares, pin).items():
             wanted[name] = (value, settings)
     for name, value in _strikes_by_program(strikes).items():
         wanted[name] = (_encode(value).decode(), {"strikes": msgspec.to_builtins(value)})
@@ -156,9 +162,15 @@ def part_of_limit(limit: int, partition: int, partitions: int) -> int:
     return max(1, limit // partitions + (partition < limit % partitions))
 
 
-def values_of(control: FlowControl, shares: Shares = Shares()) -> dict[str, str]:  # noqa: B008 # it is frozen
-    """The fields of the hash ``limits`` that a row stands for, see ``lua/lib/limits.lua``."""
+def values_of(
+    control: FlowControl,
+    shares: Shares = Shares(),  # noqa: B008 # it is frozen
+    pin: str | None = None,
+) -> dict[str, str]:
+    """The fields of the hash ``limits`` that a row stands for, see ``lua/lib/limits.lua``. ``pin``: of its
+    workflow; what is counted in one place is whole there, and so in each, as any may be it."""
     scope, name = control.scope, control.name
+    whole = counted_in_one_place(control, pin)
     values: dict[str, str] = {}
     if control.max_running is not None or control.rate is not None or control.is_paused:
         limit, most, rate = limit_of(scope, name), control.max_running, control.rate
@@ -169,10 +181,15 @@ def values_of(control: FlowControl, shares: Shares = Shares()) -> dict[str, str]
             is_paused=control.is_paused,
         ).text()
     if control.max_per_key is not None:
-        values[limit_per_key(scope, name)] = str(shares.equal(control.max_per_key))
+        values[limit_per_key(scope, name)] = str(
+            control.max_per_key if "max_per_key" in whole else shares.equal(control.max_per_key)
+        )
     if control.max_flows is not None:
         limit, choice, most = limit_of_flows(name), control.at_max_flows, control.max_flows
-        share = shares.of(limit, 1, most) if choice == "queue" else shares.equal(most)
+        if choice == "queue":
+            share = shares.of(limit, 1, most)
+        else:
+            share = most if "max_flows" in whole else shares.equal(most)
         values[limit] = flows_value(share, choice, counts_suspended=control.count_suspended)
     if shares.partitions > 1:
         for limit, wholes in lent_of(control).items():

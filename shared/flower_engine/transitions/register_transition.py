@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Literal
 
 import msgspec
@@ -16,6 +17,7 @@ from flower_engine.model.floats import spelled_out
 from flower_engine.model.flow_parameters import FlowParameters
 from flower_engine.model.kept_results import BLOB, INLINE
 from flower_engine.model.lanes import lane_of
+from flower_engine.model.pins import pinned_by
 from flower_engine.model.wait_parameters import DECISION
 from flower_engine.transitions.data_fields import data_fields
 from flower_engine.transitions.loader import Arg, Script
@@ -56,6 +58,7 @@ class FlowPlan:
         definition: str = "",
         takes: FlowParameters | None = None,
         below: frozenset[str] = frozenset(),
+        pin: str | None = None,
     ) -> None:
         """A fork takes tasks over from another flow: ``taken`` with their results, or where these lie, and
         ``ignored`` ones, those of ``stand_ins`` with the results that operators gave, and ``passed`` ones,
@@ -71,7 +74,7 @@ class FlowPlan:
         self.definition = definition
         self.given = parameters
         self.takes = takes
-        self.below = below
+        self.pin, self.below = pin, below
         """The workflows of the flows in the tree below it."""
         self.bound: FlowPlan | None = None
         """The plan of a flow to which nothing is given, once it is known."""
@@ -147,6 +150,11 @@ class FlowPlan:
         for root in () if wide else roots:
             args += (root, lane_of(workflow, tasks[root - 1]))
         self.args = (*args, len(fields), *fields)
+
+    @cached_property
+    def pinned_by(self) -> set[str]:
+        """What says in which partition a flow lies; empty: it may lie anywhere."""
+        return pinned_by(self.pin, self.workflow, (task.workflow_key for task in self.planned))
 
     def _tail(self, taken: Mapping[int, bytes], stand_ins: Mapping[int, bytes], **given: Any) -> bytes:
         """The event's fields from the workflow on, without the closing brace, as far as they say anything."""

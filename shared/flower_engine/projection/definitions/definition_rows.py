@@ -94,7 +94,7 @@ SELECT task_id, {_COLUMNS} FROM ms_task_definition WHERE task_id = ANY(%s) ORDER
 
 _HEADER = (
     "flow_timeout_seconds, parameters_schema::text, returns::text, labels::text, description,"
-    " cleanup_timeout_seconds"
+    " cleanup_timeout_seconds, pin"
 )
 _READ_HEADERS = f"SELECT task_id, {_HEADER} FROM ms_workflow WHERE task_id = ANY(%s)".encode()  # noqa: S608
 
@@ -117,10 +117,12 @@ _DELETE_WORKFLOW = "DELETE FROM ms_workflow WHERE task_id = %s"
 
 _WRITE_WORKFLOW = """
 INSERT INTO ms_workflow (
-    task_id, flow_timeout_seconds, cleanup_timeout_seconds, parameters_schema, returns, labels, description
+    task_id, flow_timeout_seconds, cleanup_timeout_seconds, parameters_schema, returns, labels, description,
+    pin
 )
 SELECT %s, (said ->> 'timeout_ms')::numeric / 1000, (said ->> 'cleanup_timeout_ms')::numeric / 1000,
-    said -> 'parameters_schema', said -> 'returns', said -> 'labels', said ->> 'description'
+    said -> 'parameters_schema', said -> 'returns', said -> 'labels', said ->> 'description',
+    said ->> 'pin'
 FROM (VALUES (%s::text::jsonb)) AS header (said)
 """
 

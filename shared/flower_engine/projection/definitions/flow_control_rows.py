@@ -32,6 +32,9 @@ FROM kr_flow_control_version AS known LEFT JOIN ms_flow_control AS control ON tr
 ORDER BY control.scope, control.name
 """
 
+_READ_PINS = "SELECT task_id, pin FROM ms_workflow WHERE pin IS NOT NULL"
+_READ_PIN = "SELECT pin FROM ms_workflow WHERE task_id = %s"
+
 _READ_STRIKES = """
 SELECT strike_id, program, parameter, CASE WHEN length(value::text) <= 65536 THEN value::text END,
     left(made_by, 1000), left(reason, 1000)
@@ -84,6 +87,12 @@ class Controls(msgspec.Struct, frozen=True):
     strikes: list[Strike] = []
     unreadable: list[Unreadable] = []
     unreadable_strikes: list[Unreadable] = []
+    pins: dict[str, str] = {}
+    """By what workflows are pinned, as definitions say."""
+
+    def pin(self, control: FlowControl) -> str | None:
+        """That of the workflow that a row is about."""
+        return self.pins.get(control.name) if control.scope == "workflow" else None
 
 
 async def read_version(connection: Connection) -> tuple[int, int]:
@@ -127,7 +136,16 @@ async def read_controls(connection: Connection) -> Controls:
         else:
             unreadable.append(Unreadable((scope, name), row))
     strikes = await read_strikes(connection)
-    return Controls(version, rows, strikes.rows, unreadable, strikes.unreadable)
+    pins: dict[str, str] = dict(await (await connection.execute(_READ_PINS)).fetchall())
+    return Controls(version, rows, strikes.rows, unreadable, strikes.unreadable, pins)
+
+
+async def read_pin(connection: Connection, control: FlowControl) -> str | None:
+    """By what the workflow is pinned that a row is about."""
+    if control.scope != "workflow":
+        return None
+    row = await (await connection.execute(_READ_PIN, (control.name,))).fetchone()
+    return None if row is None else row[0]
 
 
 async def read_strikes(connection: Connection) -> Strikes:

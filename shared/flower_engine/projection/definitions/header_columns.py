@@ -11,13 +11,13 @@ from flower_engine.model.floats import spelled_out
 from flower_engine.model.storable import is_unstorable, problem_of_value
 from flower_engine.projection.definitions.policy_columns import timeout_of
 
-NO_HEADER: tuple[Any, ...] = (None, None, None, None, None, None)
+NO_HEADER: tuple[Any, ...] = (None,) * 7
 """The columns of a workflow that has no row."""
 
 
 def header_of(columns: Sequence[Any], problems: list[str]) -> dict[str, Any]:
     """The fields of a :class:`WorkflowDefinition` that the columns give: flow_timeout_seconds; as texts of
-    JSON parameters_schema, returns, labels; description; cleanup_timeout_seconds. What makes no sense is
+    JSON parameters_schema, returns, labels; description; cleanup_timeout_seconds; pin. What makes no sense is
     added to ``problems``."""
     seconds: Decimal | None = columns[0]
     schema, returns, labels = (
@@ -35,6 +35,7 @@ def header_of(columns: Sequence[Any], problems: list[str]) -> dict[str, Any]:
         "returns": returns,
         "labels": labels or {},
         "description": columns[4],
+        "pin": columns[6],
     }
 
 
@@ -47,6 +48,7 @@ def encoded_header(definition: WorkflowDefinition) -> str | None:
         "returns": definition.returns,
         "labels": definition.labels or None,
         "description": definition.description,
+        "pin": definition.pin,
     }
     known = {name: value for name, value in said.items() if value is not None}
     return spelled_out(msgspec.json.encode(known)).decode() if known else None
