@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from flower_engine.projection import database
+from flower_engine.projection.archive.archive_days import Days, make_day
 from flower_engine.projection.database import Connection
 from flower_engine.projection.write.batch import Batch, make_batch
 from flower_engine.projection.write.flow_rows import FLOW_COLUMNS, UPDATE_FLOWS
@@ -89,6 +90,36 @@ async def test_a_writer_whose_backend_is_terminated_in_the_middle_has_written_no
         again = Writer(watcher, row)
         assert await again.write(await batch_of(story))
         await is_projected_once(watcher, story)
+
+
+@pytest.mark.usefixtures("writer")
+async def test_a_batch_that_meets_a_table_of_its_day_as_that_is_made_is_written_there(
+    tables: Connection, database_url: str
+) -> None:
+    story = Story()
+    story.open()  # one event: of several each half would be tried again
+    batch = await batch_of(story)
+    (day,) = batch.days()
+    times = iter([1.0])
+    days = Days(monotonic=lambda: next(times, 0.0))  # it makes no tables for a while
+    (held_now,) = await read_positions(tables)
+    late = Writer(tables, held_now, days)
+    async with await database.connect(database_url, "maker") as maker:
+        await maker.execute("BEGIN")
+        assert await make_day(maker, day)
+        writing = asyncio.create_task(late.write(batch))
+        pid = tables.info.backend_pid
+
+        async def is_blocked() -> bool:
+            found = await maker.execute("SELECT cardinality(pg_blocking_pids(%s)) > 0", [pid])
+            return await found.fetchone() == (True,)
+
+        await until(is_blocked)
+        await maker.execute("COMMIT")
+        assert await writing
+    await is_projected_once(tables, story)
+    refused = await tables.execute("SELECT count(*) FROM kr_event WHERE error IS NOT NULL")
+    assert await refused.fetchone() == (0,)
 
 
 @pytest.mark.parametrize(

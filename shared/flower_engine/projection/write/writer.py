@@ -34,6 +34,7 @@ _SESSION: Mapping[LiteralString, str] = {
 }
 
 
+_ROUTES = 3  # a table of the day, and of the next two
 VALUE_ERRORS = (psycopg.Error, struct.error, ArithmeticError, ValueError)
 """What a value that cannot be written may raise, here or in Postgres."""
 
@@ -71,7 +72,7 @@ class Writer:
         if not self._days.are_settled(first_ms // DAY_MS, last_ms // DAY_MS):
             await self._days.settle(self._connection, batch.days())
         try:
-            return await self._write_whole(batch)
+            return await self._write_routed(batch)
         except VALUE_ERRORS as error:
             if not blames_a_value(error):
                 raise
@@ -98,6 +99,17 @@ class Writer:
             if not blames_a_value(error):
                 raise
         return await self._write_whole(make_refused_batch(batch.partition, entry, why, counted=False))
+
+    async def _write_routed(self, batch: Batch) -> bool:
+        """Where another writer has just made the day's table, the rows were about to go to the default one,
+        which does not take them any more: the next try sends them to the new table."""
+        for _ in range(_ROUTES):
+            try:
+                return await self._write_whole(batch)
+            except psycopg.errors.CheckViolation as error:
+                if error.diag.constraint_name is not None:  # else it is where the row goes, and no value
+                    raise
+        return await self._write_whole(batch)
 
     async def _write_whole(self, batch: Batch) -> bool:
         move = (self._held, batch)
