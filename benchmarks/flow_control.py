@@ -19,8 +19,8 @@ from flower_bench.environment import describe_environment
 from flower_cli.local.throwaway_deployment import OwnDeployment
 from flower_engine.log.partition import Partition, read_meta
 from flower_engine.log.reader import read_log
-from flower_engine.model.attempt_events import TaskFinished, TaskStarted
-from flower_engine.model.events import AnyEvent, ControlChanged, FlowRegistered, decode_event
+from flower_engine.model.events.attempt_events import TaskFinished, TaskStarted
+from flower_engine.model.events.events import AnyEvent, ControlChanged, FlowRegistered, decode_event
 
 SLOTS = 16
 _TAIL_EVENTS = "10000000"  # the whole run stays in the log, so that it can be read back

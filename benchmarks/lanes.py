@@ -12,9 +12,9 @@ from flower_engine.embedded.home import Home
 from flower_engine.embedded.valkey import EmbeddedValkey
 from flower_engine.log.client import AsyncRedis, connect, send
 from flower_engine.log.partition import Partition
-from flower_engine.model.definition import TaskDefinition, WorkflowDefinition, plan_flow
-from flower_engine.model.flow_control import FlowControl
-from flower_engine.model.ids import make_flow_id
+from flower_engine.model.definitions.definition import TaskDefinition, WorkflowDefinition, plan_flow
+from flower_engine.model.flow_control.flow_control import FlowControl
+from flower_engine.model.values.ids import make_flow_id
 from flower_engine.transitions.flow_control_transitions import read_held, set_control
 from flower_engine.transitions.installation_transitions import install
 from flower_engine.transitions.register_transition import FlowPlan, Start, register

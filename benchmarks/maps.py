@@ -21,9 +21,9 @@ from flower_engine.embedded.home import Home
 from flower_engine.embedded.valkey import EmbeddedValkey
 from flower_engine.log.client import AsyncRedis, connect, send
 from flower_engine.log.partition import Partition
-from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.ids import make_flow_id
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.values.blob_ref import BlobRef
+from flower_engine.model.values.ids import make_flow_id
 from flower_engine.runtime.deciding import Decider
 from flower_engine.transitions.installation_transitions import install
 from flower_engine.transitions.loader import Script

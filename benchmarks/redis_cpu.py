@@ -32,13 +32,13 @@ async def load(url: str, flows: int, tasks: int, is_chain: bool, slots: int) -> 
     """Runs so many flows, with the engine that is imported; nothing here is newer than the first release."""
     from flower_engine.log.client import connect  # noqa: PLC0415 # of the checkout that is measured
     from flower_engine.log.partition import Partition  # noqa: PLC0415
-    from flower_engine.model.definition import (  # noqa: PLC0415
+    from flower_engine.model.definitions.definition import (  # noqa: PLC0415
         TaskDefinition,
         WorkflowDefinition,
         plan_flow,
     )
-    from flower_engine.model.ids import make_flow_id  # noqa: PLC0415
-    from flower_engine.model.outcome_kinds import OutcomeKind  # noqa: PLC0415
+    from flower_engine.model.tasks.outcome_kinds import OutcomeKind  # noqa: PLC0415
+    from flower_engine.model.values.ids import make_flow_id  # noqa: PLC0415
     from flower_engine.transitions.installation_transitions import install  # noqa: PLC0415
     from flower_engine.transitions.register_transition import FlowPlan, Start, register  # noqa: PLC0415
     from flower_engine.transitions.worker_transitions import (  # noqa: PLC0415

@@ -17,10 +17,10 @@ from flower_bench.environment import describe_environment
 from flower_engine.embedded.home import Home
 from flower_engine.embedded.postgres import EmbeddedPostgres
 from flower_engine.log.entries import LogEntry
-from flower_engine.model.attempt_events import TaskFinished, TaskStarted
-from flower_engine.model.definition import TaskDefinition, WorkflowDefinition, plan_flow
-from flower_engine.model.events import FlowRegistered, encode_event
-from flower_engine.model.ids import make_flow_id
+from flower_engine.model.definitions.definition import TaskDefinition, WorkflowDefinition, plan_flow
+from flower_engine.model.events.attempt_events import TaskFinished, TaskStarted
+from flower_engine.model.events.events import FlowRegistered, encode_event
+from flower_engine.model.values.ids import make_flow_id
 from flower_engine.projection.database import connect
 from flower_engine.projection.maintain.migrations import migrate
 from flower_engine.projection.maintain.replay import Selection, rebuild_tables

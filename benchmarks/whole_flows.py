@@ -21,8 +21,8 @@ from flower_engine.embedded.home import Home
 from flower_engine.embedded.valkey import EmbeddedValkey
 from flower_engine.log.client import AsyncRedis, connect, send
 from flower_engine.log.partition import Partition
-from flower_engine.model.definition import TaskDefinition, WorkflowDefinition, plan_flow
-from flower_engine.model.ids import make_flow_id
+from flower_engine.model.definitions.definition import TaskDefinition, WorkflowDefinition, plan_flow
+from flower_engine.model.values.ids import make_flow_id
 from flower_engine.runtime.deciding import Decider
 from flower_engine.transitions import loader
 from flower_engine.transitions import operator_transitions as operators

@@ -11,7 +11,7 @@ from flower_engine.flows.installed_stores import open_stores
 from flower_engine.flows.registrations import start
 from flower_engine.flows.wait_words import in_words
 from flower_engine.flows.workflow_definitions import define
-from flower_engine.model.definition import TaskDefinition, WorkflowDefinition
+from flower_engine.model.definitions.definition import TaskDefinition, WorkflowDefinition
 from flower_engine.runtime.settings_loading import load_settings
 
 

@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from flower_api.app import create_app
 from flower_cli.main import make_app
-from flower_engine.model.events import AnyEvent
+from flower_engine.model.events.events import AnyEvent
 from flower_engine.runtime.settings import Settings
 
 PUBLIC = Path(__file__).with_name("public")

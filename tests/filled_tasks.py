@@ -2,9 +2,14 @@
 
 from typing import Any, get_args, get_origin
 
-from flower_engine.model.definition import PlannedTask, TaskDefinition, WorkflowDefinition, plan_flow
-from flower_engine.model.field_types import SPEC_FIELDS, SpecField
-from flower_engine.model.task_spec import RetryPolicy
+from flower_engine.model.definitions.definition import (
+    PlannedTask,
+    TaskDefinition,
+    WorkflowDefinition,
+    plan_flow,
+)
+from flower_engine.model.tasks.field_types import SPEC_FIELDS, SpecField
+from flower_engine.model.tasks.task_spec import RetryPolicy
 
 RETRY = RetryPolicy(
     max_attempts=3, delay_ms=250, backoff=1.5, max_delay_ms=60_000, jitter=0.25, no_retry_on=("ValueError",)

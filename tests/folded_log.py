@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from flower_engine.model.event_base import FlowEvent
-from flower_engine.model.events import AnyEvent, decode_event
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.fold import fold
+from flower_engine.model.events.event_base import FlowEvent
+from flower_engine.model.events.events import AnyEvent, decode_event
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.folding.fold import fold
 
 
 class FoldedLog:

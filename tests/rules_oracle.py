@@ -1,4 +1,4 @@
-"""An oracle of rules, written from their table alone: it shares nothing with ``model/rules.py``.
+"""An oracle of rules, written from their table alone: it shares nothing with ``model/tasks/rules.py``.
 
 A world is a small graph, the rule of each task, which of them decide, whose branches the others are, which
 clean up, and what becomes of each task that runs. The oracle tells, for any order in which running tasks end,

@@ -16,7 +16,7 @@ from flower_api.problems import ProblemError, answer
 from flower_api.refusals import RefusalsLoop
 from flower_api.sessions import CSRF_HEADER, Session, Sessions, cookie_name
 from flower_engine.errors import SettingsError
-from flower_engine.model.answer_links import PREFIX as ANSWERS
+from flower_engine.model.waits.answer_links import PREFIX as ANSWERS
 from flower_engine.runtime.api_tokens import ApiToken
 from flower_engine.runtime.settings import Settings
 

@@ -14,8 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flower_api.access import LOGIN, PROBES, is_loopback, is_page
 from flower_api.problems import ProblemError, answer
-from flower_engine.model.answer_links import PREFIX as ANSWERS
-from flower_engine.model.quoting import short
+from flower_engine.model.values.quoting import short
+from flower_engine.model.waits.answer_links import PREFIX as ANSWERS
 
 _MOST_KNOWN = 100
 _SHOWS = ("GET", "HEAD")

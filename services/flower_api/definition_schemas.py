@@ -1,7 +1,7 @@
 """What the API takes as a definition: pydantic, which finds every fault.
 
 The names, types, defaults, descriptions and bounds are those of ``TaskSpec``; what is shown is the document
-(``model/workflow_document.py``).
+(``model/definitions/workflow_document.py``).
 """
 
 from typing import TYPE_CHECKING, Any
@@ -10,18 +10,18 @@ import msgspec
 from pydantic import Field, create_model
 
 from flower_api.schemas import RequestBody
-from flower_engine.model.definition import WorkflowDefinition
-from flower_engine.model.definition_header import MAX_DESCRIPTION_LENGTH, MAX_LABELS
-from flower_engine.model.field_types import SpecField
-from flower_engine.model.pins import PINS
-from flower_engine.model.task_spec import MAX_DURATION_MS, MAX_TASKS, RetryPolicy
-from flower_engine.model.workflow_document import (
+from flower_engine.model.definitions.definition import WorkflowDefinition
+from flower_engine.model.definitions.definition_header import MAX_DESCRIPTION_LENGTH, MAX_LABELS
+from flower_engine.model.definitions.workflow_document import (
     FIELDS,
     WorkflowDocument,
     optional_ms,
     task_definitions,
     type_of,
 )
+from flower_engine.model.partitions.pins import PINS
+from flower_engine.model.tasks.field_types import SpecField
+from flower_engine.model.tasks.task_spec import MAX_DURATION_MS, MAX_TASKS, RetryPolicy
 
 _RETRY = RetryPolicy()
 _DURATION: dict[str, Any] = {"exclusiveMinimum": 0, "maximum": MAX_DURATION_MS / 1000}

@@ -10,7 +10,7 @@ from flower_api.schemas import NAME_PATTERN, Reason, RequestBody, WorkflowName
 from flower_engine.flows.hooks import HookState
 from flower_engine.hooks.hook import MAX_LATE_SECONDS, MAX_TARGET, Hook, HookKind, Occasion
 from flower_engine.hooks.hook import NAME_PATTERN as HOOK_PATTERN
-from flower_engine.model.task_spec import MAX_NAME_LENGTH
+from flower_engine.model.tasks.task_spec import MAX_NAME_LENGTH
 from flower_engine.projection.hooks.deliveries import Delivery, DeliveryState
 from flower_engine.projection.read.view_fields import Moment, View
 

@@ -8,7 +8,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 
 from flower_api.schemas import NAME_PATTERN
-from flower_engine.model.task_spec import MAX_NAME_LENGTH
+from flower_engine.model.tasks.task_spec import MAX_NAME_LENGTH
 
 
 class _Rest(Convertor[str]):

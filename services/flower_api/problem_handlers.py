@@ -15,7 +15,7 @@ from flower_api.error_answers import ANSWERS, problem_of
 from flower_api.head_requests import method_of
 from flower_api.problems import Fault, ProblemError, answer, with_faults
 from flower_api.validation_faults import in_words_of, place_of
-from flower_engine.model.answer_links import masked
+from flower_engine.model.waits.answer_links import masked
 
 _log = logging.getLogger(__name__)
 

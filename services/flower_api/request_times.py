@@ -7,7 +7,7 @@ from fastapi import Query
 from pydantic import Field
 
 from flower_api.problems import ProblemError
-from flower_engine.model.times import is_time, ms_of
+from flower_engine.model.values.times import is_time, ms_of
 
 _CLOCK = "[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?"
 TIME_PATTERN = f"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ]{_CLOCK})?$"

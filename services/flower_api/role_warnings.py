@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from flower_engine.model.approval_terms import Asked
-from flower_engine.model.definition import WorkflowDefinition
-from flower_engine.model.references import known_value
-from flower_engine.model.wait_parameters import APPROVAL
+from flower_engine.model.definitions.definition import WorkflowDefinition
+from flower_engine.model.parameters.references import known_value
+from flower_engine.model.waits.approval_terms import Asked
+from flower_engine.model.waits.wait_parameters import APPROVAL
 from flower_engine.runtime.api_tokens import ApiToken
 
 _MOST = 20

@@ -11,7 +11,7 @@ from flower_api.request_times import TimeText
 from flower_api.schemas import NAME_PATTERN, Reason, RequestBody, WorkflowName
 from flower_engine.errors import ScheduleError
 from flower_engine.flows.schedule_states import ScheduleState, State
-from flower_engine.model.task_spec import MAX_NAME_LENGTH, MAX_PRIORITY, MIN_PRIORITY
+from flower_engine.model.tasks.task_spec import MAX_NAME_LENGTH, MAX_PRIORITY, MIN_PRIORITY
 from flower_engine.projection.read.schedule_slots import SlotFate
 from flower_engine.projection.read.view_fields import Moment, View, moment
 from flower_engine.schedules.schedule import CatchUp, Overlap, Schedule

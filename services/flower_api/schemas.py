@@ -10,9 +10,10 @@ from pydantic.alias_generators import to_camel
 from flower_api.request_times import TimeText
 from flower_engine.flows.operation_effects import Effect
 from flower_engine.log.durability import Durability
-from flower_engine.model.dag_layout import DagLayout
-from flower_engine.model.definition_differences import Difference
-from flower_engine.model.task_spec import (
+from flower_engine.model.definitions.dag_layout import DagLayout
+from flower_engine.model.definitions.definition_differences import Difference
+from flower_engine.model.definitions.workflow_document import WorkflowDocument
+from flower_engine.model.tasks.task_spec import (
     MAX_DURATION_MS,
     MAX_NAME_LENGTH,
     MAX_PRIORITY,
@@ -20,7 +21,6 @@ from flower_engine.model.task_spec import (
     MIN_PRIORITY,
     TASK_NAME_PATTERN,
 )
-from flower_engine.model.workflow_document import WorkflowDocument
 from flower_engine.projection.definitions.version_rows import KeptVersion
 from flower_engine.projection.read.event_views import EventView
 from flower_engine.projection.read.failed_tasks import FailedEntry

@@ -18,8 +18,8 @@ from flower_engine.flows.read_replica import VIEWER, Viewer
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import last_position
 from flower_engine.log.written_partitions import WRITTEN
-from flower_engine.model.positions import as_numbers
-from flower_engine.model.seen_position import HEADER, MOST_PARTITIONS, SeenPosition
+from flower_engine.model.values.positions import as_numbers
+from flower_engine.model.values.seen_position import HEADER, MOST_PARTITIONS, SeenPosition
 from flower_engine.projection.read.standings import read_moved
 from flower_engine.store_faults import STORE_ERRORS
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from flower_api.request_bodies import StrictRoute
 from flower_api.schemas import NAME_PATTERN
-from flower_engine.model.task_spec import MAX_NAME_LENGTH
+from flower_engine.model.tasks.task_spec import MAX_NAME_LENGTH
 
 _is_name = re.compile(NAME_PATTERN).search
 _SAYS_SOMETHING = (b"idempotency-key", b"transfer-encoding")

@@ -5,7 +5,7 @@ from typing import Any
 
 from flower_api.request_times import POSITION_PATTERN, TIME_PATTERN
 from flower_api.schemas import NAME_PATTERN, UUID_PATTERN
-from flower_engine.model.task_spec import TASK_NAME_PATTERN
+from flower_engine.model.tasks.task_spec import TASK_NAME_PATTERN
 
 _PLAIN = {
     "missing": "it is missing",

@@ -10,9 +10,9 @@ import msgspec
 from flower_bench.deployment import Deployment
 from flower_bench.figures import Floor
 from flower_engine.log.client import AsyncRedis, send
-from flower_engine.model.attempt_events import TaskFinished
-from flower_engine.model.events import encode_event
-from flower_engine.model.ids import make_flow_id
+from flower_engine.model.events.attempt_events import TaskFinished
+from flower_engine.model.events.events import encode_event
+from flower_engine.model.values.ids import make_flow_id
 
 MESSAGES = 10_000
 PIPELINE = 100

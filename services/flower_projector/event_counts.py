@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from flower_engine.model.events import AnyEvent, FlowRegistered, FlowTimedOut
-from flower_engine.model.operator_events import FlowCancelled, FlowEnding, FlowRerun
-from flower_engine.model.schedule_events import ScheduleFired, ScheduleMissed, ScheduleSkipped
+from flower_engine.model.events.events import AnyEvent, FlowRegistered, FlowTimedOut
+from flower_engine.model.events.operator_events import FlowCancelled, FlowEnding, FlowRerun
+from flower_engine.model.events.schedule_events import ScheduleFired, ScheduleMissed, ScheduleSkipped
 from flower_engine.tallies import CALL_SECONDS, WORK_SECONDS, Tally
 from flower_projector.task_waits import TaskWaits, WorkTimes
 

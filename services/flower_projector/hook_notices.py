@@ -14,8 +14,8 @@ from flower_engine.hooks.occasions import WANTED, Moment, moments_of
 from flower_engine.log.client import AsyncRedis, apart, one_server, send
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import last_position
-from flower_engine.model.events import AnyEvent
-from flower_engine.model.positions import as_numbers
+from flower_engine.model.events.events import AnyEvent
+from flower_engine.model.values.positions import as_numbers
 from flower_engine.projection.archive.archived_events import UNCOUNTED
 from flower_engine.projection.archive.followers import ArchiveFollower, FollowedEvent, Page
 from flower_engine.projection.archive.histories import FAULTS

@@ -15,7 +15,7 @@ from flower_engine.log.client import AsyncRedis
 from flower_engine.log.entries import Found
 from flower_engine.log.partition import Partition
 from flower_engine.log.task_log_stream import last_entry_id, read_task_log, trim_task_log
-from flower_engine.model.positions import as_numbers
+from flower_engine.model.values.positions import as_numbers
 from flower_engine.projection.archive.archive_days import Days
 from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.task_logs.chunk_rows import (

@@ -8,7 +8,7 @@ The two events that every task has are counted in one loop; it is done for each 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from flower_engine.model.attempt_events import (
+from flower_engine.model.events.attempt_events import (
     TaskAgain,
     TaskFinished,
     TaskLapsed,
@@ -17,8 +17,8 @@ from flower_engine.model.attempt_events import (
     TaskStarted,
     TaskSuspended,
 )
-from flower_engine.model.events import AnyEvent, FlowRegistered, TaskGivenUp, TasksPassed
-from flower_engine.model.operator_events import (
+from flower_engine.model.events.events import AnyEvent, FlowRegistered, TaskGivenUp, TasksPassed
+from flower_engine.model.events.operator_events import (
     FlowCancelled,
     FlowEnding,
     FlowPaused,
@@ -27,9 +27,9 @@ from flower_engine.model.operator_events import (
     TaskIgnored,
     TaskUnignored,
 )
-from flower_engine.model.snapshot_events import FlowSnapshot
-from flower_engine.model.status import Status
-from flower_engine.model.wait_events import TaskExpanded
+from flower_engine.model.events.snapshot_events import FlowSnapshot
+from flower_engine.model.events.wait_events import TaskExpanded
+from flower_engine.model.tasks.status import Status
 from flower_engine.tallies import WORK_SECONDS, Tally
 
 REASONS = ("dependencies", "queue", "retry", "round", "start", "pause")

@@ -5,8 +5,8 @@ import logging
 from collections.abc import Iterable
 
 from flower_engine.errors import NewerEventError
-from flower_engine.model.events import AnyEvent, FlowRegistered, OutcomeRefused
-from flower_engine.model.positions import as_numbers
+from flower_engine.model.events.events import AnyEvent, FlowRegistered, OutcomeRefused
+from flower_engine.model.values.positions import as_numbers
 from flower_engine.otlp.span_requests import SpanEncoder
 from flower_engine.projection.archive.archived_events import UNCOUNTED, ArchivedEvent, histories, history
 from flower_engine.projection.archive.followers import FollowedEvent, Page

@@ -8,7 +8,7 @@ from functools import partial
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.each_partition import from_each
 from flower_engine.log.partition import Partition
-from flower_engine.model.flow_control import FlowControl, Strike
+from flower_engine.model.flow_control.flow_control import FlowControl, Strike
 from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.definitions.flow_control_rows import read_version, try_to_lock_controls
 from flower_engine.runtime.backoff import StoreBackoff

@@ -21,7 +21,7 @@ import msgspec
 from flower_engine.blobs.blob import access
 from flower_engine.blobs.blob_stores import BlobStores
 from flower_engine.blobs.patience import patiently
-from flower_engine.model.result_json import MAX_RESULT_BYTES
+from flower_engine.model.values.result_json import MAX_RESULT_BYTES
 from flower_engine.programs.attempt_outcomes import (
     Done,
     Running,

@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator, Callable
 
 import msgspec
 
-from flower_engine.model.event_base import TaskError
-from flower_engine.model.outcome_kinds import OutcomeKind
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
+from flower_engine.model.tasks.task_error import TaskError
 from flower_engine.programs.attempt_outcomes import Done, Tell
 from flower_engine.programs.code_image import Image
 from flower_engine.runtime.asyncio_tasks import cancel_all

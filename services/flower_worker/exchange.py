@@ -19,8 +19,8 @@ from flower_engine.crash_points import crash_point
 from flower_engine.errors import LostError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
-from flower_engine.model.key_parts import escape
-from flower_engine.model.outcome_kinds import OutcomeKind
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
+from flower_engine.model.values.key_parts import escape
 from flower_engine.programs.signature import Signature
 from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from flower_engine.errors import ParameterError
-from flower_engine.model.event_base import TaskError
-from flower_engine.model.kept_results import LEAST_BLOB_BYTES
-from flower_engine.model.outcome_kinds import OutcomeKind
-from flower_engine.model.result_json import MAX_MESSAGE_CHARACTERS, begin_result, clean_text
-from flower_engine.model.task_message import TaskMessage
+from flower_engine.model.definitions.task_message import TaskMessage
+from flower_engine.model.folding.kept_results import LEAST_BLOB_BYTES
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
+from flower_engine.model.tasks.task_error import TaskError
+from flower_engine.model.values.result_json import MAX_MESSAGE_CHARACTERS, begin_result, clean_text
 from flower_engine.programs.attempt_outcomes import Done, Running, context_of, finished, refused
 from flower_engine.programs.context import Context, context_at_work
 from flower_engine.programs.parameter_binding import Provenance

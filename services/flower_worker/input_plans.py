@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, cast
 
 import msgspec
 
-from flower_engine.model.json_pointer import NotThereError, value_at
-from flower_engine.model.kept_results import INLINE
-from flower_engine.model.reference_forms import FormError, From, form_of
-from flower_engine.model.task_message import TaskMessage
+from flower_engine.model.definitions.task_message import TaskMessage
+from flower_engine.model.folding.kept_results import INLINE
+from flower_engine.model.parameters.reference_forms import FormError, From, form_of
+from flower_engine.model.values.json_pointer import NotThereError, value_at
 from flower_engine.programs.parameter_binding import Provenance
 from flower_engine.programs.provenance import LateProvenance
 

@@ -8,11 +8,11 @@ import msgspec
 
 from flower_engine.blobs.blob_stores import BlobStores, read
 from flower_engine.errors import ParameterError
-from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.kept_results import BLOB, INLINE, NOTHING
-from flower_engine.model.references import NoValueError, resolved
-from flower_engine.model.result_json import MAX_STORED_RESULT_BYTES
-from flower_engine.model.task_message import TaskMessage, may_read
+from flower_engine.model.definitions.task_message import TaskMessage, may_read
+from flower_engine.model.folding.kept_results import BLOB, INLINE, NOTHING
+from flower_engine.model.parameters.references import NoValueError, resolved
+from flower_engine.model.values.blob_ref import BlobRef
+from flower_engine.model.values.result_json import MAX_STORED_RESULT_BYTES
 from flower_engine.programs.parameter_binding import Provenance
 from flower_engine.programs.provenance import LateProvenance
 from flower_worker.input_plans import plan_of

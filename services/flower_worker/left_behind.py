@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from flower_engine.insight.known_flows import are_known
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
-from flower_engine.model.ids import partition_of
+from flower_engine.model.values.ids import partition_of
 
 _log = logging.getLogger(__name__)
 _MOST_NAMED = 20

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from flower_engine.errors import ProgramError
-from flower_engine.model.result_json import MAX_RESULT_BYTES, begin_result
-from flower_engine.model.task_message import TaskMessage
+from flower_engine.model.definitions.task_message import TaskMessage
+from flower_engine.model.values.result_json import MAX_RESULT_BYTES, begin_result
 from flower_engine.programs.attempt_outcomes import Done, finished
 from flower_engine.programs.registry import RegisteredProgram
 from flower_engine.programs.rounds import raised

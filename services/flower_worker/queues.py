@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from flower_engine.model.key_parts import escape
+from flower_engine.model.values.key_parts import escape
 from flower_engine.transitions.loader import Arg
 
 _WEIGHTED = re.compile(r"(.+)=(\d+(?:\.\d+)?)")

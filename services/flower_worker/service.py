@@ -9,7 +9,7 @@ from flower_engine.blobs.blob_stores import BlobStores
 from flower_engine.errors import LostError
 from flower_engine.log.client import AsyncRedis, connect, descriptors, is_cluster
 from flower_engine.log.partition import Partition
-from flower_engine.model.result_json import MAX_RESULT_BYTES, MAX_STORED_RESULT_BYTES
+from flower_engine.model.values.result_json import MAX_RESULT_BYTES, MAX_STORED_RESULT_BYTES
 from flower_engine.programs.code_image import Image
 from flower_engine.programs.program_modules import load_programs
 from flower_engine.runtime.asyncio_tasks import unless_stopped

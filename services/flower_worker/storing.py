@@ -10,10 +10,10 @@ import msgspec
 from flower_engine.blobs.blob import Blob
 from flower_engine.blobs.blob_stores import BlobStores
 from flower_engine.blobs.store import Store
-from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.kept_results import LEAST_BLOB_BYTES
-from flower_engine.model.outcome_kinds import OutcomeKind
-from flower_engine.model.result_json import MAX_RESULT_BYTES, MAX_STORED_RESULT_BYTES
+from flower_engine.model.folding.kept_results import LEAST_BLOB_BYTES
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
+from flower_engine.model.values.blob_ref import BlobRef
+from flower_engine.model.values.result_json import MAX_RESULT_BYTES, MAX_STORED_RESULT_BYTES
 from flower_engine.programs.attempt_outcomes import Done
 from flower_worker.running_attempts import Attempt
 from flower_worker.transfers import Transfers

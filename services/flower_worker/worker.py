@@ -15,7 +15,7 @@ from flower_engine.errors import LostError
 from flower_engine.log.client import AsyncRedis, is_cluster
 from flower_engine.log.each_partition import from_each
 from flower_engine.log.partition import Partition
-from flower_engine.model.blob_ref import BlobRef
+from flower_engine.model.values.blob_ref import BlobRef
 from flower_engine.programs.code_image import Image
 from flower_engine.programs.registry import Kind, Registry
 from flower_engine.runtime.asyncio_tasks import cancel_all, unless_stopped

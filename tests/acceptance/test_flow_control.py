@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from acceptance.running import PATIENT, RunningEngine
-from flower_engine.model.attempt_events import TaskFinished, TaskLapsed, TaskReturned, TaskStarted
-from flower_engine.model.events import AnyEvent, FlowRegistered
-from flower_engine.model.operator_events import TaskIgnored
+from flower_engine.model.events.attempt_events import TaskFinished, TaskLapsed, TaskReturned, TaskStarted
+from flower_engine.model.events.events import AnyEvent, FlowRegistered
+from flower_engine.model.events.operator_events import TaskIgnored
 
 ALL = ("api", "projector", "watcher", "worker")
 SLEEP = "EchoParamTimeSleep"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from acceptance.running import PATIENT, WAITING, RunningEngine
-from flower_engine.model.ids import partition_of
-from flower_engine.model.status import Status
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.values.ids import partition_of
 from shapes.loading import load_shape
 
 ALL = ("api", "projector", "watcher", "worker")

@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 
 from acceptance.running import WAITING, RunningEngine
-from flower_engine.model.attempt_events import TaskLapsed
-from flower_engine.model.status import Status
+from flower_engine.model.events.attempt_events import TaskLapsed
+from flower_engine.model.tasks.status import Status
 
 ALL = ("api", "projector", "watcher", "worker")
 FLOWS = 1_000

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from acceptance.running import RunningEngine
 from acceptance.test_operator import ALL, LEASE_SECONDS, SHORT_LEASES, row
-from flower_engine.model.attempt_events import TaskLapsed
+from flower_engine.model.events.attempt_events import TaskLapsed
 
 
 def test_a_stall_of_redis_for_two_lease_times_reruns_nothing(tmp_path: Path) -> None:

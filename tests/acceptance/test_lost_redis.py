@@ -9,8 +9,8 @@ import pytest
 from acceptance.running import PATIENT, RunningEngine
 from flower_engine.log.client import connect_blocking, send_blocking
 from flower_engine.log.keys import Keys
-from flower_engine.model.attempt_events import TaskLapsed, TaskStarted
-from flower_engine.model.events import LogOpened
+from flower_engine.model.events.attempt_events import TaskLapsed, TaskStarted
+from flower_engine.model.events.events import LogOpened
 from shapes.loading import load_shape
 
 ALL = ("api", "projector", "watcher", "worker", "worker-2")

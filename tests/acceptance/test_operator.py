@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from acceptance.running import PATIENT, WAITING, RunningEngine
-from flower_engine.model.attempt_events import TaskStarted
-from flower_engine.model.events import OutcomeRefused
-from flower_engine.model.status import Status
+from flower_engine.model.events.attempt_events import TaskStarted
+from flower_engine.model.events.events import OutcomeRefused
+from flower_engine.model.tasks.status import Status
 from shapes.loading import load_shape
 
 ALL = ("api", "projector", "watcher", "worker")

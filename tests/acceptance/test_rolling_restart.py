@@ -5,7 +5,7 @@ from pathlib import Path
 from acceptance.running import RunningEngine
 from chaos.people import People
 from chaos.running import LIMIT, PROGRAMS, define, has_ended, have_paused, pause_schedules
-from flower_engine.model.attempt_events import TaskLapsed
+from flower_engine.model.events.attempt_events import TaskLapsed
 
 SERVICES = ("api", "projector", "watcher", "worker", "worker-2")
 ROUNDS = 2

@@ -11,12 +11,12 @@ from flower_engine.insight.live_state import read_live_state
 from flower_engine.log.client import AsyncRedis, connect
 from flower_engine.log.partition import Partition, read_meta
 from flower_engine.log.reader import read_log
-from flower_engine.model.attempt_events import TaskStarted
-from flower_engine.model.events import AnyEvent, decode_event
-from flower_engine.model.flow_state import FlowState, TaskState
-from flower_engine.model.fold import fold
-from flower_engine.model.invariants import differences
-from flower_engine.model.schedule_state import fold_schedules
+from flower_engine.model.events.attempt_events import TaskStarted
+from flower_engine.model.events.events import AnyEvent, decode_event
+from flower_engine.model.folding.flow_state import FlowState, TaskState
+from flower_engine.model.folding.fold import fold
+from flower_engine.model.folding.schedule_state import fold_schedules
+from flower_engine.model.invariants.invariants import differences
 from flower_engine.projection.archive.archived_events import UNCOUNTED
 
 _CAUGHT_UP_ATTEMPTS = 2_400  # two minutes

@@ -10,7 +10,7 @@ import pytest
 
 from api.serving import RunningApi
 from flower_engine.log.client import send
-from flower_engine.model.answer_links import AnswerLink, LinkFault, masked, opened, signed
+from flower_engine.model.waits.answer_links import AnswerLink, LinkFault, masked, opened, signed
 
 SECRET, OLD = "a" * 20, "b" * 20
 FORM = {

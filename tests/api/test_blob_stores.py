@@ -15,7 +15,7 @@ from flower_engine.blobs.blob_stores import BlobStores, read
 from flower_engine.blobs.filesystem_store import FilesystemStore
 from flower_engine.blobs.store import Store
 from flower_engine.errors import BlobRefusedError, BlobStoreError, MissingBlobError, SettingsError
-from flower_engine.model.blob_ref import BlobRef
+from flower_engine.model.values.blob_ref import BlobRef
 
 WEEK_SECONDS = 7 * 86_400.0
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from api.serving import RunningApi, details
-from flower_engine.model.outcome_kinds import OutcomeKind
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
 from flower_engine.transitions.worker_transitions import Outcome
 from scripts.engine import Engine
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from api.serving import RunningApi
-from flower_engine.model.message_shapes import shape_of
+from flower_engine.model.values.message_shapes import shape_of
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import msgspec
 
 from api.serving import RunningApi
 from filled_tasks import filled_definition, filled_task
-from flower_engine.model.workflow_document import WorkflowDocument
+from flower_engine.model.definitions.workflow_document import WorkflowDocument
 from flower_engine.projection.task_columns import DEFINITION_COLUMNS, FLOW_COLUMNS_OF
 
 

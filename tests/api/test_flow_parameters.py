@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from api.serving import RunningApi, details
-from flower_engine.model.task_message import TaskMessage
+from flower_engine.model.definitions.task_message import TaskMessage
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

@@ -7,8 +7,8 @@ import pytest
 
 from api.serving import RunningApi, details
 from flower_engine.log.client import send
-from flower_engine.model.ids import make_flow_id
-from flower_engine.model.outcome_kinds import OutcomeKind
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
+from flower_engine.model.values.ids import make_flow_id
 from flower_engine.transitions.worker_transitions import Outcome
 from scripts.engine import AN_ERROR
 

@@ -10,7 +10,7 @@ import pytest
 from api.serving import RunningApi
 from flower_engine.log.client import send
 from flower_engine.log.reader import read_log
-from flower_engine.model.status import Status
+from flower_engine.model.tasks.status import Status
 from flower_engine.transitions import operator_transitions
 from flower_engine.transitions.operator_transitions import Operated
 from flower_engine.transitions.watcher_transitions import trim

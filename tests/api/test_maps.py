@@ -6,7 +6,7 @@ import msgspec
 
 from api.serving import RunningApi, details
 from flower_cli.commands.show import print_flow
-from flower_engine.model.flow_table import FlowTable
+from flower_engine.model.folding.flow_table import FlowTable
 from flower_engine.runtime.deciding import Decider
 from scripts.engine import Engine
 

@@ -6,7 +6,7 @@ import pytest
 
 from api.serving import RunningApi
 from flower_engine.log.client import send
-from flower_engine.model.flow_control import FlowControl
+from flower_engine.model.flow_control.flow_control import FlowControl
 from flower_engine.transitions.park_transitions import park
 from flower_projector.parking import Parker
 from scripts.engine import Engine

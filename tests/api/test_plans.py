@@ -8,7 +8,7 @@ from flower_engine.errors import DefinitionError, UnknownWorkflowError
 from flower_engine.flows import plans as plans_module
 from flower_engine.flows.memory_sources import MemoryDefinitions
 from flower_engine.flows.plans import Plans
-from flower_engine.model.definition import TaskDefinition, WorkflowDefinition
+from flower_engine.model.definitions.definition import TaskDefinition, WorkflowDefinition
 from flower_engine.runtime.clock import SystemClock
 
 

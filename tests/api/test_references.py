@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from api.serving import RunningApi, details
-from flower_engine.model.references import resolved
-from flower_engine.model.task_message import TaskMessage
+from flower_engine.model.definitions.task_message import TaskMessage
+from flower_engine.model.parameters.references import resolved
 
 SECRETS: list[Any] = [
     {"$secret": "TOKEN"},

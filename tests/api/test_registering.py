@@ -7,8 +7,8 @@ from urllib.parse import quote
 import pytest
 
 from api.serving import RunningApi, details
-from flower_engine.model.events import FlowRegistered
-from flower_engine.model.ids import is_flow_id, partition_of
+from flower_engine.model.events.events import FlowRegistered
+from flower_engine.model.values.ids import is_flow_id, partition_of
 
 
 def test_a_registration_answers_as_the_seed_does_and_names_the_flow(api: RunningApi) -> None:

@@ -15,8 +15,8 @@ from flower_engine.log.client import connect
 from flower_engine.log.durability import Level
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import read_log
-from flower_engine.model.definition import TaskDefinition, WorkflowDefinition, plan_flow
-from flower_engine.model.events import FlowRegistered, decode_event
+from flower_engine.model.definitions.definition import TaskDefinition, WorkflowDefinition, plan_flow
+from flower_engine.model.events.events import FlowRegistered, decode_event
 from flower_engine.runtime.clock import ManualClock
 from flower_engine.runtime.settings_loading import load_settings
 from flower_engine.transitions.installation_transitions import install

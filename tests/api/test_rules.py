@@ -5,7 +5,7 @@ from typing import Any
 
 from api.serving import RunningApi, details
 from api.test_operations import done, post
-from flower_engine.model.outcome_kinds import OutcomeKind
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
 from flower_engine.transitions.worker_transitions import Outcome
 from scripts.engine import AN_ERROR, Engine
 

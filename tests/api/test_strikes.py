@@ -7,7 +7,7 @@ import pytest
 
 from api.serving import RunningApi, details
 from api.test_limits import put
-from flower_engine.model.status import Status
+from flower_engine.model.tasks.status import Status
 from flower_engine.projection.database import connect
 from flower_watcher.flow_control import ControlLoop
 

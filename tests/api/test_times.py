@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from api.serving import RunningApi, details
 from cli.whole_command import app
-from flower_engine.model.definition import TaskDefinition
+from flower_engine.model.definitions.definition import TaskDefinition
 
 YEAR_10000_MS = 253_402_387_139_000  # 9999-12-31T23:59:59-23:59
 BEYOND = [

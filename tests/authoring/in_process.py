@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
-from flower_engine.model.definition import WorkflowDefinition, plan_flow
-from flower_engine.model.flow_parameters import FlowParameters, flow_parameters_of
-from flower_engine.model.references import bound, resolved, resolved_value
-from flower_engine.model.result_json import encode_result
-from flower_engine.model.workflow_document import WorkflowDocument
+from flower_engine.model.definitions.definition import WorkflowDefinition, plan_flow
+from flower_engine.model.definitions.flow_parameters import FlowParameters, flow_parameters_of
+from flower_engine.model.definitions.workflow_document import WorkflowDocument
+from flower_engine.model.parameters.references import bound, resolved, resolved_value
+from flower_engine.model.values.result_json import encode_result
 from flower_engine.programs.registry import registry
 
 

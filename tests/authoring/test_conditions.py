@@ -25,8 +25,8 @@ from flower_engine import (
     when,
     workflow,
 )
-from flower_engine.model.definition import PlannedTask, plan_flow
-from flower_engine.model.workflow_document import WorkflowDocument
+from flower_engine.model.definitions.definition import PlannedTask, plan_flow
+from flower_engine.model.definitions.workflow_document import WorkflowDocument
 
 
 class Verdict(msgspec.Struct, omit_defaults=True):

@@ -16,8 +16,8 @@ import pytest
 from authoring.in_process import run_document
 from flower_cli.yaml_documents import documents_of
 from flower_engine import DefinitionError
-from flower_engine.model.workflow_document import WorkflowDocument
-from flower_engine.model.workflow_versions import version_of
+from flower_engine.model.definitions.workflow_document import WorkflowDocument
+from flower_engine.model.definitions.workflow_versions import version_of
 from flower_engine.programs.registry import registry
 from flower_engine.programs.task_options import OPTIONS
 from flower_engine.testing import FlowerTest

@@ -28,8 +28,8 @@ from authoring.sample import (
 )
 from flower_engine import DefinitionError, RetryPolicy, Secret, Workflow, secret, text, workflow
 from flower_engine.authoring.step_names import UniqueNames
-from flower_engine.model.definition import plan_flow
-from flower_engine.model.references import scan, scan_parameters
+from flower_engine.model.definitions.definition import plan_flow
+from flower_engine.model.parameters.references import scan, scan_parameters
 
 
 @workflow("nightly", timeout="6h", labels={"team": "dwh"})

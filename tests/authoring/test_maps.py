@@ -7,7 +7,7 @@ import pytest
 
 from flower_engine import DefinitionError, Outcome, RetryPolicy, flat, outcomes, program, workflow, zipped
 from flower_engine.authoring.workflow import Workflow
-from flower_engine.model.workflow_document import WorkflowDocument
+from flower_engine.model.definitions.workflow_document import WorkflowDocument
 from flower_engine.testing import FlowerTest
 
 

@@ -9,8 +9,8 @@ import pydantic
 import pytest
 
 from flower_engine.authoring.result_types import NoMemberError, field_of, item_of
-from flower_engine.model.json_pointer import pointer_to, value_at
-from flower_engine.model.result_json import encode_result
+from flower_engine.model.values.json_pointer import pointer_to, value_at
+from flower_engine.model.values.result_json import encode_result
 
 T = TypeVar("T")
 Name = NewType("Name", str)

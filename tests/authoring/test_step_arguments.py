@@ -11,8 +11,8 @@ import pytest
 
 from authoring.sample import Address, Total, add, anything, clean, count, list_files, make_pair, typed
 from flower_engine import DefinitionError, RetryPolicy, at_least, hold, text, workflow
-from flower_engine.model.durations import duration_ms
-from flower_engine.model.workflow_document import RetryDocument, WorkflowDocument
+from flower_engine.model.definitions.workflow_document import RetryDocument, WorkflowDocument
+from flower_engine.model.tasks.durations import duration_ms
 from flower_engine.programs import program_types
 from flower_engine.programs.task_options import OPTIONS
 

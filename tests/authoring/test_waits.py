@@ -19,7 +19,7 @@ from flower_engine import (
 )
 from flower_engine.authoring.workflow import Workflow
 from flower_engine.errors import FlowEndedError, NotAskedError, ParametersError, RefusedError
-from flower_engine.model.workflow_document import WorkflowDocument
+from flower_engine.model.definitions.workflow_document import WorkflowDocument
 from flower_engine.testing import FlowerTest
 from flower_engine.testing.faults import StuckError
 

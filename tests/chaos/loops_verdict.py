@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 
 from chaos.programs import PAGES
-from flower_engine.model.attempt_events import TaskAgain, TaskFinished
-from flower_engine.model.events import AnyEvent
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.status import Status
+from flower_engine.model.events.attempt_events import TaskAgain, TaskFinished
+from flower_engine.model.events.events import AnyEvent
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.tasks.status import Status
 
 PROGRAM = "paged"
 

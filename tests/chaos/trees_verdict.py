@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 import msgspec
 
 from chaos.world import Answered, Sent
-from flower_engine.model.child_flows import child_flow_id
-from flower_engine.model.events import AnyEvent
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.map_items import numbers_of
-from flower_engine.model.status import Status
-from flower_engine.model.wait_events import FlowSignalled, TaskAnswered
+from flower_engine.model.definitions.child_flows import child_flow_id
+from flower_engine.model.events.events import AnyEvent
+from flower_engine.model.events.wait_events import FlowSignalled, TaskAnswered
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.maps.map_items import numbers_of
+from flower_engine.model.tasks.status import Status
 
 
 def judge_world(

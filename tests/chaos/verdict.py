@@ -12,13 +12,13 @@ from flower_engine.embedded.embedded_stores import Addresses
 from flower_engine.insight.live_state import LiveState, read_live_state
 from flower_engine.log.client import connect
 from flower_engine.log.partition import Partition, read_meta
-from flower_engine.model.attempt_events import TaskAgain, TaskFinished, TaskStarted
-from flower_engine.model.events import AnyEvent
-from flower_engine.model.flow_state import FlowState, FoldError
-from flower_engine.model.fold import fold_one
-from flower_engine.model.schedule_events import ScheduleDefined
-from flower_engine.model.schedule_state import FIRED, fold_schedules
-from flower_engine.model.status import Status
+from flower_engine.model.events.attempt_events import TaskAgain, TaskFinished, TaskStarted
+from flower_engine.model.events.events import AnyEvent
+from flower_engine.model.events.schedule_events import ScheduleDefined
+from flower_engine.model.folding.flow_state import FlowState, FoldError
+from flower_engine.model.folding.fold import fold_one
+from flower_engine.model.folding.schedule_state import FIRED, fold_schedules
+from flower_engine.model.tasks.status import Status
 
 
 def judge(

@@ -19,7 +19,7 @@ from flower_bench.percentiles import percentile
 from flower_bench.workloads.shapes import critical_path, read_shape
 from flower_bench.workloads.steady import latencies_ms
 from flower_engine.errors import SettingsError
-from flower_engine.model.task_spec import MAX_TASKS
+from flower_engine.model.tasks.task_spec import MAX_TASKS
 
 
 def bench(results: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -6,8 +6,8 @@ from hypothesis import given
 
 from flower_api.definition_schemas import WorkflowBody
 from flower_cli.yaml_documents import documents_of, yaml_of
-from flower_engine.model.definition import WorkflowDefinition
-from flower_engine.model.workflow_versions import plain_document, version_of
+from flower_engine.model.definitions.definition import WorkflowDefinition
+from flower_engine.model.definitions.workflow_versions import plain_document, version_of
 from unit.definitions import definitions
 
 

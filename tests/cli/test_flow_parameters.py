@@ -6,7 +6,7 @@ import pytest
 
 from api.serving import RunningApi
 from cli.flower_command import Flower
-from flower_engine.model.parameter_texts import value_of_text
+from flower_engine.model.parameters.parameter_texts import value_of_text
 
 SCHEMA: dict[str, Any] = {
     "properties": {

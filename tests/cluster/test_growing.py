@@ -6,7 +6,7 @@ from typing import Any
 from acceptance.running import PATIENT, RunningEngine
 from cluster.engines import ALL, NAPS, PARTITIONS, Load, nap, proved, settings
 from cluster.servers import ClusterServers, Server, wait_for
-from flower_engine.model.ids import partition_of
+from flower_engine.model.values.ids import partition_of
 
 _MORE = 2
 _LIMIT = 12

@@ -11,7 +11,7 @@ from cluster.engines import ALL, NAPS, PARTITIONS, Load, proved, settings
 from cluster.servers import ClusterServers
 from flower_engine.log.client import connect_blocking, send_blocking
 from flower_engine.log.keys import Keys
-from flower_engine.model.ids import partition_of
+from flower_engine.model.values.ids import partition_of
 from metrics.scraping import TOLD_AT
 
 SERVICES = ("projector", "watcher", "worker")

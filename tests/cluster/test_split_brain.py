@@ -11,7 +11,7 @@ from acceptance.running import RunningEngine
 from cluster.engines import ALL, NAPS, PARTITIONS, Load, proved, settings
 from cluster.proxied import ProxiedSet
 from cluster.servers import ClusterServers, SentinelServers
-from flower_engine.model.ids import partition_of
+from flower_engine.model.values.ids import partition_of
 
 REPLICATED = {"FLOWER_DURABILITY": "replicated", "FLOWER_AUTO_RECOVER": "1"}
 CAREFUL: dict[str, Any] = {"min_replicas_to_write": 1, "min_replicas_max_lag": 2}

@@ -24,9 +24,9 @@ from flower_engine.flows.registrations import Asked, Started, start, start_many
 from flower_engine.flows.stores import Stores
 from flower_engine.flows.wait_words import in_words
 from flower_engine.flows.workflow_definitions import define, delete_definition
-from flower_engine.model.definition import RetryPolicy, TaskDefinition, WorkflowDefinition
-from flower_engine.model.event_base import FlowEvent
-from flower_engine.model.ids import make_flow_id
+from flower_engine.model.definitions.definition import RetryPolicy, TaskDefinition, WorkflowDefinition
+from flower_engine.model.events.event_base import FlowEvent
+from flower_engine.model.values.ids import make_flow_id
 from flows.archiving import archive
 
 PAIR = WorkflowDefinition(

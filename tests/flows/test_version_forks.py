@@ -13,7 +13,7 @@ from flower_engine.flows.parameter_changes import Change
 from flower_engine.flows.registrations import Asked, start
 from flower_engine.flows.stores import Stores
 from flower_engine.flows.workflow_definitions import define
-from flower_engine.model.definition import TaskDefinition, WorkflowDefinition
+from flower_engine.model.definitions.definition import TaskDefinition, WorkflowDefinition
 
 
 def _task(seq: int, *before: int, name: str | None = None, **more: Any) -> TaskDefinition:

@@ -16,9 +16,9 @@ from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.registrations import Asked, start
 from flower_engine.flows.stores import Stores
 from flower_engine.flows.workflow_definitions import define
-from flower_engine.model.definition import PlannedTask, TaskDefinition, WorkflowDefinition
-from flower_engine.model.flow_control import FlowControl
-from flower_engine.model.task_spec import RetryPolicy
+from flower_engine.model.definitions.definition import PlannedTask, TaskDefinition, WorkflowDefinition
+from flower_engine.model.flow_control.flow_control import FlowControl
+from flower_engine.model.tasks.task_spec import RetryPolicy
 from flower_engine.transitions.operator_transitions import Operated, read_messages
 
 

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from flower_engine.model.events import AnyEvent, decode_event, encode_event
+from flower_engine.model.events.events import AnyEvent, decode_event, encode_event
 from golden.meanings import (
     attempts,
     maps,

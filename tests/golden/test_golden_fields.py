@@ -10,8 +10,8 @@ import msgspec.inspect
 import pytest
 from msgspec.inspect import DictType, ListType, LiteralType, StructType, Type, UnionType, VarTupleType
 
-from flower_engine.model.events import AnyEvent
-from flower_engine.model.wait_parameters import WAITS
+from flower_engine.model.events.events import AnyEvent
+from flower_engine.model.waits.wait_parameters import WAITS
 
 EVENTS = Path(__file__).parent / "events"
 INFOS = {str(kind.__struct_config__.tag): msgspec.inspect.type_info(kind) for kind in get_args(AnyEvent)}

@@ -8,7 +8,7 @@ from flower_engine.errors import InstallationError, LostError, PostgresBehindErr
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.keys import Keys
 from flower_engine.log.partition import Partition, read_meta, routed_over
-from flower_engine.model.flow_control import FlowControl
+from flower_engine.model.flow_control.flow_control import FlowControl
 from flower_engine.projection import database
 from flower_engine.projection.database import Connection, Pool
 from flower_engine.projection.definitions.flow_control_rows import put_control

@@ -10,7 +10,7 @@ import pytest
 from flower_engine.log.client import AsyncRedis, connect_blocking, send
 from flower_engine.log.keys import Keys
 from flower_engine.log.partition import Partition
-from flower_engine.model.flow_control import FlowControl
+from flower_engine.model.flow_control.flow_control import FlowControl
 from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.flow_control_rows import put_control, read_controls
 from flower_engine.projection.write.projected_positions import read_positions

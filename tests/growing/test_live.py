@@ -7,7 +7,7 @@ from typing import Any
 
 from acceptance.running import PATIENT, RunningEngine
 from cluster.engines import NAPS, Load, proved
-from flower_engine.model.ids import partition_of
+from flower_engine.model.values.ids import partition_of
 
 ALL = ("api", "projector", "watcher", "worker")
 

@@ -11,9 +11,9 @@ from flower_engine.flows.backlog_bound import Backlogs
 from flower_engine.flows.registrar import Registrar, Wanted
 from flower_engine.log.client import AsyncRedis, connect_blocking
 from flower_engine.log.partition import Partition
-from flower_engine.model.definition import Keying, WorkflowDefinition, plan_flow
-from flower_engine.model.flow_control import FlowControl
-from flower_engine.model.ids import partition_of
+from flower_engine.model.definitions.definition import Keying, WorkflowDefinition, plan_flow
+from flower_engine.model.flow_control.flow_control import FlowControl
+from flower_engine.model.values.ids import partition_of
 from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.definition_rows import encode_workflow, put_workflow, read_workflow
 from flower_engine.projection.definitions.flow_control_rows import (

@@ -14,7 +14,7 @@ from flower_engine.errors import LostError, RefusedError, StoreUnavailableError,
 from flower_engine.log.client import AsyncRedis, connect_blocking, send
 from flower_engine.log.keys import Keys
 from flower_engine.log.partition import Partition, read_meta
-from flower_engine.model.flow_control import FlowControl
+from flower_engine.model.flow_control.flow_control import FlowControl
 from flower_engine.projection import database
 from flower_engine.projection.database import Connection, Pool
 from flower_engine.projection.definitions.flow_control_rows import put_control

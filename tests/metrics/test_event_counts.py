@@ -4,18 +4,24 @@ from typing import Any
 
 import pytest
 
-from flower_engine.model.attempt_events import (
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.events.attempt_events import (
     TaskFinished,
     TaskLapsed,
     TaskRetrying,
     TaskStarted,
     TaskSuspended,
 )
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.event_base import TaskError
-from flower_engine.model.events import AnyEvent, FlowRegistered, TaskGivenUp, TasksPassed
-from flower_engine.model.operator_events import FlowCancelled, FlowPaused, FlowRerun, FlowResumed, TaskIgnored
-from flower_engine.model.schedule_events import ScheduleFired, ScheduleMissed
+from flower_engine.model.events.events import AnyEvent, FlowRegistered, TaskGivenUp, TasksPassed
+from flower_engine.model.events.operator_events import (
+    FlowCancelled,
+    FlowPaused,
+    FlowRerun,
+    FlowResumed,
+    TaskIgnored,
+)
+from flower_engine.model.events.schedule_events import ScheduleFired, ScheduleMissed
+from flower_engine.model.tasks.task_error import TaskError
 from flower_engine.tallies import WORK_SECONDS, Tally
 from flower_projector.event_counts import EventCounts
 from flower_projector.task_waits import REASONS, TaskWaits, WorkTimes

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from psycopg.sql import SQL, Identifier
 
 from flower_engine.log.entries import LogEntry
-from flower_engine.model.events import AnyEvent, decode_event
+from flower_engine.model.events.events import AnyEvent, decode_event
 from flower_engine.projection.database import Connection
 
 FOLDER = Path(__file__).parents[1] / "golden" / "rows"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flower_engine.model.times import ms_of
+from flower_engine.model.values.times import ms_of
 from flower_engine.projection.read.end_views import END_WORDS
 from flower_engine.projection.read.views import FlowView, TaskView
 from flower_engine.projection.read.wait_views import DependenciesOpen, ItemsOpen, RuleOpen

@@ -4,7 +4,7 @@ from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.entries import LogEntry
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import read_log
-from flower_engine.model.events import AnyEvent, decode_event
+from flower_engine.model.events.events import AnyEvent, decode_event
 from projection.stories import Story
 
 

@@ -6,14 +6,14 @@ from typing import Any
 import msgspec
 from psycopg.sql import SQL, Identifier
 
-from flower_engine.model.attempt_events import TaskStarted
-from flower_engine.model.events import AnyEvent
-from flower_engine.model.flow_state import FlowState, TaskState
-from flower_engine.model.fold import fold
-from flower_engine.model.schedule_state import fold_schedules
-from flower_engine.model.snapshot_events import FlowSnapshot
-from flower_engine.model.snapshot_registration import started_ms
-from flower_engine.model.status import Status
+from flower_engine.model.events.attempt_events import TaskStarted
+from flower_engine.model.events.events import AnyEvent
+from flower_engine.model.events.snapshot_events import FlowSnapshot
+from flower_engine.model.folding.flow_state import FlowState, TaskState
+from flower_engine.model.folding.fold import fold
+from flower_engine.model.folding.schedule_state import fold_schedules
+from flower_engine.model.folding.snapshot_registration import started_ms
+from flower_engine.model.tasks.status import Status
 from flower_engine.projection.database import Connection
 from flower_engine.projection.task_columns import DEFAULTS, FLOW_COLUMNS_OF, SELDOM
 

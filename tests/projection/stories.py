@@ -9,7 +9,9 @@ from typing import Any, Literal
 import msgspec
 
 from flower_engine.log.entries import LogEntry
-from flower_engine.model.attempt_events import (
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.definitions.task_message import SnapshotMessage
+from flower_engine.model.events.attempt_events import (
     TaskAgain,
     TaskFinished,
     TaskLapsed,
@@ -19,11 +21,8 @@ from flower_engine.model.attempt_events import (
     TaskStarted,
     TaskSuspended,
 )
-from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.cleanup import cleanup_of
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.event_base import NO_VALUE, TaskError
-from flower_engine.model.events import (
+from flower_engine.model.events.event_base import NO_VALUE
+from flower_engine.model.events.events import (
     AnyEvent,
     ControlChanged,
     FlowRegistered,
@@ -35,12 +34,7 @@ from flower_engine.model.events import (
     TasksPassed,
     encode_event,
 )
-from flower_engine.model.flow_state import FlowState, TaskState
-from flower_engine.model.fold import fold_one
-from flower_engine.model.ids import make_flow_id
-from flower_engine.model.kept_results import is_read_by
-from flower_engine.model.map_items import item_like, numbers_of
-from flower_engine.model.operator_events import (
+from flower_engine.model.events.operator_events import (
     FlowCancelled,
     FlowEnding,
     FlowPaused,
@@ -50,8 +44,7 @@ from flower_engine.model.operator_events import (
     TaskIgnored,
     TaskUnignored,
 )
-from flower_engine.model.rules import PASS, decided, is_picked, rule_of, stands_as
-from flower_engine.model.schedule_events import (
+from flower_engine.model.events.schedule_events import (
     ScheduleDefined,
     ScheduleEvent,
     ScheduleFired,
@@ -59,12 +52,8 @@ from flower_engine.model.schedule_events import (
     ScheduleMissed,
     ScheduleSkipped,
 )
-from flower_engine.model.schedule_state import fold_schedules
-from flower_engine.model.snapshot_events import FlowSnapshot, SnapshotTask
-from flower_engine.model.status import Status
-from flower_engine.model.task_message import SnapshotMessage
-from flower_engine.model.task_spec import RetryPolicy
-from flower_engine.model.wait_events import (
+from flower_engine.model.events.snapshot_events import FlowSnapshot, SnapshotTask
+from flower_engine.model.events.wait_events import (
     FlowSignalled,
     TaskAnswered,
     TaskAwaiting,
@@ -72,7 +61,19 @@ from flower_engine.model.wait_events import (
     TaskLifted,
     TaskVoted,
 )
-from flower_engine.model.wait_programs import kind_of, takes_signal
+from flower_engine.model.folding.cleanup import cleanup_of
+from flower_engine.model.folding.flow_state import FlowState, TaskState
+from flower_engine.model.folding.fold import fold_one
+from flower_engine.model.folding.kept_results import is_read_by
+from flower_engine.model.folding.schedule_state import fold_schedules
+from flower_engine.model.maps.map_items import item_like, numbers_of
+from flower_engine.model.tasks.rules import PASS, decided, is_picked, rule_of, stands_as
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.tasks.task_error import TaskError
+from flower_engine.model.tasks.task_spec import RetryPolicy
+from flower_engine.model.values.blob_ref import BlobRef
+from flower_engine.model.values.ids import make_flow_id
+from flower_engine.model.waits.wait_programs import kind_of, takes_signal
 
 FIRST_MS = 1_790_000_000_000
 _numbers = itertools.count(1)

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.cleanup import spared_tasks
-from flower_engine.model.events import AnyEvent
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.fold import fold
-from flower_engine.model.status import Status
-from flower_engine.model.wait_programs import is_wait
+from flower_engine.model.events.events import AnyEvent
+from flower_engine.model.folding.cleanup import spared_tasks
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.folding.fold import fold
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.values.blob_ref import BlobRef
+from flower_engine.model.waits.wait_programs import is_wait
 from flower_engine.projection.database import Connection
 from flower_engine.projection.write.batch import make_batch
 from flower_engine.projection.write.projected_positions import Projected

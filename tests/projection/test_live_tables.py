@@ -11,10 +11,10 @@ from flower_engine.flows.task_ends import explain_ends
 from flower_engine.flows.wait_reasons import explain_then
 from flower_engine.flows.watched_flow import Frame, WatchedFlow
 from flower_engine.log.entries import LogEntry
-from flower_engine.model.events import AnyEvent, TasksPassed, decode_event
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.flow_timeline import STAGES, TimelineMaker
-from flower_engine.model.fold import fold_one
+from flower_engine.model.events.events import AnyEvent, TasksPassed, decode_event
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.folding.flow_timeline import STAGES, TimelineMaker
+from flower_engine.model.folding.fold import fold_one
 from flower_engine.projection.read.state_views import view_of_state
 from flower_engine.projection.read.view_fields import moment
 from flower_engine.projection.read.views import FlowView

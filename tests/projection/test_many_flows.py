@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flower_engine.model.status import Status
+from flower_engine.model.tasks.status import Status
 from flower_engine.projection.archive.archived_events import history
 from flower_engine.projection.database import Connection
 from flower_engine.projection.read.alike_tasks import Fault, tasks_alike

@@ -3,8 +3,8 @@
 import pytest
 
 from flower_engine.errors import DefinitionError
-from flower_engine.model.definition import TaskDefinition, WorkflowDefinition
-from flower_engine.model.task_spec import RetryPolicy
+from flower_engine.model.definitions.definition import TaskDefinition, WorkflowDefinition
+from flower_engine.model.tasks.task_spec import RetryPolicy
 from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.definition_rows import (
     check_definition,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from flower_engine.model.workflow_versions import definition_of
+from flower_engine.model.definitions.workflow_versions import definition_of
 from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.schedule_rows import (
     keep_versions,

@@ -9,9 +9,9 @@ import pytest
 from filled_tasks import filled_definition
 from flower_cli.yaml_documents import documents_of
 from flower_engine.errors import DefinitionError
-from flower_engine.model.definition import plan_flow
-from flower_engine.model.workflow_document import WorkflowDocument
-from flower_engine.model.workflow_versions import version_of
+from flower_engine.model.definitions.definition import plan_flow
+from flower_engine.model.definitions.workflow_document import WorkflowDocument
+from flower_engine.model.definitions.workflow_versions import version_of
 from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.definition_rows import encode_workflow, put_workflow, read_workflow
 from flower_engine.projection.task_columns import DEFINITION_COLUMNS, FLOW_COLUMNS_OF
@@ -34,7 +34,7 @@ async def test_definitions_have_a_column_for_every_field_and_no_other(tables: Co
     there = await columns_of(tables, "ms_task_definition") - {"task_id"}
     wanted = {column.name for column in DEFINITION_COLUMNS}
     assert wanted - there == set(), "add them to ms_task_definition in a migration (schema/flower_schema)"
-    assert there - wanted == set(), "no field of shared/flower_engine/model/task_spec.py explains them"
+    assert there - wanted == set(), "no field of shared/flower_engine/model/tasks/task_spec.py explains them"
 
 
 async def test_flows_have_a_column_for_every_field_that_they_show_and_no_other(tables: Connection) -> None:
@@ -42,7 +42,7 @@ async def test_flows_have_a_column_for_every_field_that_they_show_and_no_other(t
     shown = set(FLOW_COLUMNS_OF.values())
     assert shown - there == set(), "add them to kr_task_stat in a migration (schema/flower_schema)"
     assert there - set(TASK_COLUMNS) == FOLLOW_FROM_NO_EVENT, (
-        "no field of shared/flower_engine/model/task_spec.py or of an event explains them"
+        "no field of shared/flower_engine/model/tasks/task_spec.py or of an event explains them"
     )
     assert shown <= set(TASK_COLUMNS), "projection/write/task_rows.py does not write them"
 

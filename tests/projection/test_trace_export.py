@@ -13,7 +13,7 @@ import pytest
 import forked_flower
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
-from flower_engine.model.events import AnyEvent
+from flower_engine.model.events.events import AnyEvent
 from flower_engine.otlp.receiver import ReceiverAwayError
 from flower_engine.otlp.span_requests import SpanEncoder
 from flower_engine.projection.archive import followers

@@ -7,9 +7,9 @@ from flower_engine.insight.backlog import Backlog, log_size_bytes, read_backlog,
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import read_log
-from flower_engine.model.definition import TaskDefinition, WorkflowDefinition, plan_flow
-from flower_engine.model.ids import make_flow_id
-from flower_engine.model.outcome_kinds import OutcomeKind
+from flower_engine.model.definitions.definition import TaskDefinition, WorkflowDefinition, plan_flow
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
+from flower_engine.model.values.ids import make_flow_id
 from flower_engine.runtime.settings import Settings
 from flower_engine.transitions.installation_transitions import halt
 from flower_engine.transitions.register_transition import FlowPlan, Start, register

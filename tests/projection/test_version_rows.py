@@ -4,8 +4,8 @@ import asyncio
 
 from hypothesis import HealthCheck, given, settings
 
-from flower_engine.model.definition import WorkflowDefinition
-from flower_engine.model.workflow_versions import definition_of, version_of
+from flower_engine.model.definitions.definition import WorkflowDefinition
+from flower_engine.model.definitions.workflow_versions import definition_of, version_of
 from flower_engine.projection.database import connect
 from flower_engine.projection.definitions.definition_rows import encode_workflow, put_workflow, read_workflow
 from flower_engine.projection.definitions.version_rows import newest_version

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.keys import Keys
-from flower_engine.model.ids import make_flow_id
+from flower_engine.model.values.ids import make_flow_id
 from flower_engine.task_logs.chunks import FIELD, Chunk, encode_entries
 from flower_engine.task_logs.lines import Line
 

@@ -6,11 +6,11 @@ from typing import LiteralString
 from flower_engine.insight.live_state import read_live_state
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition, read_meta
-from flower_engine.model.events import AnyEvent, decode_event
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.fold import fold
-from flower_engine.model.invariants import differences
-from flower_engine.model.schedule_state import fold_schedules
+from flower_engine.model.events.events import AnyEvent, decode_event
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.folding.fold import fold
+from flower_engine.model.folding.schedule_state import fold_schedules
+from flower_engine.model.invariants.invariants import differences
 from flower_engine.progress import Tell
 from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.maintain.gaps import read_gaps

@@ -13,7 +13,7 @@ import pytest
 
 from flower_engine.blobs.filesystem_store import FilesystemStore
 from flower_engine.log.client import send
-from flower_engine.model.blob_ref import BlobRef
+from flower_engine.model.values.blob_ref import BlobRef
 from flower_engine.projection.blobs.contents import add_chunk, complete, find
 from flower_engine.projection.blobs.uses import blobs_in
 from flower_engine.projection.maintain.replay import Selection, rebuild_tables

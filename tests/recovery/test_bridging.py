@@ -10,13 +10,13 @@ from flower_engine.crash_points import VARIABLE
 from flower_engine.errors import PostgresBehindError
 from flower_engine.log.client import send
 from flower_engine.log.entries import LogEntry
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.ids import make_flow_id
-from flower_engine.model.operator_events import FlowCancelled
-from flower_engine.model.snapshot_events import FlowSnapshot
-from flower_engine.model.snapshot_registration import LOST_ERROR
-from flower_engine.model.status import Status
-from flower_engine.model.task_spec import RetryPolicy
+from flower_engine.model.events.operator_events import FlowCancelled
+from flower_engine.model.events.snapshot_events import FlowSnapshot
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.folding.snapshot_registration import LOST_ERROR
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.tasks.task_spec import RetryPolicy
+from flower_engine.model.values.ids import make_flow_id
 from flower_engine.projection.archive.archived_events import UNCOUNTED
 from flower_engine.projection.maintain.gaps import Gap, LostEnd, read_gaps
 from flower_engine.projection.write.batch import make_batch

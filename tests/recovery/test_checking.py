@@ -8,7 +8,7 @@ import pytest
 from flower_engine.errors import RefusedError
 from flower_engine.insight.live_state import read_live_state
 from flower_engine.log.client import send
-from flower_engine.model.flow_control import FlowControl
+from flower_engine.model.flow_control.flow_control import FlowControl
 from flower_engine.projection.write.projected_positions import Projected, read_positions
 from flower_engine.runtime.loss_recovery import rebuild
 from flower_engine.runtime.settings import Settings

@@ -3,7 +3,7 @@
 import pytest
 
 from flower_engine.log.client import send
-from flower_engine.model.flow_control import FlowControl, Strike
+from flower_engine.model.flow_control.flow_control import FlowControl, Strike
 from flower_engine.projection.definitions.flow_control_rows import put_control, put_strike
 from flower_engine.runtime import flow_control_sync
 from flower_engine.runtime.flow_control_sync import try_to_bring_control

@@ -3,8 +3,8 @@
 from typing import Any
 
 from flower_engine.log.client import send
-from flower_engine.model.definition import TaskDefinition
-from flower_engine.model.outcome_kinds import OutcomeKind
+from flower_engine.model.definitions.definition import TaskDefinition
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
 from flower_engine.projection.write.projected_positions import read_positions
 from flower_engine.runtime.verify_redis import check_redis
 from flower_engine.transitions.operator_transitions import ignore

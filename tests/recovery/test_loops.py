@@ -6,7 +6,7 @@
 import json
 
 from flower_engine.log.client import send
-from flower_engine.model.task_spec import RetryPolicy
+from flower_engine.model.tasks.task_spec import RetryPolicy
 from recovery.both import Both
 from scripts.engine import task
 

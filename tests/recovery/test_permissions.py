@@ -20,8 +20,8 @@ from flower_engine.log.redis_permissions import (
     USEFUL,
     refuse_missing_permissions,
 )
-from flower_engine.model.flow_control import FlowControl
-from flower_engine.model.task_spec import RetryPolicy
+from flower_engine.model.flow_control.flow_control import FlowControl
+from flower_engine.model.tasks.task_spec import RetryPolicy
 from flower_engine.projection.write.projected_positions import read_positions
 from flower_engine.transitions.operator_transitions import cancel
 from flower_engine.transitions.watcher_transitions import trim

@@ -6,12 +6,12 @@ import pytest
 
 from flower_engine.errors import InstallationError, LostError
 from flower_engine.log.client import send
-from flower_engine.model.attempt_events import TaskLapsed
-from flower_engine.model.events import LogOpened
-from flower_engine.model.flow_control import FlowControl
-from flower_engine.model.ids import make_flow_id
-from flower_engine.model.status import Status
-from flower_engine.model.task_spec import RetryPolicy
+from flower_engine.model.events.attempt_events import TaskLapsed
+from flower_engine.model.events.events import LogOpened
+from flower_engine.model.flow_control.flow_control import FlowControl
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.tasks.task_spec import RetryPolicy
+from flower_engine.model.values.ids import make_flow_id
 from flower_engine.projection.definitions.flow_control_rows import put_control
 from flower_engine.projection.maintain.recovery_records import take_generation
 from flower_engine.transitions.operator_transitions import rerun

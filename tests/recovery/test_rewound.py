@@ -4,10 +4,10 @@ import pytest
 
 from flower_engine.errors import LostError
 from flower_engine.log.partition import read_meta
-from flower_engine.model.attempt_events import TaskStarted
-from flower_engine.model.events import LogOpened
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.status import Status
+from flower_engine.model.events.attempt_events import TaskStarted
+from flower_engine.model.events.events import LogOpened
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.tasks.status import Status
 from flower_engine.runtime.loss_recovery import recover_lost
 from flower_engine.runtime.redis_loss import why_not
 from flower_engine.runtime.redis_recovery import Recovered

@@ -1,7 +1,7 @@
 """Flows with rules go on after a recovery as they would have: counts, what was begun with, what is held."""
 
 from flower_engine.log.client import send
-from flower_engine.model.status import Status
+from flower_engine.model.tasks.status import Status
 from flower_engine.transitions.operator_transitions import cancel
 from recovery.both import Both
 from scripts.engine import task

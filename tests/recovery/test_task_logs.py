@@ -2,7 +2,7 @@
 
 from psycopg.sql import SQL, Identifier
 
-from flower_engine.model.ids import make_flow_id
+from flower_engine.model.values.ids import make_flow_id
 from flower_engine.projection.archive.archive_days import DAY_MS, make_day, table_of_day
 from flower_engine.projection.task_logs.chunk_rows import TABLE
 from flower_engine.runtime.retention import prune_older

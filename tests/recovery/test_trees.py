@@ -7,10 +7,10 @@ import pytest
 
 from flower_engine.flows.ended_children import outcome_of_child
 from flower_engine.log.client import send
-from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.child_flows import child_flow_id
-from flower_engine.model.decision_outcomes import Decided
-from flower_engine.model.status import Status
+from flower_engine.model.definitions.child_flows import child_flow_id
+from flower_engine.model.maps.decision_outcomes import Decided
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.values.blob_ref import BlobRef
 from flower_engine.projection.database import connect
 from flower_engine.transitions.decision_transitions import decide, due_decisions
 from flower_engine.transitions.operator_transitions import rerun

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from flower_engine.log.client import send
-from flower_engine.model.status import Status
+from flower_engine.model.tasks.status import Status
 from flower_engine.transitions.operator_transitions import answer, pause, resume
 from flower_engine.transitions.wait_transitions import Sent, signal
 from recovery.both import Both

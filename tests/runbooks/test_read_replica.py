@@ -15,7 +15,7 @@ import pytest
 from acceptance.running import PATIENT, RunningEngine
 from flower_engine.client import Client
 from flower_engine.embedded.postgres import EmbeddedPostgres
-from flower_engine.model.seen_position import HEADER, SeenPosition
+from flower_engine.model.values.seen_position import HEADER, SeenPosition
 from poolers.pgbouncer import PROGRAM, pgbouncer
 from runbooks.postgres_pairs import promote, running_follower
 

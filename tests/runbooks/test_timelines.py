@@ -8,7 +8,7 @@ from cluster.servers import wait_for
 from flower_engine.embedded.home import Home
 from flower_engine.embedded.postgres import EmbeddedPostgres
 from flower_engine.flows.read_replica import Viewer
-from flower_engine.model.seen_position import SeenPosition, lsn_of, timeline_of
+from flower_engine.model.values.seen_position import SeenPosition, lsn_of, timeline_of
 from flower_engine.projection.database import connect
 from flower_engine.projection.read.wal_positions import WalPosition, read_wal_position
 from prepared_postgres import prepare_postgres

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower_engine.model.ids import created_ms, is_flow_id, partition_of
+from flower_engine.model.values.ids import created_ms, is_flow_id, partition_of
 from flower_engine.schedules.schedule import Schedule
 from flower_engine.schedules.slot_ids import due_of, jitter_ms, partition_of_schedule, slot_flow_id
 from flower_engine.schedules.slots import slots_after

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flower_engine.model.parameters_schema import ParametersSchema
+from flower_engine.model.parameters.parameters_schema import ParametersSchema
 from flower_engine.schedules.schedule import Schedule
 from flower_engine.schedules.schedule_problems import problems
 from flower_engine.schedules.slot_parameters import SLOT_FORMS, Moment, moment_of, parameters_of_slot

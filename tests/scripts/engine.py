@@ -14,16 +14,16 @@ from flower_engine.log.engine_clock import now_ms
 from flower_engine.log.keys import GROUP
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import read_log
-from flower_engine.model.definition import TaskDefinition, WorkflowDefinition, plan_flow
-from flower_engine.model.events import AnyEvent, OutcomeRefused
-from flower_engine.model.flow_control import FlowControl, Strike
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.fold import fold
-from flower_engine.model.ids import make_flow_id
-from flower_engine.model.invariants import differences
-from flower_engine.model.outcome_kinds import OutcomeKind
-from flower_engine.model.schedule_state import fold_schedules
-from flower_engine.model.task_spec import DEFAULT_QUEUE, RetryPolicy
+from flower_engine.model.definitions.definition import TaskDefinition, WorkflowDefinition, plan_flow
+from flower_engine.model.events.events import AnyEvent, OutcomeRefused
+from flower_engine.model.flow_control.flow_control import FlowControl, Strike
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.folding.fold import fold
+from flower_engine.model.folding.schedule_state import fold_schedules
+from flower_engine.model.invariants.invariants import differences
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
+from flower_engine.model.tasks.task_spec import DEFAULT_QUEUE, RetryPolicy
+from flower_engine.model.values.ids import make_flow_id
 from flower_engine.transitions.flow_control_transitions import read_held, set_control
 from flower_engine.transitions.register_transition import FlowPlan, Registered, Start, register
 from flower_engine.transitions.restored_flow import Restored

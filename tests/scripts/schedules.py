@@ -5,9 +5,9 @@ from typing import Any
 from zlib import crc32
 
 from flower_engine.log.client import send
-from flower_engine.model.definition import TaskDefinition
-from flower_engine.model.ids import make_flow_id
-from flower_engine.model.schedule_state import ScheduleState, fold_schedules
+from flower_engine.model.definitions.definition import TaskDefinition
+from flower_engine.model.folding.schedule_state import ScheduleState, fold_schedules
+from flower_engine.model.values.ids import make_flow_id
 from flower_engine.transitions.register_transition import FlowPlan
 from flower_engine.transitions.schedule_transitions import (
     Defined,

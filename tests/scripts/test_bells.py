@@ -2,7 +2,7 @@
 
 import asyncio
 
-from flower_engine.model.outcome_kinds import OutcomeKind
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
 from flower_engine.transitions.worker_transitions import Outcome, Service, wait_for_bell
 from scripts.engine import Engine, fan, task
 

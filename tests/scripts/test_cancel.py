@@ -3,9 +3,9 @@
 import pytest
 
 from flower_engine.errors import NotUnderWayError, RefusedError
-from flower_engine.model.operator_events import FlowCancelled
-from flower_engine.model.status import Status
-from flower_engine.model.task_spec import RetryPolicy
+from flower_engine.model.events.operator_events import FlowCancelled
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.tasks.task_spec import RetryPolicy
 from flower_engine.transitions import operator_transitions
 from flower_engine.transitions.operator_transitions import Operated
 from scripts.engine import A_MINUTE_MS, Engine, chain, fan, task

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from flower_engine.log.client import send
-from flower_engine.model.outcome_kinds import OutcomeKind
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
 from flower_engine.transitions.worker_transitions import Claim, Outcome, queue_name
 from scripts.engine import Engine, chain, task
 

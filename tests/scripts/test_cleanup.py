@@ -4,9 +4,9 @@ import pytest
 
 from flower_engine.errors import NotUnderWayError, RefusedError
 from flower_engine.flows.operation_effects import effect_of_cancel
-from flower_engine.model.flow_control import FlowControl
-from flower_engine.model.operator_events import FlowEnding
-from flower_engine.model.status import Status
+from flower_engine.model.events.operator_events import FlowEnding
+from flower_engine.model.flow_control.flow_control import FlowControl
+from flower_engine.model.tasks.status import Status
 from flower_engine.transitions import operator_transitions
 from flower_engine.transitions.operator_transitions import Operated
 from scripts.engine import A_MINUTE_MS, Engine, task

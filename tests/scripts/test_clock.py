@@ -11,9 +11,9 @@ from flower_engine.insight.overview import read_overview
 from flower_engine.log.client import send
 from flower_engine.log.engine_clock import read_engine_time
 from flower_engine.log.keys import GROUP
-from flower_engine.model.flow_control import FlowControl
-from flower_engine.model.status import Status
-from flower_engine.model.task_spec import RetryPolicy
+from flower_engine.model.flow_control.flow_control import FlowControl
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.tasks.task_spec import RetryPolicy
 from flower_engine.transitions import watcher_transitions
 from flower_engine.transitions.loader import Script
 from flower_engine.transitions.watcher_transitions import fire, lapse

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from flower_engine.log.client import send
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.outcome_kinds import OutcomeKind
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
 from flower_engine.transitions.operator_transitions import read_messages, rerun
 from flower_engine.transitions.register_transition import FlowPlan
 from flower_engine.transitions.task_fields import with_parameters

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from flower_engine.log.client import send
-from flower_engine.model.outcome_kinds import OutcomeKind
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
 from flower_engine.transitions.decision_transitions import due_decisions
 from flower_engine.transitions.worker_transitions import Outcome
 from scripts.engine import Engine, task

@@ -8,12 +8,12 @@ import pytest
 from flower_engine.errors import RefusedError
 from flower_engine.flows.flow_operations import results_of
 from flower_engine.log.client import send
-from flower_engine.model.condition_text import condition_of_text
-from flower_engine.model.decision_outcomes import Decided, outcome_of
-from flower_engine.model.definition import TaskDefinition
-from flower_engine.model.outcome_kinds import OutcomeKind
-from flower_engine.model.status import Status
-from flower_engine.model.task_message import TaskMessage
+from flower_engine.model.decisions.condition_text import condition_of_text
+from flower_engine.model.definitions.definition import TaskDefinition
+from flower_engine.model.definitions.task_message import TaskMessage
+from flower_engine.model.maps.decision_outcomes import Decided, outcome_of
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
+from flower_engine.model.tasks.status import Status
 from flower_engine.runtime.deciding import Decider
 from flower_engine.transitions.decision_transitions import Undecided, decide, due_decisions
 from flower_engine.transitions.operator_transitions import (

@@ -16,8 +16,8 @@ from flower_engine.log import durability
 from flower_engine.log.client import AsyncRedis, connect, send
 from flower_engine.log.durability import Level, settle_level
 from flower_engine.log.partition import Partition
-from flower_engine.model.definition import TaskDefinition, WorkflowDefinition, plan_flow
-from flower_engine.model.ids import make_flow_id
+from flower_engine.model.definitions.definition import TaskDefinition, WorkflowDefinition, plan_flow
+from flower_engine.model.values.ids import make_flow_id
 from flower_engine.transitions.installation_transitions import install
 from flower_engine.transitions.register_transition import FlowPlan, Registered, Start, register
 

@@ -6,8 +6,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.definition import (
+from flower_engine.model.definitions.definition import (
     Keying,
     PlannedTask,
     TaskDefinition,
@@ -15,10 +14,11 @@ from flower_engine.model.definition import (
     WorkflowDefinition,
     plan_flow,
 )
-from flower_engine.model.events import AnyEvent
-from flower_engine.model.flow_control import FlowControl
-from flower_engine.model.outcome_kinds import OutcomeKind
-from flower_engine.model.task_spec import RetryPolicy
+from flower_engine.model.events.events import AnyEvent
+from flower_engine.model.flow_control.flow_control import FlowControl
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
+from flower_engine.model.tasks.task_spec import RetryPolicy
+from flower_engine.model.values.blob_ref import BlobRef
 from flower_engine.runtime.deciding import Decider
 from flower_engine.transitions.operator_transitions import (
     Body,

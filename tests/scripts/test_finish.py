@@ -4,10 +4,10 @@ import msgspec
 import pytest
 
 from flower_engine.log.client import send
-from flower_engine.model.attempt_events import TaskFinished, TaskReturned, TaskStarted, TaskSuspended
-from flower_engine.model.events import OutcomeRefused
-from flower_engine.model.outcome_kinds import OutcomeKind
-from flower_engine.model.status import Status
+from flower_engine.model.events.attempt_events import TaskFinished, TaskReturned, TaskStarted, TaskSuspended
+from flower_engine.model.events.events import OutcomeRefused
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
+from flower_engine.model.tasks.status import Status
 from flower_engine.transitions.worker_transitions import Claim, Outcome
 from scripts.engine import Engine, chain, fan, task
 

@@ -8,7 +8,7 @@ import pytest
 from flower_engine.errors import MovedError, NotUnderWayError
 from flower_engine.log.client import send
 from flower_engine.log.reader import read_log
-from flower_engine.model.status import Status
+from flower_engine.model.tasks.status import Status
 from flower_engine.transitions.operator_transitions import Operated, cancel, rerun, unignore
 from flower_engine.transitions.park_transitions import park, unpark
 from flower_engine.transitions.restored_flow import Restored

@@ -6,9 +6,9 @@ import pytest
 
 from flower_engine.errors import StoreError
 from flower_engine.log.client import send
-from flower_engine.model.attempt_events import TaskReturned
-from flower_engine.model.flow_control import FlowControl
-from flower_engine.model.status import Status
+from flower_engine.model.events.attempt_events import TaskReturned
+from flower_engine.model.flow_control.flow_control import FlowControl
+from flower_engine.model.tasks.status import Status
 from flower_engine.transitions import worker_transitions
 from flower_engine.transitions.operator_transitions import pause, resume
 from flower_engine.transitions.worker_transitions import hand_back, live_workers

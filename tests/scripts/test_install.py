@@ -7,7 +7,7 @@ import pytest
 from flower_engine.errors import InstallationError
 from flower_engine.log.partition import read_meta
 from flower_engine.log.reader import read_log, wait_for_log
-from flower_engine.model.events import LogOpened
+from flower_engine.model.events.events import LogOpened
 from flower_engine.transitions.installation_transitions import install
 from scripts.engine import Engine, task
 

@@ -8,17 +8,17 @@ import pytest
 from flower_engine.errors import NeedsResultsError, RefusedError
 from flower_engine.log.client import send
 from flower_engine.log.reader import read_log
-from flower_engine.model.attempt_events import TaskFinished
-from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.events import decode_event
-from flower_engine.model.flow_control import Strike
-from flower_engine.model.fold import fold
-from flower_engine.model.kept_invariants import value_differences
-from flower_engine.model.kept_results import kept_results
-from flower_engine.model.outcome_kinds import OutcomeKind
-from flower_engine.model.snapshot_events import FlowSnapshot
-from flower_engine.model.snapshot_registration import registration_of
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.events.attempt_events import TaskFinished
+from flower_engine.model.events.events import decode_event
+from flower_engine.model.events.snapshot_events import FlowSnapshot
+from flower_engine.model.flow_control.flow_control import Strike
+from flower_engine.model.folding.fold import fold
+from flower_engine.model.folding.kept_results import kept_results
+from flower_engine.model.folding.snapshot_registration import registration_of
+from flower_engine.model.invariants.kept_invariants import value_differences
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
+from flower_engine.model.values.blob_ref import BlobRef
 from flower_engine.transitions.operator_transitions import cancel, ignore, read_messages, rerun, unignore
 from flower_engine.transitions.park_transitions import park, unpark
 from flower_engine.transitions.register_transition import FlowPlan

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from flower_engine.log.keys import Keys
-from flower_engine.model.flow_control import FlowControl, Strike
+from flower_engine.model.flow_control.flow_control import FlowControl, Strike
 from scripts.engine import Engine, fan, task
 from scripts.key_use import KeyUse
 from scripts.test_events_written import write_every_event

@@ -1,8 +1,8 @@
 """lapse: tasks of lost workers wait again, or are suspended as poison."""
 
 from flower_engine.log.client import send
-from flower_engine.model.attempt_events import TaskLapsed, TaskSuspended
-from flower_engine.model.status import Status
+from flower_engine.model.events.attempt_events import TaskLapsed, TaskSuspended
+from flower_engine.model.tasks.status import Status
 from flower_engine.transitions.watcher_transitions import Lapse, queues_of
 from scripts.engine import A_MINUTE_MS, Engine, chain, task
 

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from flower_engine.log.client import send
-from flower_engine.model.definition import Keying, WorkflowDefinition, plan_flow
-from flower_engine.model.flow_control import FlowControl, Strike
-from flower_engine.model.status import Status
+from flower_engine.model.definitions.definition import Keying, WorkflowDefinition, plan_flow
+from flower_engine.model.flow_control.flow_control import FlowControl, Strike
+from flower_engine.model.tasks.status import Status
 from flower_engine.transitions.flow_control_transitions import part_of_limit, read_held, set_control
 from flower_engine.transitions.register_transition import FlowPlan
 from flower_engine.transitions.strike_transition import sweep

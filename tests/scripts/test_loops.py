@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from flower_engine.log.client import send
-from flower_engine.model.attempt_events import TaskAgain, TaskSuspended
-from flower_engine.model.flow_control import FlowControl, Strike
-from flower_engine.model.fold import fold
-from flower_engine.model.outcome_kinds import OutcomeKind
-from flower_engine.model.status import Status
-from flower_engine.model.task_spec import RetryPolicy
+from flower_engine.model.events.attempt_events import TaskAgain, TaskSuspended
+from flower_engine.model.flow_control.flow_control import FlowControl, Strike
+from flower_engine.model.folding.fold import fold
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.tasks.task_spec import RetryPolicy
 from flower_engine.transitions.operator_transitions import cancel, ignore, rerun
 from flower_engine.transitions.worker_transitions import Claim, Outcome, Reported
 from scripts.engine import Engine, chain, task

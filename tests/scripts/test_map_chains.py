@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from flower_engine.errors import RefusedError
-from flower_engine.model.status import Status
+from flower_engine.model.tasks.status import Status
 from flower_engine.transitions.operator_transitions import ignore
 from flower_engine.transitions.snapshot_transitions import snapshot
 from scripts.engine import Engine, task

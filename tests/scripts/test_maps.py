@@ -7,8 +7,8 @@ import pytest
 
 from flower_engine.errors import NeedsResultsError, RefusedError
 from flower_engine.flows.flow_operations import results_of
-from flower_engine.model.definition import TaskDefinition
-from flower_engine.model.status import Status
+from flower_engine.model.definitions.definition import TaskDefinition
+from flower_engine.model.tasks.status import Status
 from flower_engine.runtime.deciding import Decider
 from flower_engine.transitions.operator_transitions import (
     Operated,

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import pytest
 
 from flower_engine.log.client import send
-from flower_engine.model.attempt_events import TaskReturned, TaskSuspended
-from flower_engine.model.flow_control import FlowControl
-from flower_engine.model.outcome_kinds import OutcomeKind
-from flower_engine.model.status import Status
+from flower_engine.model.events.attempt_events import TaskReturned, TaskSuspended
+from flower_engine.model.flow_control.flow_control import FlowControl
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
+from flower_engine.model.tasks.status import Status
 from flower_engine.transitions.operator_transitions import prioritise, rerun
 from flower_engine.transitions.worker_transitions import Claim, Exchange, Outcome
 from scripts.engine import AN_ERROR, Engine, task

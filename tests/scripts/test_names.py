@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from flower_engine.log.client import send
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.lanes import lane_of, share_of_lane
-from flower_engine.model.outcome_kinds import OutcomeKind
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.flow_control.lanes import lane_of, share_of_lane
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
 from flower_engine.transitions.installation_transitions import halt
 from flower_engine.transitions.worker_transitions import Outcome, queue_name
 from scripts.engine import Engine, task

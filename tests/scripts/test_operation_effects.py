@@ -18,14 +18,14 @@ from flower_engine.flows.operation_effects import (
     effect_of_rerun,
     with_those_in_need,
 )
-from flower_engine.model.decision_outcomes import Decided
-from flower_engine.model.definition import PlannedTask, TaskDefinition
-from flower_engine.model.events import TasksPassed
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.operator_events import FlowCancelled, FlowEnding, FlowRerun, TaskIgnored
-from flower_engine.model.outcome_kinds import OutcomeKind
-from flower_engine.model.task_spec import RetryPolicy
-from flower_engine.model.wait_parameters import PROGRAMS
+from flower_engine.model.definitions.definition import PlannedTask, TaskDefinition
+from flower_engine.model.events.events import TasksPassed
+from flower_engine.model.events.operator_events import FlowCancelled, FlowEnding, FlowRerun, TaskIgnored
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.maps.decision_outcomes import Decided
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
+from flower_engine.model.tasks.task_spec import RetryPolicy
+from flower_engine.model.waits.wait_parameters import PROGRAMS
 from flower_engine.runtime.deciding import Decider
 from flower_engine.transitions import operator_transitions
 from flower_engine.transitions.decision_transitions import Undecided, decide

@@ -4,7 +4,7 @@ import uuid
 from typing import Any
 from unittest.mock import patch
 
-from flower_engine.model.status import Status
+from flower_engine.model.tasks.status import Status
 from flower_engine.transitions import operator_transitions
 from flower_engine.transitions.operator_transitions import Operated
 from scripts.engine import A_MINUTE_MS, Engine, chain, task

@@ -8,13 +8,13 @@ import pytest
 from flower_engine.errors import NeedsResultsError, RefusedError
 from flower_engine.flows.flow_operations import results_of
 from flower_engine.log.client import send
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.fold import fold
-from flower_engine.model.operator_events import FlowRerun
-from flower_engine.model.snapshot_events import FlowSnapshot
-from flower_engine.model.snapshot_registration import registration_of
-from flower_engine.model.status import Status
-from flower_engine.model.task_spec import RetryPolicy
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.events.operator_events import FlowRerun
+from flower_engine.model.events.snapshot_events import FlowSnapshot
+from flower_engine.model.folding.fold import fold
+from flower_engine.model.folding.snapshot_registration import registration_of
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.tasks.task_spec import RetryPolicy
 from flower_engine.transitions.operator_transitions import Body, Operated, prioritise, rerun
 from flower_engine.transitions.register_transition import FlowPlan
 from flower_engine.transitions.snapshot_transitions import snapshot

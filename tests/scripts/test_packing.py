@@ -10,7 +10,7 @@ from flower_engine.log import reader
 from flower_engine.log.client import send
 from flower_engine.log.entries import Found, LogEntry, unpack
 from flower_engine.log.reader import has_entry, read_back, read_behind, read_log
-from flower_engine.model.positions import as_numbers
+from flower_engine.model.values.positions import as_numbers
 from flower_engine.transitions.watcher_transitions import trim
 from scripts.engine import Engine, chain, task
 

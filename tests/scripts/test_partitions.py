@@ -1,7 +1,7 @@
 """Partitions share a server and nothing else."""
 
 from flower_engine.log.partition import Partition
-from flower_engine.model.status import Status
+from flower_engine.model.tasks.status import Status
 from flower_engine.transitions.installation_transitions import halt, install
 from scripts.engine import Engine, chain, task
 

@@ -1,6 +1,6 @@
 """How many flows of a workflow are under way at once, and what happens beyond."""
 
-from flower_engine.model.flow_control import AtMaxFlows, FlowControl
+from flower_engine.model.flow_control.flow_control import AtMaxFlows, FlowControl
 from flower_engine.transitions.operator_transitions import cancel, prioritise, rerun
 from scripts.engine import Engine, chain, task
 

@@ -2,9 +2,9 @@
 
 import msgspec
 
-from flower_engine.model.attempt_events import TaskProgressed
-from flower_engine.model.outcome_kinds import OutcomeKind
-from flower_engine.model.status import Status
+from flower_engine.model.events.attempt_events import TaskProgressed
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
+from flower_engine.model.tasks.status import Status
 from flower_engine.programs.context import Progress
 from flower_engine.transitions.operator_transitions import cancel, rerun
 from flower_engine.transitions.worker_transitions import Claim, Outcome, Reported

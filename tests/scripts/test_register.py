@@ -4,8 +4,8 @@ import pytest
 from redis.exceptions import OutOfMemoryError
 
 from flower_engine.log.client import send
-from flower_engine.model.events import FlowRegistered
-from flower_engine.model.status import Status
+from flower_engine.model.events.events import FlowRegistered
+from flower_engine.model.tasks.status import Status
 from flower_engine.transitions.register_transition import (
     TASKS_PER_CALL,
     WIDE_ROOTS,

@@ -3,7 +3,7 @@
 import pytest
 
 from flower_engine.errors import StoreError
-from flower_engine.model.outcome_kinds import OutcomeKind
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
 from flower_engine.transitions.worker_transitions import Outcome, leave
 from scripts.engine import Engine, chain, task
 

@@ -3,10 +3,10 @@
 import pytest
 
 from flower_engine.errors import MovedError, NotUnderWayError, RefusedError
-from flower_engine.model.definition import TaskDefinition
-from flower_engine.model.operator_events import FlowRerun
-from flower_engine.model.status import Status
-from flower_engine.model.task_spec import RetryPolicy
+from flower_engine.model.definitions.definition import TaskDefinition
+from flower_engine.model.events.operator_events import FlowRerun
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.tasks.task_spec import RetryPolicy
 from flower_engine.transitions.operator_transitions import read_messages, rerun
 from flower_engine.transitions.task_fields import with_parameters
 from scripts.engine import Engine, chain, fan, task

@@ -2,9 +2,9 @@
 
 import pytest
 
-from flower_engine.model.attempt_events import TaskRetrying, TaskSuspended
-from flower_engine.model.status import Status
-from flower_engine.model.task_spec import RetryPolicy
+from flower_engine.model.events.attempt_events import TaskRetrying, TaskSuspended
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.tasks.task_spec import RetryPolicy
 from scripts.engine import Engine, chain, task
 
 THREE = RetryPolicy(max_attempts=3, delay_ms=400, backoff=1.0, jitter=0.0)

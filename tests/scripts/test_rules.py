@@ -7,13 +7,13 @@ import pytest
 
 from flower_engine.errors import RefusedError
 from flower_engine.flows.forks import plan_of_fork
-from flower_engine.model.attempt_events import TaskStarted
-from flower_engine.model.definition import Keying, PlannedTask
-from flower_engine.model.events import TaskGivenUp, TasksPassed
-from flower_engine.model.kept_results import INLINE
-from flower_engine.model.status import Status
-from flower_engine.model.task_spec import RetryPolicy
-from flower_engine.model.wait_events import TaskAwaiting
+from flower_engine.model.definitions.definition import Keying, PlannedTask
+from flower_engine.model.events.attempt_events import TaskStarted
+from flower_engine.model.events.events import TaskGivenUp, TasksPassed
+from flower_engine.model.events.wait_events import TaskAwaiting
+from flower_engine.model.folding.kept_results import INLINE
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.tasks.task_spec import RetryPolicy
 from flower_engine.transitions.operator_transitions import cancel, ignore, pause, rerun, resume, unignore
 from flower_engine.transitions.park_transitions import park
 from flower_engine.transitions.register_transition import FlowPlan

@@ -8,16 +8,16 @@ import fuzzing
 from flower_engine.insight.live_state import read_live_state
 from flower_engine.log.client import send
 from flower_engine.log.reader import read_log
-from flower_engine.model.decision_outcomes import Decided
-from flower_engine.model.decision_tasks import says_true
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.events import decode_event
-from flower_engine.model.flow_state import FlowState, TaskState
-from flower_engine.model.fold import fold_one
-from flower_engine.model.invariants import differences
-from flower_engine.model.outcome_kinds import OutcomeKind
-from flower_engine.model.rules import PASS, START, Edge, Standing, decide
-from flower_engine.model.status import Status
+from flower_engine.model.decisions.decision_tasks import says_true
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.events.events import decode_event
+from flower_engine.model.folding.flow_state import FlowState, TaskState
+from flower_engine.model.folding.fold import fold_one
+from flower_engine.model.invariants.invariants import differences
+from flower_engine.model.maps.decision_outcomes import Decided
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
+from flower_engine.model.tasks.rules import PASS, START, Edge, Standing, decide
+from flower_engine.model.tasks.status import Status
 from flower_engine.transitions import decision_transitions
 from flower_engine.transitions.decision_transitions import Undecided
 from flower_engine.transitions.operator_transitions import cancel

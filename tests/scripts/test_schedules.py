@@ -7,9 +7,9 @@ import pytest
 from flower_engine.errors import LostError
 from flower_engine.log.client import send
 from flower_engine.log.partition import Partition
-from flower_engine.model.events import FlowRegistered
-from flower_engine.model.flow_control import AtMaxFlows, FlowControl
-from flower_engine.model.schedule_events import ScheduleHeld
+from flower_engine.model.events.events import FlowRegistered
+from flower_engine.model.events.schedule_events import ScheduleHeld
+from flower_engine.model.flow_control.flow_control import AtMaxFlows, FlowControl
 from flower_engine.programs.attempt_outcomes import Running, context_of
 from flower_engine.programs.context import Progress
 from flower_engine.transitions.operator_transitions import cancel, rerun

@@ -1,9 +1,9 @@
 """A flow whose events are lost is told anew from Redis, with everything that was said of its tasks."""
 
 from filled_tasks import filled_definition
-from flower_engine.model.definition import plan_flow
-from flower_engine.model.snapshot_events import FlowSnapshot
-from flower_engine.model.snapshot_registration import registration_of
+from flower_engine.model.definitions.definition import plan_flow
+from flower_engine.model.events.snapshot_events import FlowSnapshot
+from flower_engine.model.folding.snapshot_registration import registration_of
 from flower_engine.transitions.register_transition import FlowPlan
 from flower_engine.transitions.snapshot_transitions import snapshot
 from scripts.engine import Engine

@@ -1,8 +1,8 @@
 """Registrations with a key, a start time, or tasks taken over from another flow."""
 
 from flower_engine.log.client import send
-from flower_engine.model.events import FlowRegistered
-from flower_engine.model.status import Status
+from flower_engine.model.events.events import FlowRegistered
+from flower_engine.model.tasks.status import Status
 from flower_engine.transitions.register_transition import WIDE_ROOTS, Start, register
 from scripts.engine import A_MINUTE_MS, Engine, chain, task
 

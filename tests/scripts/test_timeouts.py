@@ -1,8 +1,8 @@
 """Timeouts: of an attempt, of the wait for a worker, of a whole flow."""
 
 from flower_engine.log.client import send
-from flower_engine.model.status import Status
-from flower_engine.model.task_spec import RetryPolicy
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.tasks.task_spec import RetryPolicy
 from flower_engine.transitions.watcher_transitions import fire
 from scripts.engine import A_MINUTE_MS, Engine, chain, task
 

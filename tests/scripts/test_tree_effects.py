@@ -14,13 +14,13 @@ from flower_engine.flows.operation_effects import Effect
 from flower_engine.flows.tree_operations import ElsewhereInTree, TreeOperator
 from flower_engine.log.client import send
 from flower_engine.log.durability import Level
-from flower_engine.model.definition import TaskDefinition
-from flower_engine.model.event_base import FlowEvent
-from flower_engine.model.events import TaskGivenUp, TasksPassed
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.operator_events import FlowCancelled, FlowEnding, FlowRerun, TaskIgnored
-from flower_engine.model.outcome_kinds import OutcomeKind
-from flower_engine.model.wait_events import TaskLifted
+from flower_engine.model.definitions.definition import TaskDefinition
+from flower_engine.model.events.event_base import FlowEvent
+from flower_engine.model.events.events import TaskGivenUp, TasksPassed
+from flower_engine.model.events.operator_events import FlowCancelled, FlowEnding, FlowRerun, TaskIgnored
+from flower_engine.model.events.wait_events import TaskLifted
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
 from flower_engine.runtime.clock import SYSTEM_CLOCK
 from flower_engine.runtime.settings import Settings
 from flower_engine.transitions import operator_transitions

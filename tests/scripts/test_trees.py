@@ -9,11 +9,11 @@ from flower_engine.errors import RefusedError
 from flower_engine.flows.ended_children import outcome_of_child
 from flower_engine.flows.trees import tree_below
 from flower_engine.log.client import send
-from flower_engine.model.child_flows import child_flow_id
-from flower_engine.model.child_plans import plan_child, with_versions
-from flower_engine.model.definition import TaskDefinition, WorkflowDefinition
-from flower_engine.model.flow_control import FlowControl
-from flower_engine.model.status import Status
+from flower_engine.model.definitions.child_flows import child_flow_id
+from flower_engine.model.definitions.child_plans import plan_child, with_versions
+from flower_engine.model.definitions.definition import TaskDefinition, WorkflowDefinition
+from flower_engine.model.flow_control.flow_control import FlowControl
+from flower_engine.model.tasks.status import Status
 from flower_engine.runtime.deciding import Decider
 from flower_engine.transitions.operator_transitions import cancel, ignore, pause, prioritise, rerun, resume
 from flower_engine.transitions.tree_transitions import begin_children, look_at_trees

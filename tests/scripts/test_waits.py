@@ -8,11 +8,11 @@ import pytest
 
 from flower_engine.errors import RefusedError
 from flower_engine.log.client import send
-from flower_engine.model.definition import TaskDefinition
-from flower_engine.model.events import TaskOverdue
-from flower_engine.model.flow_control import FlowControl
-from flower_engine.model.status import Status
-from flower_engine.model.wait_events import TaskAnswered, TaskAwaiting
+from flower_engine.model.definitions.definition import TaskDefinition
+from flower_engine.model.events.events import TaskOverdue
+from flower_engine.model.events.wait_events import TaskAnswered, TaskAwaiting
+from flower_engine.model.flow_control.flow_control import FlowControl
+from flower_engine.model.tasks.status import Status
 from flower_engine.transitions.operator_transitions import (
     Operated,
     answer,

@@ -5,9 +5,9 @@ from typing import Any
 
 from flower_engine.flows.begun_children import ChildPlans
 from flower_engine.flows.memory_sources import MemoryDefinitions
-from flower_engine.model.child_flows import child_flow_id
-from flower_engine.model.definition import TaskDefinition, WorkflowDefinition
-from flower_engine.model.status import Status
+from flower_engine.model.definitions.child_flows import child_flow_id
+from flower_engine.model.definitions.definition import TaskDefinition, WorkflowDefinition
+from flower_engine.model.tasks.status import Status
 from flower_engine.runtime.clock import SYSTEM_CLOCK
 from flower_engine.runtime.deciding import Decider
 from flower_engine.transitions.tree_transitions import begin_children, look_at_trees

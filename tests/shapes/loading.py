@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from flower_engine.model.definition import TaskDefinition, WorkflowDefinition
+from flower_engine.model.definitions.definition import TaskDefinition, WorkflowDefinition
 
 SHAPES = ("montage-58", "montage-310")
 _FOLDER = Path(__file__).parent

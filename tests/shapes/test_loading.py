@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flower_engine.model.definition import plan_flow
+from flower_engine.model.definitions.definition import plan_flow
 from shapes.loading import SHAPES, load_shape
 
 

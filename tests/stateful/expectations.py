@@ -4,14 +4,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.kept_results import readers_of, reads_of
-from flower_engine.model.map_items import without_items
-from flower_engine.model.status import Status
-from flower_engine.model.task_spec import RetryPolicy
-from flower_engine.model.wait_parameters import RETURNS, SUBFLOW
-from flower_engine.model.wait_programs import DECISION, is_wait
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.folding.kept_results import readers_of, reads_of
+from flower_engine.model.maps.map_items import without_items
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.tasks.task_spec import RetryPolicy
+from flower_engine.model.waits.wait_parameters import RETURNS, SUBFLOW
+from flower_engine.model.waits.wait_programs import DECISION, is_wait
 from stateful import maps_expected, rules_expected
 
 VERBS = ("rerun", "rerun", "rerun", "ignore", "unignore", "cancel", "pause", "resume", "resume", "prioritise")

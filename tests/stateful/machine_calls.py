@@ -1,6 +1,6 @@
 """What the state machines of the transitions ask of these, and what must hold then.
 
-After each step the invariants of ``model/invariants.py`` hold between the fold of the log and Redis, and
+After each step the invariants of ``invariants/invariants.py`` hold between the fold of the log and Redis, and
 each claim gave exactly the tasks that the oracle predicts.
 """
 
@@ -23,17 +23,17 @@ from flower_engine.insight.live_state import read_live_state
 from flower_engine.log.client import connect_blocking, send
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import read_log
-from flower_engine.model.attempt_events import TaskStarted
-from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.events import decode_event
-from flower_engine.model.flow_control import FlowControl
-from flower_engine.model.invariants import differences
-from flower_engine.model.kept_invariants import value_differences
-from flower_engine.model.kept_results import NOTHING, payload_of, reads_of
-from flower_engine.model.lanes import lane_of
-from flower_engine.model.limits import limits_of_lane, units_of
-from flower_engine.model.outcome_kinds import OutcomeKind
-from flower_engine.model.status import Status
+from flower_engine.model.events.attempt_events import TaskStarted
+from flower_engine.model.events.events import decode_event
+from flower_engine.model.flow_control.flow_control import FlowControl
+from flower_engine.model.flow_control.lanes import lane_of
+from flower_engine.model.flow_control.limits import limits_of_lane, units_of
+from flower_engine.model.folding.kept_results import NOTHING, payload_of, reads_of
+from flower_engine.model.invariants.invariants import differences
+from flower_engine.model.invariants.kept_invariants import value_differences
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.values.blob_ref import BlobRef
 from flower_engine.transitions.flow_control_transitions import read_held, set_control, values_of
 from flower_engine.transitions.installation_transitions import install
 from flower_engine.transitions.register_transition import Start, register

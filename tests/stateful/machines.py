@@ -16,11 +16,11 @@ import fuzzing
 from flower_engine.errors import MovedError, RefusedError, StoreError
 from flower_engine.flows.forks import plan_of_fork
 from flower_engine.log.client import send
-from flower_engine.model.definition import Keying
-from flower_engine.model.flow_control import FlowControl
-from flower_engine.model.ids import make_flow_id
-from flower_engine.model.outcome_kinds import OutcomeKind
-from flower_engine.model.status import Status
+from flower_engine.model.definitions.definition import Keying
+from flower_engine.model.flow_control.flow_control import FlowControl
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.values.ids import make_flow_id
 from flower_engine.transitions.register_transition import Start
 from flower_engine.transitions.worker_transitions import Outcome, Reported, hand_back, heartbeat, read_inputs
 from stateful import expectations

@@ -2,9 +2,9 @@
 
 from collections.abc import Set
 
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.map_items import numbers_of
-from flower_engine.model.status import Status
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.maps.map_items import numbers_of
+from flower_engine.model.tasks.status import Status
 
 
 def items(flow: FlowState, seq: int) -> range:

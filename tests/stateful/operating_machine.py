@@ -7,8 +7,8 @@ from unittest.mock import patch
 
 from flower_engine.errors import NeedsResultsError, NotUnderWayError, RefusedError
 from flower_engine.flows.flow_operations import results_of
-from flower_engine.model.definition import Keying, TaskKeys
-from flower_engine.model.flow_state import FlowState
+from flower_engine.model.definitions.definition import Keying, TaskKeys
+from flower_engine.model.folding.flow_state import FlowState
 from flower_engine.transitions import operator_transitions
 from flower_engine.transitions.operator_transitions import Body, Operated, Results
 from flower_engine.transitions.restored_flow import Restored

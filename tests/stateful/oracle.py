@@ -10,19 +10,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from flower_engine.model.attempt_events import TaskAgain, TaskRetrying, TaskReturned, TaskStarted
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.events import AnyEvent, ControlChanged, FlowRegistered, LogOpened, OutcomeRefused
-from flower_engine.model.flow_state import FlowState, TaskState
-from flower_engine.model.fold import fold_one
-from flower_engine.model.invariants import lane_score
-from flower_engine.model.lanes import lane_of
-from flower_engine.model.limits import limits_of_lane, units_of, window_of_limit
-from flower_engine.model.map_windows import Window
-from flower_engine.model.operator_events import FlowPrioritised, FlowRerun, TaskIgnored, TaskUnignored
-from flower_engine.model.schedule_events import ScheduleEvent
-from flower_engine.model.status import Status
-from flower_engine.model.wait_programs import is_wait
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.events.attempt_events import TaskAgain, TaskRetrying, TaskReturned, TaskStarted
+from flower_engine.model.events.events import (
+    AnyEvent,
+    ControlChanged,
+    FlowRegistered,
+    LogOpened,
+    OutcomeRefused,
+)
+from flower_engine.model.events.operator_events import FlowPrioritised, FlowRerun, TaskIgnored, TaskUnignored
+from flower_engine.model.events.schedule_events import ScheduleEvent
+from flower_engine.model.flow_control.lanes import lane_of
+from flower_engine.model.flow_control.limits import limits_of_lane, units_of, window_of_limit
+from flower_engine.model.flow_control.map_windows import Window
+from flower_engine.model.folding.flow_state import FlowState, TaskState
+from flower_engine.model.folding.fold import fold_one
+from flower_engine.model.invariants.invariants import lane_score
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.waits.wait_programs import is_wait
 
 QUANTUM = 8
 Key = tuple[str, int]  # flow, task

@@ -2,10 +2,16 @@
 
 from typing import Any
 
-from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.definition import Keying, PlannedTask, TaskDefinition, WorkflowDefinition, plan_flow
-from flower_engine.model.flow_control import FlowControl
-from flower_engine.model.task_spec import RetryPolicy
+from flower_engine.model.definitions.definition import (
+    Keying,
+    PlannedTask,
+    TaskDefinition,
+    WorkflowDefinition,
+    plan_flow,
+)
+from flower_engine.model.flow_control.flow_control import FlowControl
+from flower_engine.model.tasks.task_spec import RetryPolicy
+from flower_engine.model.values.blob_ref import BlobRef
 from flower_engine.transitions.register_transition import FlowPlan
 
 QUEUES = ("default", "bulk:50%")

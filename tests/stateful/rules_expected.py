@@ -1,9 +1,9 @@
 """What rules make of tasks that are opened again, from the state of a flow alone."""
 
-from flower_engine.model.flow_state import FlowState, TaskState
-from flower_engine.model.fold_rules import edges_of
-from flower_engine.model.rules import PASS, Edge, decide
-from flower_engine.model.status import Status
+from flower_engine.model.folding.flow_state import FlowState, TaskState
+from flower_engine.model.folding.fold_rules import edges_of
+from flower_engine.model.tasks.rules import PASS, Edge, decide
+from flower_engine.model.tasks.status import Status
 
 
 def uses(flow: FlowState, behind: int, seq: int) -> bool:

@@ -1,9 +1,15 @@
 """A task starts once in a generation: what began begins again only after an event that says why."""
 
-from flower_engine.model.attempt_events import TaskAgain, TaskLapsed, TaskRetrying, TaskReturned, TaskStarted
-from flower_engine.model.events import AnyEvent
-from flower_engine.model.operator_events import FlowRerun, TaskUnignored
-from flower_engine.model.wait_events import TaskAwaiting, TaskExpanded
+from flower_engine.model.events.attempt_events import (
+    TaskAgain,
+    TaskLapsed,
+    TaskRetrying,
+    TaskReturned,
+    TaskStarted,
+)
+from flower_engine.model.events.events import AnyEvent
+from flower_engine.model.events.operator_events import FlowRerun, TaskUnignored
+from flower_engine.model.events.wait_events import TaskAwaiting, TaskExpanded
 
 
 class Starts:

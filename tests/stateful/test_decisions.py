@@ -8,8 +8,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from flower_engine.model.decision_outcomes import Decided
-from flower_engine.model.definition import PlannedTask
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.maps.decision_outcomes import Decided
 from flower_engine.transitions.decision_transitions import Undecided, decide
 from flower_engine.transitions.register_transition import FlowPlan
 from stateful import expectations

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from flower_engine.model.decision_outcomes import Decided
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.flow_state import FlowState, TaskState
-from flower_engine.model.lanes import lane_of
-from flower_engine.model.map_expansion import (
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.definitions.task_message import message_of
+from flower_engine.model.flow_control.lanes import lane_of
+from flower_engine.model.folding.flow_state import FlowState, TaskState
+from flower_engine.model.maps.decision_outcomes import Decided
+from flower_engine.model.maps.map_expansion import (
     Expansion,
     Follower,
     gathered,
@@ -20,11 +21,10 @@ from flower_engine.model.map_expansion import (
     too_many_failed,
     with_chain,
 )
-from flower_engine.model.map_items import Given, element_name, item_like, numbers_of
-from flower_engine.model.status import Status
-from flower_engine.model.task_message import message_of
-from flower_engine.model.task_policy import TaskPolicy
-from flower_engine.model.wait_programs import is_wait
+from flower_engine.model.maps.map_items import Given, element_name, item_like, numbers_of
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.tasks.task_policy import TaskPolicy
+from flower_engine.model.waits.wait_programs import is_wait
 from flower_engine.transitions.decision_transitions import (
     MapRead,
     Undecided,

@@ -27,12 +27,12 @@ import fuzzing
 from flower_engine.insight.live_state import read_live_state
 from flower_engine.log.client import connect_blocking, send
 from flower_engine.log.partition import Partition
-from flower_engine.model.definition import TaskDefinition, WorkflowDefinition
-from flower_engine.model.events import AnyEvent
-from flower_engine.model.invariants import differences
-from flower_engine.model.schedule_events import ScheduleDefined, ScheduleEvent, ScheduleHeld
-from flower_engine.model.schedule_state import fate_of, fold_schedules
-from flower_engine.model.workflow_versions import version_of
+from flower_engine.model.definitions.definition import TaskDefinition, WorkflowDefinition
+from flower_engine.model.definitions.workflow_versions import version_of
+from flower_engine.model.events.events import AnyEvent
+from flower_engine.model.events.schedule_events import ScheduleDefined, ScheduleEvent, ScheduleHeld
+from flower_engine.model.folding.schedule_state import fate_of, fold_schedules
+from flower_engine.model.invariants.invariants import differences
 from flower_engine.projection.definitions.schedule_rows import ScheduledWorkflow
 from flower_engine.schedules.schedule import CATCH_UPS, OVERLAPS, Schedule
 from flower_engine.schedules.slots import count_slots, next_slot

@@ -1,13 +1,13 @@
 """A Hypothesis state machine drives the transitions on a real server against the pure model.
 
-After each step the invariants of ``model/invariants.py`` hold between the fold of the log and Redis, and
+After each step the invariants of ``invariants/invariants.py`` hold between the fold of the log and Redis, and
 each claim gave exactly the tasks that the oracle predicts; operators' calls are refused exactly where
 ``expectations.py`` says. Lost replies are calls sent twice; races are the steps in any order.
 """
 
 import pytest
 
-from flower_engine.model.outcome_kinds import OutcomeKind
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
 from flower_engine.transitions import operator_transitions, register_transition, worker_transitions
 from flower_engine.transitions.loader import Script
 from stateful.machine_calls import outcome_of

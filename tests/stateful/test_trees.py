@@ -10,14 +10,14 @@ from hypothesis.stateful import initialize, precondition, rule
 
 from flower_engine.errors import HeldForChildrenError, RefusedError
 from flower_engine.log.client import send_blocking
-from flower_engine.model.child_flows import child_flow_id
-from flower_engine.model.decision_outcomes import Decided
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.flow_state import FlowState, TaskState
-from flower_engine.model.ids import make_flow_id
-from flower_engine.model.lanes import lane_of
-from flower_engine.model.status import Status
-from flower_engine.model.wait_parameters import RETURNS, SUBFLOW
+from flower_engine.model.definitions.child_flows import child_flow_id
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.flow_control.lanes import lane_of
+from flower_engine.model.folding.flow_state import FlowState, TaskState
+from flower_engine.model.maps.decision_outcomes import Decided
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.values.ids import make_flow_id
+from flower_engine.model.waits.wait_parameters import RETURNS, SUBFLOW
 from flower_engine.transitions.decision_transitions import Undecided, decide
 from flower_engine.transitions.operator_transitions import Operated, rerun
 from flower_engine.transitions.register_transition import FlowPlan, Start

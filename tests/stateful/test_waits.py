@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from flower_engine.errors import NotUnderWayError, RefusedError
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.status import Status
-from flower_engine.model.wait_programs import is_wait, takes_signal
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.waits.wait_programs import is_wait, takes_signal
 from flower_engine.transitions import operator_transitions
 from flower_engine.transitions.operator_transitions import Operated
 from flower_engine.transitions.register_transition import FlowPlan

@@ -4,8 +4,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from flower_engine.model.definition import TaskDefinition, WorkflowDefinition
-from flower_engine.model.task_spec import RetryPolicy
+from flower_engine.model.definitions.definition import TaskDefinition, WorkflowDefinition
+from flower_engine.model.tasks.task_spec import RetryPolicy
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 _NAME = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=8)

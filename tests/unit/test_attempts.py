@@ -1,6 +1,6 @@
 """The attempts of a task are read off its history."""
 
-from flower_engine.model.attempt_events import (
+from flower_engine.model.events.attempt_events import (
     TaskFinished,
     TaskLapsed,
     TaskRetrying,
@@ -8,11 +8,11 @@ from flower_engine.model.attempt_events import (
     TaskStarted,
     TaskSuspended,
 )
-from flower_engine.model.attempts import attempts_of
-from flower_engine.model.event_base import TaskError
-from flower_engine.model.events import AnyEvent, TaskOverdue
-from flower_engine.model.operator_events import FlowCancelled, FlowRerun
-from flower_engine.model.wait_events import TaskAnswered, TaskAwaiting
+from flower_engine.model.events.events import AnyEvent, TaskOverdue
+from flower_engine.model.events.operator_events import FlowCancelled, FlowRerun
+from flower_engine.model.events.wait_events import TaskAnswered, TaskAwaiting
+from flower_engine.model.folding.attempts import attempts_of
+from flower_engine.model.tasks.task_error import TaskError
 
 ERROR = TaskError(type="E", message="no")
 

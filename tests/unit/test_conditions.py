@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flower_engine.errors import ConditionError, MissingInputError
-from flower_engine.model.condition_text import ConditionTextError, condition_of_text
-from flower_engine.model.condition_values import compared, equal
-from flower_engine.model.condition_writing import text_of_condition
-from flower_engine.model.conditions import (
+from flower_engine.model.decisions.condition_text import ConditionTextError, condition_of_text
+from flower_engine.model.decisions.condition_values import compared, equal
+from flower_engine.model.decisions.condition_writing import text_of_condition
+from flower_engine.model.decisions.conditions import (
     COMPARISONS,
     MAX_LEVELS,
     MAX_PARTS,
@@ -22,8 +22,8 @@ from flower_engine.model.conditions import (
     problems_of_condition,
     with_params,
 )
-from flower_engine.model.reference_forms import KEYS
-from flower_engine.model.references import NoValueError, escaped, scan
+from flower_engine.model.parameters.reference_forms import KEYS
+from flower_engine.model.parameters.references import NoValueError, escaped, scan
 
 RESULTS: dict[str, Any] = {
     "total": {"bad": 3, "rows": 70.0, "note": None, "day": "2026-01-05", "tags": ["a", 1, True, [2]]},

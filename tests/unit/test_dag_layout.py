@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from flower_engine.model.dag_layout import DagLayout, lay_out
+from flower_engine.model.definitions.dag_layout import DagLayout, lay_out
 
 LANE = 0.4
 

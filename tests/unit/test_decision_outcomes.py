@@ -6,11 +6,11 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower_engine.model.condition_text import condition_of_text
-from flower_engine.model.decision_outcomes import outcome_of
-from flower_engine.model.decision_tasks import SAYS_TRUE
-from flower_engine.model.event_base import TaskError
-from flower_engine.model.task_message import TaskMessage
+from flower_engine.model.decisions.condition_text import condition_of_text
+from flower_engine.model.decisions.decision_tasks import SAYS_TRUE
+from flower_engine.model.definitions.task_message import TaskMessage
+from flower_engine.model.maps.decision_outcomes import outcome_of
+from flower_engine.model.tasks.task_error import TaskError
 
 
 def message(condition: Any) -> TaskMessage:

@@ -6,12 +6,12 @@ import msgspec
 import pytest
 
 from flower_engine.errors import DefinitionError
-from flower_engine.model.decision_tasks import says_true, with_text
-from flower_engine.model.definition import WorkflowDefinition, plan_flow
-from flower_engine.model.definition_differences import differences
-from flower_engine.model.flow_parameters import flow_parameters_of
-from flower_engine.model.workflow_document import WorkflowDocument
-from flower_engine.model.workflow_versions import definition_of, plain_document, version_of
+from flower_engine.model.decisions.decision_tasks import says_true, with_text
+from flower_engine.model.definitions.definition import WorkflowDefinition, plan_flow
+from flower_engine.model.definitions.definition_differences import differences
+from flower_engine.model.definitions.flow_parameters import flow_parameters_of
+from flower_engine.model.definitions.workflow_document import WorkflowDocument
+from flower_engine.model.definitions.workflow_versions import definition_of, plain_document, version_of
 
 TOTAL: dict[str, Any] = {"taskSeq": 1, "taskName": "total", "program": "Total"}
 BIG: dict[str, Any] = {
@@ -132,7 +132,7 @@ def test_what_cannot_be_read_is_said_of_the_row(task: dict[str, Any], problem: s
 def test_a_secret_parameter_has_no_place_in_a_condition() -> None:
     schema = {"type": "object", "properties": {"token": {"type": "string", "x-flower-secret": True}}}
     decision = {**BIG, "parameters": {"condition": "params.token == 'x'"}}
-    from flower_engine.model.parameters_schema import ParametersSchema  # noqa: PLC0415
+    from flower_engine.model.parameters.parameters_schema import ParametersSchema  # noqa: PLC0415
 
     if not ParametersSchema(schema).secrets:
         pytest.fail("the schema of this test has no secret")

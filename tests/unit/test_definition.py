@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flower_engine.errors import DefinitionError, TooLargeError
-from flower_engine.model.definition import (
+from flower_engine.model.definitions.definition import (
     MAX_EDGES,
     PlannedTask,
     TaskDefinition,
@@ -15,7 +15,7 @@ from flower_engine.model.definition import (
     dependents_of,
     plan_flow,
 )
-from flower_engine.model.task_spec import DEFAULT_QUEUE, MAX_TASKS
+from flower_engine.model.tasks.task_spec import DEFAULT_QUEUE, MAX_TASKS
 
 
 def row(

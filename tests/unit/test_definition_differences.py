@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from flower_engine.model.definition import WorkflowDefinition
-from flower_engine.model.definition_differences import differences, duration_in_words
-from flower_engine.model.workflow_versions import plain_document, version_of
+from flower_engine.model.definitions.definition import WorkflowDefinition
+from flower_engine.model.definitions.definition_differences import differences, duration_in_words
+from flower_engine.model.definitions.workflow_versions import plain_document, version_of
 from unit.definitions import definitions
 
 

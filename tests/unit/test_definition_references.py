@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from flower_engine.errors import DefinitionError, TooLargeError
-from flower_engine.model.definition import (
+from flower_engine.model.definitions.definition import (
     MAX_EDGES,
     Keying,
     PlannedTask,

@@ -7,8 +7,8 @@ from typing import Any, get_args
 import pytest
 
 from flower_engine.log.keys import Keys
-from flower_engine.model.events import AnyEvent
-from flower_engine.model.status import Status
+from flower_engine.model.events.events import AnyEvent
+from flower_engine.model.tasks.status import Status
 from flower_engine.transitions.loader import Script
 
 ROOT = Path(__file__).parents[2]

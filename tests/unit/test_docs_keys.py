@@ -9,7 +9,7 @@ from string import punctuation
 
 import pytest
 
-from flower_engine.model.key_parts import escape
+from flower_engine.model.values.key_parts import escape
 from flower_engine.transitions.lua_source import compose
 from unit.pages import DOCS, ROOT, quoted, rows
 

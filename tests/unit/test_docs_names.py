@@ -13,7 +13,7 @@ from typing import get_args
 import pytest
 
 from flower_engine.hooks.hook import OCCASIONS
-from flower_engine.model.events import AnyEvent
+from flower_engine.model.events.events import AnyEvent
 from flower_engine.runtime.settings_loading import unknown_variables
 from flower_engine.transitions import operator_transitions
 from flower_engine.transitions.operator_transitions import Operated

@@ -5,7 +5,7 @@ import pytest
 from flower_engine.doctor.of_tasks import unserved
 from flower_engine.doctor.subject import Subject
 from flower_engine.insight.overview import LaneNow, Overview
-from flower_engine.model.ids import make_flow_id
+from flower_engine.model.values.ids import make_flow_id
 from flower_engine.runtime.settings_loading import load_settings
 from flower_engine.transitions.worker_transitions import WorkerInfo
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower_engine.model.engine_time import SLOWER, EngineTime
+from flower_engine.model.values.engine_time import SLOWER, EngineTime
 
 GAP_MS, LEASE_MS, INTERVAL_MS = 2_000, 10_000, 500
 T0 = 1_790_000_000_000

@@ -7,9 +7,9 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from flower_engine.model.attempt_events import TaskEvent, TaskReturned, TaskStarted
-from flower_engine.model.event_base import FlowEvent
-from flower_engine.model.event_meaning import (
+from flower_engine.model.events.attempt_events import TaskEvent, TaskReturned, TaskStarted
+from flower_engine.model.events.event_base import FlowEvent
+from flower_engine.model.events.event_meaning import (
     FLOW_FACTS,
     MEANINGS,
     PASSING_FACTS,
@@ -19,16 +19,16 @@ from flower_engine.model.event_meaning import (
     Said,
     check,
 )
-from flower_engine.model.events import AnyEvent
-from flower_engine.model.flow_state import FlowState, TaskState
-from flower_engine.model.operator_events import FlowRerun, TaskUnignored
-from flower_engine.model.status import Status
+from flower_engine.model.events.events import AnyEvent
+from flower_engine.model.events.operator_events import FlowRerun, TaskUnignored
+from flower_engine.model.folding.flow_state import FlowState, TaskState
+from flower_engine.model.tasks.status import Status
 from flower_engine.projection.write import counting
 from flower_engine.projection.write.flow_changes import FlowChange
 
 TYPES: tuple[type[AnyEvent], ...] = get_args(AnyEvent)
 IMPORTED = """
-from flower_engine.model import events
+from flower_engine.model.events import events
 
 class FlowForgotten(events.FlowEvent, frozen=True, tag="flow.forgotten"):
     pass
@@ -40,7 +40,7 @@ import flower_projector.service
 
 @pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.__name__)
 def test_every_event_has_a_meaning(kind: type[AnyEvent]) -> None:
-    assert kind in MEANINGS, f"say in model/event_meaning.py what a {kind.__name__} means"
+    assert kind in MEANINGS, f"say in model/events/event_meaning.py what a {kind.__name__} means"
 
 
 @pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.__name__)
@@ -53,7 +53,7 @@ def test_a_table_that_lacks_an_event_is_refused(kind: type[AnyEvent]) -> None:
 def test_a_service_does_not_start_where_an_event_has_no_meaning() -> None:
     ran = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, text=True, check=False)
     assert ran.returncode != 0
-    assert "model/event_meaning.py: FlowForgotten has no entry" in ran.stderr
+    assert "model/events/event_meaning.py: FlowForgotten has no entry" in ran.stderr
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flower_engine.errors import NewerEventError
-from flower_engine.model.attempt_events import (
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.events.attempt_events import (
     TaskFinished,
     TaskLapsed,
     TaskReturned,
     TaskStarted,
     TaskSuspended,
 )
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.event_base import TaskError
-from flower_engine.model.events import (
+from flower_engine.model.events.events import (
     AnyEvent,
     FlowRegistered,
     LogOpened,
@@ -23,6 +22,7 @@ from flower_engine.model.events import (
     decode_event,
     encode_event,
 )
+from flower_engine.model.tasks.task_error import TaskError
 
 FLOW = "018f3c5e-7a10-7000-8000-000000000000"
 

@@ -5,8 +5,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from flower_engine.model.event_meaning import MEANINGS, STANDING, Meaning, Move
-from flower_engine.model.status import Status
+from flower_engine.model.events.event_meaning import MEANINGS, STANDING, Meaning, Move
+from flower_engine.model.tasks.status import Status
 
 TEXT = (Path(__file__).parents[2] / "docs" / "lifecycle.md").read_text()
 HEAD = ["| event | tasks | sets | forgets | of the flow |", "|---|---|---|---|---|"]
@@ -82,8 +82,8 @@ def test_the_picture_of_a_task_shows_the_moves_of_the_table() -> None:
 
 
 def test_every_status_names_the_events_that_lead_to_it() -> None:
-    """In ``model/status.py``, where people look first."""
-    source = (Path(__file__).parents[2] / "shared/flower_engine/model/status.py").read_text()
+    """In ``model/tasks/status.py``, where people look first."""
+    source = (Path(__file__).parents[2] / "shared/flower_engine/model/tasks/status.py").read_text()
     named = {
         name: set(re.findall(r"(?:tasks?|flow)\.[a-z_]+", comment))
         for name, comment in re.findall(

@@ -8,13 +8,13 @@ import pytest
 
 from flower_engine.flows.flow_results import add_result
 from flower_engine.flows.memory_sources import MemoryDefinitions
-from flower_engine.model.attempt_events import TaskFinished, TaskStarted
-from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.definition import TaskDefinition, WorkflowDefinition, plan_flow
-from flower_engine.model.events import AnyEvent, FlowRegistered
-from flower_engine.model.fold import fold
-from flower_engine.model.operator_events import TaskIgnored
-from flower_engine.model.workflow_versions import version_of
+from flower_engine.model.definitions.definition import TaskDefinition, WorkflowDefinition, plan_flow
+from flower_engine.model.definitions.workflow_versions import version_of
+from flower_engine.model.events.attempt_events import TaskFinished, TaskStarted
+from flower_engine.model.events.events import AnyEvent, FlowRegistered
+from flower_engine.model.events.operator_events import TaskIgnored
+from flower_engine.model.folding.fold import fold
+from flower_engine.model.values.blob_ref import BlobRef
 from flower_engine.projection.read.state_views import view_of_state
 from flower_engine.projection.read.views import FlowView
 from flower_engine.runtime.clock import SystemClock

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from flower_engine.model.attempt_events import (
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.events.attempt_events import (
     TaskFinished,
     TaskLapsed,
     TaskProgressed,
@@ -13,11 +14,16 @@ from flower_engine.model.attempt_events import (
     TaskStarted,
     TaskSuspended,
 )
-from flower_engine.model.attempts import attempts_of
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.event_base import TaskError
-from flower_engine.model.events import AnyEvent, FlowRegistered
-from flower_engine.model.operator_events import FlowCancelled, FlowPaused, FlowRerun, FlowResumed, TaskIgnored
+from flower_engine.model.events.events import AnyEvent, FlowRegistered
+from flower_engine.model.events.operator_events import (
+    FlowCancelled,
+    FlowPaused,
+    FlowRerun,
+    FlowResumed,
+    TaskIgnored,
+)
+from flower_engine.model.folding.attempts import attempts_of
+from flower_engine.model.tasks.task_error import TaskError
 from flower_engine.traces.flow_traces import FlowTraces, spans_of
 from flower_engine.traces.span import MOST_EVENTS, Span
 from flower_engine.traces.trace_ids import attempt_span_id, flow_span_id, trace_id

@@ -5,19 +5,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from flower_engine.model.attempt_events import (
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.events.attempt_events import (
     TaskFinished,
     TaskLapsed,
     TaskReturned,
     TaskStarted,
     TaskSuspended,
 )
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.event_base import TaskError
-from flower_engine.model.events import AnyEvent, FlowRegistered, LogOpened, OutcomeRefused
-from flower_engine.model.flow_state import FlowState, FoldError, TaskState
-from flower_engine.model.fold import fold
-from flower_engine.model.status import Status
+from flower_engine.model.events.events import AnyEvent, FlowRegistered, LogOpened, OutcomeRefused
+from flower_engine.model.folding.flow_state import FlowState, FoldError, TaskState
+from flower_engine.model.folding.fold import fold
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.tasks.task_error import TaskError
 
 FLOW = "018f3c5e-7a10-7000-8000-000000000000"
 ERROR = TaskError(type="ValueError", message="no")

@@ -1,10 +1,10 @@
 """What a fork plans, without any store."""
 
 from flower_engine.flows.forks import plan_of_fork
-from flower_engine.model.definition import Keying, PlannedTask
-from flower_engine.model.events import FlowRegistered
-from flower_engine.model.flow_state import FlowState, TaskState
-from flower_engine.model.status import Status
+from flower_engine.model.definitions.definition import Keying, PlannedTask
+from flower_engine.model.events.events import FlowRegistered
+from flower_engine.model.folding.flow_state import FlowState, TaskState
+from flower_engine.model.tasks.status import Status
 
 FLOW = "00000000-0001-7000-8000-000000000001"
 

@@ -17,7 +17,7 @@ from flower_engine.hooks.occasions import Moment, moments_of
 from flower_engine.hooks.python_hooks import hook, registered_hook
 from flower_engine.hooks.retries import delay_seconds, is_over
 from flower_engine.hooks.signatures import headers_of
-from flower_engine.model.status import Status
+from flower_engine.model.tasks.status import Status
 from flower_engine.runtime.settings_loading import load_settings
 from flower_projector.hook_addresses import Networks
 from projection.stories import SHAPES, Story

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower_engine.model.ids import MAX_PARTITIONS, created_ms, is_flow_id, make_flow_id, partition_of
+from flower_engine.model.values.ids import MAX_PARTITIONS, created_ms, is_flow_id, make_flow_id, partition_of
 
 moments_ms = st.integers(0, 2**48 - 1)
 partitions = st.integers(0, MAX_PARTITIONS - 1)

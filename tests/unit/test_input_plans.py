@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower_engine.model.references import NoValueError, resolved
-from flower_engine.model.task_message import TaskMessage
+from flower_engine.model.definitions.task_message import TaskMessage
+from flower_engine.model.parameters.references import NoValueError, resolved
 from flower_worker.input_plans import plan_of
 
 FLOW = "01a22112-b290-7001-b2b7-229863e7ab93"

@@ -3,16 +3,16 @@
 import msgspec
 import pytest
 
-from flower_engine.model.attempt_events import TaskStarted
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.events import FlowRegistered
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.fold import fold
-from flower_engine.model.item_invariants import item_differences
-from flower_engine.model.operator_events import FlowRerun
-from flower_engine.model.partition_state import LiveFlow, LiveState, LiveTask
-from flower_engine.model.wait_events import TaskAwaiting, TaskExpanded
-from flower_engine.model.wait_invariants import wait_differences
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.events.attempt_events import TaskStarted
+from flower_engine.model.events.events import FlowRegistered
+from flower_engine.model.events.operator_events import FlowRerun
+from flower_engine.model.events.wait_events import TaskAwaiting, TaskExpanded
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.folding.fold import fold
+from flower_engine.model.invariants.item_invariants import item_differences
+from flower_engine.model.invariants.partition_state import LiveFlow, LiveState, LiveTask
+from flower_engine.model.invariants.wait_invariants import wait_differences
 from stateful.starts import Starts
 
 FLOW = "018f3c5e-7a10-7000-8000-000000000001"

@@ -5,15 +5,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.events import FlowRegistered
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.fold import fold
-from flower_engine.model.kept_invariants import kept_differences, value_differences
-from flower_engine.model.kept_results import kept_results, payload_of, reads_of, reads_text
-from flower_engine.model.partition_state import LiveFlow, LiveTask
-from flower_engine.model.status import Status
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.events.events import FlowRegistered
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.folding.fold import fold
+from flower_engine.model.folding.kept_results import kept_results, payload_of, reads_of, reads_text
+from flower_engine.model.invariants.kept_invariants import kept_differences, value_differences
+from flower_engine.model.invariants.partition_state import LiveFlow, LiveTask
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.values.blob_ref import BlobRef
 
 BLOB = BlobRef(sha256="ab", bytes=70_000, store="api")
 

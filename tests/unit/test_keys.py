@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flower_engine.log.keys import Keys
-from flower_engine.model.key_parts import escape, unescape
-from flower_engine.model.lanes import Lane
+from flower_engine.model.flow_control.lanes import Lane
+from flower_engine.model.values.key_parts import escape, unescape
 
 
 def lane(queue: str, priority: int, workflow: str, program: str) -> str:

@@ -7,10 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.flow_control import SCOPES, Scope
-from flower_engine.model.lanes import Lane, lane_of, parse_lane, plain_lane, share_of_lane, suspect_lane
-from flower_engine.model.limits import (
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.flow_control.flow_control import SCOPES, Scope
+from flower_engine.model.flow_control.lanes import (
+    Lane,
+    lane_of,
+    parse_lane,
+    plain_lane,
+    share_of_lane,
+    suspect_lane,
+)
+from flower_engine.model.flow_control.limits import (
     LimitValue,
     limit_of,
     limit_of_flows,
@@ -21,8 +28,8 @@ from flower_engine.model.limits import (
     setting_of,
     window_of_limit,
 )
-from flower_engine.model.map_windows import Window
-from flower_engine.model.wait_programs import is_wait
+from flower_engine.model.flow_control.map_windows import Window
+from flower_engine.model.waits.wait_programs import is_wait
 
 ROOT = Path(__file__).parents[2]
 names = st.text(min_size=1, max_size=20) | st.text("%:25 3A,/!*|@", min_size=1, max_size=8)
@@ -119,19 +126,25 @@ def test_the_value_of_a_limit_is_read_back(value: LimitValue) -> None:
 
 
 MAKERS = {
-    r"""f"[gqwpfvx]k?:\{""": "a name of a limit is made by model/limits.py",
-    r"""\["'\]\[gqwp""": "a name of a limit is taken apart by model/limits.py",
-    r"""partition\("/"\)""": "a limit is taken apart by model/limits.py, a lane by model/lanes.py",
+    r"""f"[gqwpfvx]k?:\{""": "a name of a limit is made by model/flow_control/limits.py",
+    r"""\["'\]\[gqwp""": "a name of a limit is taken apart by model/flow_control/limits.py",
+    r"""partition\("/"\)""": "a limit is taken apart by limits.py, a lane by lanes.py, of model/flow_control",
     r"""lane\w*\.r?(?:split|partition)\(|share\w*\.r?(?:split)\(""": "a lane is taken apart by lanes.py",
-    r"""r".*\[\^:""": "a pattern of a lane or limit stands in model/lanes.py",
-    r"""\|@""": "a board is named by model/boards.py",
+    r"""r".*\[\^:""": "a pattern of a lane or limit stands in model/flow_control/lanes.py",
+    r"""\|@""": "a board is named by model/flow_control/boards.py",
     r"""keys\.prefix\b""": "keys are named by log/keys.py",
-    r"""%3A|:02X""": "names are escaped by model/key_parts.py",
+    r"""%3A|:02X""": "names are escaped by model/values/key_parts.py",
 }
 """What a second maker or parser looks like, and where the first one is."""
-THE_PLACES = ("model/lanes.py", "model/limits.py", "model/key_parts.py", "model/boards.py", "log/keys.py")
+THE_PLACES = (
+    "model/flow_control/lanes.py",
+    "model/flow_control/limits.py",
+    "model/flow_control/boards.py",
+    "model/values/key_parts.py",
+    "log/keys.py",
+)
 OTHERS = {
-    ("flower_engine/model/invariants.py", r"""f"[gqwpfvx]k?:\{"""): "a timer of the wait for a worker",
+    ("flower_engine/model/invariants/invariants.py", r"""f"[gqwpfvx]k?:\{"""): "a timer of a waiting task",
     ("flower_bench/roles.py", r"""partition\("/"\)"""): "the path of a program",
     ("flower_engine/testing/engine.py", r"""keys\.prefix\b"""): "all keys of a test's own partition",
     ("flower_engine/testing/skipping_client.py", r"""keys\.prefix\b"""): "a clock that no engine has",

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from flower_engine.model.limit_shares import Seat, first_share, kept_for_away, lowered, raised, wanted
+from flower_engine.model.partitions.limit_shares import (
+    Seat,
+    first_share,
+    kept_for_away,
+    lowered,
+    raised,
+    wanted,
+)
 
 PARTITIONS = 4
 

@@ -6,12 +6,18 @@ import msgspec
 import pytest
 
 from flower_engine.errors import DefinitionError
-from flower_engine.model.definition import Keying, TaskDefinition, TaskKeys, WorkflowDefinition, plan_flow
-from flower_engine.model.lanes import lane_of, parse_lane
-from flower_engine.model.map_expansion import Expansion, expansion_of
-from flower_engine.model.map_items import items_of
-from flower_engine.model.map_lists import ListError, elements_of
-from flower_engine.model.task_message import message_of
+from flower_engine.model.definitions.definition import (
+    Keying,
+    TaskDefinition,
+    TaskKeys,
+    WorkflowDefinition,
+    plan_flow,
+)
+from flower_engine.model.definitions.task_message import message_of
+from flower_engine.model.flow_control.lanes import lane_of, parse_lane
+from flower_engine.model.maps.map_expansion import Expansion, expansion_of
+from flower_engine.model.maps.map_items import items_of
+from flower_engine.model.maps.map_lists import ListError, elements_of
 
 RIGHT: dict[str, Any] = {"over": {"$from": 1}, "program": "count", "as": "file"}
 

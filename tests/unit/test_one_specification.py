@@ -14,11 +14,11 @@ import pytest
 
 from filled_tasks import filled_definition, filled_task, other_than_the_default
 from flower_cli.commands.show import print_task
-from flower_engine.model.definition import plan_flow
-from flower_engine.model.events import FlowRegistered
-from flower_engine.model.field_types import SPEC_FIELDS
-from flower_engine.model.fold import fold
-from flower_engine.model.task_message import CARRIED, SnapshotMessage
+from flower_engine.model.definitions.definition import plan_flow
+from flower_engine.model.definitions.task_message import CARRIED, SnapshotMessage
+from flower_engine.model.events.events import FlowRegistered
+from flower_engine.model.folding.fold import fold
+from flower_engine.model.tasks.field_types import SPEC_FIELDS
 from flower_engine.projection.read.state_views import view_of_state
 from flower_engine.projection.read.views import FlowView, TaskDetail, TaskView
 from flower_engine.projection.task_columns import FLOW_COLUMNS_OF, NOT_IN_FLOWS, columns_of_field
@@ -70,7 +70,7 @@ def test_redis_holds_every_field(name: str) -> None:
     is_carried = name in CARRIED and name in SnapshotMessage.__struct_fields__
     assert is_carried != (name in HELD_ELSEWHERE), (
         f"{name}: a flow whose events are lost would lose it; let both classes of"
-        " shared/flower_engine/model/task_message.py carry it, or say here where else Redis holds it"
+        " model/definitions/task_message.py carry it, or say here where else Redis holds it"
     )
 
 

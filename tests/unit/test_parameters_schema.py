@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flower_engine.errors import DefinitionError
-from flower_engine.model.definition import TaskDefinition, WorkflowDefinition, plan_flow
-from flower_engine.model.flow_parameters import MAX_BOUND_BYTES, flow_parameters_of
-from flower_engine.model.parameters_schema import ParametersSchema, problems_of_schema
+from flower_engine.model.definitions.definition import TaskDefinition, WorkflowDefinition, plan_flow
+from flower_engine.model.definitions.flow_parameters import MAX_BOUND_BYTES, flow_parameters_of
+from flower_engine.model.parameters.parameters_schema import ParametersSchema, problems_of_schema
 
 NIGHTLY: dict[str, Any] = {
     "type": "object",

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower_engine.model.flow_control import FlowControl, counted_in_one_place, problems_of_share
-from flower_engine.model.pins import pinned_by, pinned_partition, problem_of_pin
+from flower_engine.model.flow_control.flow_control import FlowControl, counted_in_one_place, problems_of_share
+from flower_engine.model.partitions.pins import pinned_by, pinned_partition, problem_of_pin
 
 
 @given(workflow=st.text(min_size=1), first=st.integers(1, 64))

@@ -8,10 +8,10 @@ import pytest
 
 from flower_engine import Fatal
 from flower_engine.errors import ParameterError
-from flower_engine.model.event_base import TaskError
-from flower_engine.model.raised_errors import MAX_TRACEBACK_CHARACTERS, encode_error, members
-from flower_engine.model.result_json import MAX_MESSAGE_CHARACTERS
-from flower_engine.model.type_names import names_of
+from flower_engine.model.tasks.raised_errors import MAX_TRACEBACK_CHARACTERS, encode_error, members
+from flower_engine.model.tasks.task_error import TaskError
+from flower_engine.model.values.result_json import MAX_MESSAGE_CHARACTERS
+from flower_engine.model.values.type_names import names_of
 from worker.hostile_programs import HOSTILE
 
 

@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flower_engine.errors import MissingInputError, ParameterError
-from flower_engine.model.json_pointer import NotThereError, pointer_to, problem_of_pointer, value_at
-from flower_engine.model.reference_forms import KEYS, From
-from flower_engine.model.references import (
+from flower_engine.model.parameters.reference_forms import KEYS, From
+from flower_engine.model.parameters.references import (
     Found,
     NoValueError,
     Use,
@@ -22,6 +21,7 @@ from flower_engine.model.references import (
     scan,
     scan_parameters,
 )
+from flower_engine.model.values.json_pointer import NotThereError, pointer_to, problem_of_pointer, value_at
 
 RESULTS: dict[str, Any] = {
     "files": [{"name": "a.csv", "size": 12}, {"name": "b/c~d", "size": 3.5}],

@@ -3,9 +3,10 @@
 import msgspec
 import pytest
 
-from flower_engine.model.event_base import NO_VALUE, TaskError
-from flower_engine.model.events import AnyEvent, TaskGivenUp, encode_event
-from flower_engine.model.operator_events import TaskIgnored
+from flower_engine.model.events.event_base import NO_VALUE
+from flower_engine.model.events.events import AnyEvent, TaskGivenUp, encode_event
+from flower_engine.model.events.operator_events import TaskIgnored
+from flower_engine.model.tasks.task_error import TaskError
 from flower_engine.projection.archive.refused_events import without_values
 
 BAD = TaskError(type="E", message="a NUL \0", traceback="\0")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from flower_engine.model.retiring import Seen, Step, next_step
+from flower_engine.model.partitions.retiring import Seen, Step, next_step
 
 TAKERS = 2
 

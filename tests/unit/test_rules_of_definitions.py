@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flower_engine.errors import DefinitionError
-from flower_engine.model.definition import TaskDefinition, WorkflowDefinition, plan_flow
-from flower_engine.model.definition_differences import differences
-from flower_engine.model.rule_checks import MAX_STAND_IN_BYTES
-from flower_engine.model.rule_texts import held_for, hold_ms, known_rule, normal_on_failure
-from flower_engine.model.rule_warnings import warnings_of_rules
-from flower_engine.model.rules import Rule
-from flower_engine.model.task_message import message_of
-from flower_engine.model.task_spec import MAX_DURATION_MS
-from flower_engine.model.workflow_document import WorkflowDocument
-from flower_engine.model.workflow_versions import definition_of, plain_document, version_of
+from flower_engine.model.definitions.definition import TaskDefinition, WorkflowDefinition, plan_flow
+from flower_engine.model.definitions.definition_differences import differences
+from flower_engine.model.definitions.rule_checks import MAX_STAND_IN_BYTES
+from flower_engine.model.definitions.rule_warnings import warnings_of_rules
+from flower_engine.model.definitions.task_message import message_of
+from flower_engine.model.definitions.workflow_document import WorkflowDocument
+from flower_engine.model.definitions.workflow_versions import definition_of, plain_document, version_of
+from flower_engine.model.tasks.rule_texts import held_for, hold_ms, known_rule, normal_on_failure
+from flower_engine.model.tasks.rules import Rule
+from flower_engine.model.tasks.task_spec import MAX_DURATION_MS
 
 
 def task(seq: int, *depends_on: int, **said: Any) -> TaskDefinition:

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flower_engine.errors import ProgramError
-from flower_engine.model.result_json import MAX_DEPTH, MAX_RESULT_BYTES, clean_text, encode_result
+from flower_engine.model.values.result_json import MAX_DEPTH, MAX_RESULT_BYTES, clean_text, encode_result
 from fuzzing import examples
 from worker.hostile_programs import ENDLESS, READABLE
 

@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from flower_engine.model.flow_state import FoldError
-from flower_engine.model.schedule_events import (
+from flower_engine.model.events.schedule_events import (
     AnyScheduleEvent,
     ScheduleDefined,
     ScheduleFired,
@@ -13,7 +12,8 @@ from flower_engine.model.schedule_events import (
     ScheduleMissed,
     ScheduleSkipped,
 )
-from flower_engine.model.schedule_state import ScheduleState, fold_schedules
+from flower_engine.model.folding.flow_state import FoldError
+from flower_engine.model.folding.schedule_state import ScheduleState, fold_schedules
 
 UID = "00000000-0000-4000-8000-000000000001"
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypedDict
 import msgspec
 import pytest
 
-from flower_engine.model.schema_paths import missing_in
+from flower_engine.model.parameters.schema_paths import missing_in
 from flower_engine.programs.json_schemas import schemas_of
 
 

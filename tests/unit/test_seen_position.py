@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from flower_engine.client.kept_position import FiledPosition, KeptPosition
 from flower_engine.flows.read_replica import Viewer
-from flower_engine.model.positions import as_numbers
-from flower_engine.model.seen_position import (
+from flower_engine.model.values.positions import as_numbers
+from flower_engine.model.values.seen_position import (
     HEADER,
     MOST_PARTITIONS,
     SeenPosition,

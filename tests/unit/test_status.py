@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower_engine.model.status import Status, flow_status
+from flower_engine.model.tasks.status import Status, flow_status
 
 
 def test_the_numbers_are_those_of_the_seeds_tables() -> None:

@@ -10,8 +10,8 @@ from flower_engine.flows.flow_waits import is_over
 from flower_engine.flows.task_ends import explain_ends
 from flower_engine.flows.wait_reasons import Seen, explain, ready_tasks
 from flower_engine.flows.wait_words import in_words
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.status import Status
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.tasks.status import Status
 from flower_engine.projection.read.end_views import END_WORDS, NotTaken
 from flower_engine.projection.read.state_views import view_of_state
 from flower_engine.projection.read.views import FlowView

@@ -6,8 +6,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower_engine.model.task_policy import TaskPolicy
-from flower_engine.model.task_spec import MAX_ATTEMPTS, MAX_DURATION_MS, RetryPolicy, TaskSpec
+from flower_engine.model.tasks.task_policy import TaskPolicy
+from flower_engine.model.tasks.task_spec import MAX_ATTEMPTS, MAX_DURATION_MS, RetryPolicy, TaskSpec
 
 durations = st.none() | st.integers(1, MAX_DURATION_MS)
 retries = st.builds(

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from flower_engine.errors import ParametersError, ProgramError
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.wait_programs import Awaited, known_parameters, takes_signal, wait_text
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.waits.wait_programs import Awaited, known_parameters, takes_signal, wait_text
 from flower_engine.programs.registry import Registry
 
 

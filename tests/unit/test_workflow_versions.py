@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flower_engine.errors import DefinitionError
-from flower_engine.model.definition import TaskDefinition, WorkflowDefinition
-from flower_engine.model.task_spec import RetryPolicy
-from flower_engine.model.workflow_versions import definition_of, number_or_prefix, version_of
+from flower_engine.model.definitions.definition import TaskDefinition, WorkflowDefinition
+from flower_engine.model.definitions.workflow_versions import definition_of, number_or_prefix, version_of
+from flower_engine.model.tasks.task_spec import RetryPolicy
 from unit.definitions import definitions
 
 _PLAIN = WorkflowDefinition(name="w", tasks=(TaskDefinition(task_seq=1, program="A"),))

@@ -16,7 +16,7 @@ from acceptance.running import TESTS
 from chaos.people import People
 from chaos.running import LIMIT, PROGRAMS, define, has_ended, have_paused, pause_schedules
 from flower_engine.embedded.processes import spawn
-from flower_engine.model.attempt_events import TaskLapsed
+from flower_engine.model.events.attempt_events import TaskLapsed
 from flower_schema import migrations
 from upgrade.both_versions import PYTHON_BEFORE, TwoVersions, environment_of, spawn_before
 

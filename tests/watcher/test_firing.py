@@ -12,7 +12,7 @@ from flower_cli.commands.show import print_flow
 from flower_engine.log.client import connect, connect_blocking
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import read_log
-from flower_engine.model.schedule_state import ScheduleState, fold_schedules
+from flower_engine.model.folding.schedule_state import ScheduleState, fold_schedules
 from flower_engine.projection import database
 from flower_engine.projection.database import Connection
 from flower_engine.projection.read.queries import FlowFilter, list_flows, read_flow

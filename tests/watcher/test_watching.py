@@ -7,8 +7,8 @@ import pytest
 
 from flower_engine.log.client import connect, connect_blocking, send
 from flower_engine.log.partition import Partition
-from flower_engine.model.attempt_events import TaskLapsed
-from flower_engine.model.status import Status
+from flower_engine.model.events.attempt_events import TaskLapsed
+from flower_engine.model.tasks.status import Status
 from flower_engine.runtime.asyncio_tasks import cancel_all
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.settings_loading import load_settings

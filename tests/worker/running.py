@@ -11,9 +11,9 @@ from typing import Any
 import forked_flower
 from flower_engine.log.client import send
 from flower_engine.log.reader import wait_for_log
-from flower_engine.model.definition import TaskDefinition
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.task_spec import RetryPolicy
+from flower_engine.model.definitions.definition import TaskDefinition
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.tasks.task_spec import RetryPolicy
 from flower_engine.runtime.settings import Settings
 from flower_engine.transitions.worker_transitions import WorkerInfo, live_workers
 from flower_worker.service import serve

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower_engine.model.ids import make_flow_id
+from flower_engine.model.values.ids import make_flow_id
 from flower_engine.task_logs.chunks import FIELD, Chunk, decode_entry, encode_entries
 from flower_engine.task_logs.lines import MAX_TEXT_BYTES, Line, Stream, line_text
 from flower_engine.transitions.worker_transitions import Claim

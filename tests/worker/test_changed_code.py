@@ -10,7 +10,7 @@ import msgspec
 import psutil
 import pytest
 
-from flower_engine.model.status import Status
+from flower_engine.model.tasks.status import Status
 from process_commands import command_of
 from scripts.engine import Engine
 from worker.running import OwnProcess, eventually, row, the_worker, until_settled

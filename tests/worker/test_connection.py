@@ -15,7 +15,7 @@ from flower_engine.embedded.home import Home
 from flower_engine.embedded.valkey import EmbeddedValkey
 from flower_engine.log.client import connect, connect_blocking
 from flower_engine.log.partition import Partition
-from flower_engine.model.status import Status
+from flower_engine.model.tasks.status import Status
 from flower_engine.runtime.asyncio_tasks import cancel_all
 from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.transitions.installation_transitions import install

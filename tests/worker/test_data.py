@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from flower_engine.log.client import send
-from flower_engine.model.definition import TaskDefinition
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.status import Status
+from flower_engine.model.definitions.definition import TaskDefinition
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.tasks.status import Status
 from flower_engine.transitions.worker_transitions import live_workers
 from scripts.engine import Engine
 from worker.running import InProcess, OwnProcess, eventually, row, until, until_settled

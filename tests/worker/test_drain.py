@@ -10,8 +10,8 @@ import pytest
 
 from flower_engine.log.client import send
 from flower_engine.log.keys import GROUP
-from flower_engine.model.attempt_events import TaskLapsed, TaskReturned, TaskSuspended
-from flower_engine.model.status import Status
+from flower_engine.model.events.attempt_events import TaskLapsed, TaskReturned, TaskSuspended
+from flower_engine.model.tasks.status import Status
 from flower_engine.transitions.installation_transitions import halt
 from flower_engine.transitions.operator_transitions import cancel
 from flower_engine.transitions.worker_transitions import live_workers

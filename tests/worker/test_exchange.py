@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from flower_engine.blobs.blob_stores import BlobStores
-from flower_engine.model.attempt_events import TaskReturned, TaskStarted
-from flower_engine.model.status import Status
+from flower_engine.model.events.attempt_events import TaskReturned, TaskStarted
+from flower_engine.model.tasks.status import Status
 from flower_engine.programs.program_modules import load_programs
 from flower_engine.runtime.settings_loading import load_settings
 from flower_engine.transitions.worker_transitions import MOST_KEPT_BYTES, attend, program_args

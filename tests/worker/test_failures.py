@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 import forked_flower
-from flower_engine.model.attempt_events import TaskProgressed, TaskStarted
-from flower_engine.model.events import OutcomeRefused
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.status import Status
-from flower_engine.model.task_spec import RetryPolicy
+from flower_engine.model.events.attempt_events import TaskProgressed, TaskStarted
+from flower_engine.model.events.events import OutcomeRefused
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.tasks.task_spec import RetryPolicy
 from flower_engine.runtime.asyncio_tasks import cancel_all
 from flower_engine.transitions import operator_transitions
 from flower_engine.transitions.worker_transitions import live_workers

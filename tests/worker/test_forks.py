@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from flower_engine.log.client import send
-from flower_engine.model.attempt_events import TaskStarted
-from flower_engine.model.events import OutcomeRefused
-from flower_engine.model.status import Status
+from flower_engine.model.events.attempt_events import TaskStarted
+from flower_engine.model.events.events import OutcomeRefused
+from flower_engine.model.tasks.status import Status
 from scripts.engine import Engine
 from worker.forking_programs import WAYS
 from worker.running import OwnProcess, eventually, row, until_settled

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from flower_engine.model.definition import TaskDefinition
-from flower_engine.model.status import Status
+from flower_engine.model.definitions.definition import TaskDefinition
+from flower_engine.model.tasks.status import Status
 from scripts.engine import Engine
 from worker.hostile_programs import HOSTILE, RESULTS
 from worker.running import InProcess, eventually, row, the_worker, until

@@ -8,9 +8,9 @@ from typing import Any
 
 from flower_engine.log.client import send
 from flower_engine.log.keys import GROUP
-from flower_engine.model.attempt_events import TaskFinished, TaskLapsed, TaskStarted
-from flower_engine.model.events import OutcomeRefused
-from flower_engine.model.status import Status
+from flower_engine.model.events.attempt_events import TaskFinished, TaskLapsed, TaskStarted
+from flower_engine.model.events.events import OutcomeRefused
+from flower_engine.model.tasks.status import Status
 from flower_engine.runtime.asyncio_tasks import cancel_all
 from flower_engine.transitions.installation_transitions import halt
 from flower_engine.transitions.worker_transitions import live_workers

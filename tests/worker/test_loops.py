@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from flower_engine.model.attempt_events import TaskAgain, TaskProgressed
-from flower_engine.model.status import Status
-from flower_engine.model.task_spec import RetryPolicy
+from flower_engine.model.events.attempt_events import TaskAgain, TaskProgressed
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.tasks.task_spec import RetryPolicy
 from flower_engine.runtime.asyncio_tasks import cancel_all
 from flower_watcher.lapse import LapseLoop
 from flower_watcher.timers import TimerLoop

@@ -13,8 +13,8 @@ import msgspec
 import psutil
 import pytest
 
-from flower_engine.model.outcome_kinds import OutcomeKind
-from flower_engine.model.task_message import TaskMessage
+from flower_engine.model.definitions.task_message import TaskMessage
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
 from flower_engine.programs.context import Progress
 from flower_worker.ability import Ability, CannotStartError
 from flower_worker.child_messages import Job, frame

@@ -9,8 +9,8 @@ import pytest
 
 from flower_engine.insight.published_signatures import read_published
 from flower_engine.log.client import send
-from flower_engine.model.attempt_events import TaskReturned
-from flower_engine.model.status import Status
+from flower_engine.model.events.attempt_events import TaskReturned
+from flower_engine.model.tasks.status import Status
 from flower_engine.transitions.worker_transitions import live_workers
 from scripts.engine import Engine
 from worker.running import OwnProcess, eventually, row, until, until_settled

@@ -10,9 +10,9 @@ import pytest
 
 from flower_engine.errors import ProgramError
 from flower_engine.log.client import send
-from flower_engine.model.attempt_events import TaskFinished
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.status import Status
+from flower_engine.model.events.attempt_events import TaskFinished
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.tasks.status import Status
 from flower_engine.transitions.worker_transitions import live_workers
 from scripts.engine import Engine
 from worker.running import InProcess, eventually, row, the_worker, until, until_settled

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flower_engine.model.attempt_events import TaskFinished, TaskStarted
+from flower_engine.model.events.attempt_events import TaskFinished, TaskStarted
 from flower_worker.slots import Ask, AskKind, Slots, SlotUse
 from scripts.engine import Engine
 from worker.running import row, until_settled

@@ -11,8 +11,8 @@ import pytest
 
 from flower_engine.log.client import send
 from flower_engine.log.partition import Partition
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.status import Status
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.tasks.status import Status
 from flower_engine.transitions.installation_transitions import halt
 from flower_engine.transitions.worker_transitions import live_workers
 from process_commands import command_of

@@ -9,7 +9,7 @@ import pytest
 
 from flower_engine.errors import SecretError
 from flower_engine.log.client import send
-from flower_engine.model.status import Status
+from flower_engine.model.tasks.status import Status
 from flower_worker.secret_values import Mask, Secrets
 from scripts.engine import Engine
 from worker.running import InProcess, OwnProcess, row, until_settled

@@ -22,7 +22,7 @@ from flower_engine.errors import FlowerError, ParametersError, RefusedError
 from flower_engine.flows.answers import Answerer
 from flower_engine.flows.approvals import ApprovalDetail, find_approval
 from flower_engine.flows.postgres_stores import PostgresStores
-from flower_engine.model.answer_links import MOST_NAME, PREFIX, AnswerLink, LinkFault, opened, signed
+from flower_engine.model.waits.answer_links import MOST_NAME, PREFIX, AnswerLink, LinkFault, opened, signed
 from flower_engine.projection.definitions.acting import note_act
 from flower_engine.projection.read.view_fields import Moment, View
 

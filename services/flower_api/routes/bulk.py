@@ -35,7 +35,7 @@ from flower_engine.flows.bulk_operations import BulkEnd, BulkOperation, Name, Ta
 from flower_engine.flows.moments import time_of
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
-from flower_engine.model.task_spec import MAX_PRIORITY, MIN_PRIORITY
+from flower_engine.model.tasks.task_spec import MAX_PRIORITY, MIN_PRIORITY
 from flower_engine.projection.definitions.acting import note_act
 from flower_engine.projection.read.alike_tasks import Fault
 from flower_engine.projection.read.flow_selection import FlowSelection

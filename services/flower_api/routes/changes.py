@@ -17,8 +17,8 @@ from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.watched_flow import Frame
 from flower_engine.flows.watched_flows import WatchedFlows
 from flower_engine.flows.watched_lists import ListFrame, WatchedLists, positions_of
-from flower_engine.model.dag_layout import DagLayout
-from flower_engine.model.flow_timeline import FlowTimeline
+from flower_engine.model.definitions.dag_layout import DagLayout
+from flower_engine.model.folding.flow_timeline import FlowTimeline
 
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "X-Content-Type-Options": "nosniff"}
 _LONGEST_ID = 20_000

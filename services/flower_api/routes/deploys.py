@@ -21,9 +21,9 @@ from flower_engine.flows.deploys import Deploy, Deployed, deploy, plan_deploy
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.trees import problems_of_trees
 from flower_engine.flows.unknown_names import Names
-from flower_engine.model.definition import WorkflowDefinition
-from flower_engine.model.definition_differences import Difference
-from flower_engine.model.rule_warnings import warnings_of_rules
+from flower_engine.model.definitions.definition import WorkflowDefinition
+from flower_engine.model.definitions.definition_differences import Difference
+from flower_engine.model.definitions.rule_warnings import warnings_of_rules
 from flower_engine.projection.definitions.deploy_rows import Action, PlannedChange
 from flower_engine.projection.definitions.deploy_schedule_rows import PlannedSchedule
 from flower_engine.projection.read.view_fields import Moment, View

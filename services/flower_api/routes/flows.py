@@ -21,7 +21,7 @@ from flower_engine.flows.moments import time_of
 from flower_engine.flows.past_flows import find_flow_at
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
-from flower_engine.model.status import Status
+from flower_engine.model.tasks.status import Status
 from flower_engine.projection.read.queries import FlowCursor, FlowFilter, list_flows
 from flower_engine.projection.read.schedule_slots import uids_named
 from flower_engine.projection.read.views import FlowSummary, FlowView

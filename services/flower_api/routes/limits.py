@@ -17,8 +17,8 @@ from flower_engine.errors import LostError
 from flower_engine.flows.flow_control_changes import remove_control, set_control
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
-from flower_engine.model.flow_control import AtMaxFlows, FlowControl, Scope, problems_of_share
-from flower_engine.model.limits import lent_of
+from flower_engine.model.flow_control.flow_control import AtMaxFlows, FlowControl, Scope, problems_of_share
+from flower_engine.model.flow_control.limits import lent_of
 from flower_engine.projection.definitions.flow_control_rows import read_controls
 from flower_engine.runtime.lending import shares_of
 from flower_engine.transitions.lending_transition import Lendable

@@ -28,7 +28,7 @@ from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.stand_ins import stand_in
 from flower_engine.flows.task_numbers import Task, numbers_of
 from flower_engine.flows.tree_operations import ElsewhereInTree, TreeOperator
-from flower_engine.model.task_spec import MAX_PRIORITY, MIN_PRIORITY
+from flower_engine.model.tasks.task_spec import MAX_PRIORITY, MIN_PRIORITY
 from flower_engine.transitions.operator_transitions import Operated
 
 _PROBLEMS = (400, 404, 409, 413, 415, 422, 503)

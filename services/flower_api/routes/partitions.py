@@ -9,7 +9,7 @@ from flower_api.access import by_of
 from flower_api.openapi import replies, reply
 from flower_api.schemas import View
 from flower_engine.flows.postgres_stores import PostgresStores
-from flower_engine.model.ids import MAX_PARTITIONS
+from flower_engine.model.values.ids import MAX_PARTITIONS
 from flower_engine.runtime.partition_standings import PartitionStanding, partition_standings
 from flower_engine.runtime.retiring_partitions import keep_partition, retire_partition
 

@@ -12,9 +12,9 @@ from flower_api.problems import ProblemError
 from flower_api.schemas import NAME_PATTERN, View, WorkflowName
 from flower_engine.flows.live_programs import ProgramVersion
 from flower_engine.flows.postgres_stores import PostgresStores
-from flower_engine.model.near_names import nearest_in_words
-from flower_engine.model.quoting import short
-from flower_engine.model.task_spec import MAX_NAME_LENGTH
+from flower_engine.model.tasks.task_spec import MAX_NAME_LENGTH
+from flower_engine.model.values.near_names import nearest_in_words
+from flower_engine.model.values.quoting import short
 from flower_engine.programs.published_program import SeenProgram
 from flower_engine.projection.read.view_fields import Moment, moment
 

@@ -24,7 +24,7 @@ from flower_engine.errors import ScheduleError
 from flower_engine.flows.moments import time_of
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.schedules import Pause, find_schedule, set_pause, trigger
-from flower_engine.model.times import ms_of
+from flower_engine.model.values.times import ms_of
 from flower_engine.projection.read.view_fields import moment
 from flower_engine.schedules.preview import preview
 from flower_engine.schedules.schedule import Schedule

@@ -22,7 +22,7 @@ from flower_engine.flows.payloads import encoded_payload
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.signals import send_to_all, send_to_flow
 from flower_engine.flows.task_numbers import numbers_of
-from flower_engine.model.wait_parameters import MAX_SIGNAL_NAME
+from flower_engine.model.waits.wait_parameters import MAX_SIGNAL_NAME
 from flower_engine.projection.definitions.signal_rows import SignalCursor, list_signals
 from flower_engine.projection.read.view_fields import Moment, View
 from flower_engine.transitions.wait_transitions import Sent

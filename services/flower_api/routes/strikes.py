@@ -14,8 +14,8 @@ from flower_api.schemas import NAME_PATTERN, Reason, RequestBody, View
 from flower_engine.flows.flow_control_changes import lift_strike, strike
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
-from flower_engine.model.flow_control import MAX_EXACT, Strike
-from flower_engine.model.task_spec import MAX_NAME_LENGTH
+from flower_engine.model.flow_control.flow_control import MAX_EXACT, Strike
+from flower_engine.model.tasks.task_spec import MAX_NAME_LENGTH
 from flower_engine.projection.definitions.flow_control_rows import read_strikes
 
 _LARGE = 1.7e308

@@ -17,7 +17,7 @@ from flower_engine.flows.moments import time_of
 from flower_engine.flows.past_flows import find_task_at
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
-from flower_engine.model.task_spec import MAX_TASKS
+from flower_engine.model.tasks.task_spec import MAX_TASKS
 from flower_engine.projection.read.failed_tasks import TaskCursor, TaskFilter, Which, list_failed
 from flower_engine.projection.read.views import TaskDetail
 

@@ -14,9 +14,9 @@ from flower_engine.flows.unknown_names import Names
 from flower_engine.insight.overview import LaneNow, Overview, read_overview
 from flower_engine.log.each_partition import from_each
 from flower_engine.log.partition import Partition
-from flower_engine.model.boards import limit_of_board, program_of_board
-from flower_engine.model.lanes import program_of_lane
-from flower_engine.model.limits import LimitValue, limits_tasks, parse_limit, setting_of
+from flower_engine.model.flow_control.boards import limit_of_board, program_of_board
+from flower_engine.model.flow_control.lanes import program_of_lane
+from flower_engine.model.flow_control.limits import LimitValue, limits_tasks, parse_limit, setting_of
 from flower_engine.projection.read.view_fields import View
 from flower_engine.projection.write.projector_members import read_members
 from flower_engine.store_faults import STORE_ERRORS

@@ -16,11 +16,11 @@ from flower_engine.errors import DefinitionError, UnknownVersionError, UnknownWo
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
 from flower_engine.flows.versions import find_version
-from flower_engine.model.dag_layout import DagLayout, lay_out
-from flower_engine.model.definition import WorkflowDefinition, plan_flow
-from flower_engine.model.definition_differences import differences
-from flower_engine.model.workflow_document import WorkflowDocument
-from flower_engine.model.workflow_versions import definition_of, plain_document
+from flower_engine.model.definitions.dag_layout import DagLayout, lay_out
+from flower_engine.model.definitions.definition import WorkflowDefinition, plan_flow
+from flower_engine.model.definitions.definition_differences import differences
+from flower_engine.model.definitions.workflow_document import WorkflowDocument
+from flower_engine.model.definitions.workflow_versions import definition_of, plain_document
 
 Limit = Annotated[int, Query(ge=1, le=1_000)]
 Cursor = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="`next` of the page before")]

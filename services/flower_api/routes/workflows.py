@@ -20,8 +20,8 @@ from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.trees import problems_of_trees
 from flower_engine.flows.unknown_names import Names
 from flower_engine.flows.workflow_definitions import define, delete_definition
-from flower_engine.model.rule_warnings import warnings_of_rules
-from flower_engine.model.workflow_document import WorkflowDocument
+from flower_engine.model.definitions.rule_warnings import warnings_of_rules
+from flower_engine.model.definitions.workflow_document import WorkflowDocument
 from flower_engine.projection.definitions.definition_rows import list_workflows
 from flower_engine.runtime.api_tokens import ApiToken
 

@@ -5,7 +5,7 @@ import msgspec
 from flower_bench.definitions import fan
 from flower_bench.run import Run
 from flower_bench.workloads.backlog import INDEPENDENT, us_per_task_of, work_off
-from flower_engine.model.task_spec import MAX_TASKS
+from flower_engine.model.tasks.task_spec import MAX_TASKS
 
 
 class Fan(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from flower_cli.commands.schedule_slots import NameArgument
 from flower_cli.console import err, out
 from flower_cli.progress import Bars
 from flower_engine.client.api_location import path_part
-from flower_engine.model.noun_counts import counted
+from flower_engine.model.values.noun_counts import counted
 
 _LOOK_SECONDS = 0.5
 

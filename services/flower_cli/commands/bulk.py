@@ -21,7 +21,7 @@ from flower_cli.commands.api_options import (
 from flower_cli.commands.completion import complete_flow
 from flower_cli.commands.flow_names import flow_id
 from flower_cli.console import err, out
-from flower_engine.model.noun_counts import counted
+from flower_engine.model.values.noun_counts import counted
 
 
 class Verb(StrEnum):

@@ -12,7 +12,7 @@ from flower_cli.commands.api_client import Api, ApiError
 from flower_cli.commands.words import moment, status_word
 from flower_engine.client.api_location import api_url
 from flower_engine.errors import FlowerError
-from flower_engine.model.noun_counts import counted
+from flower_engine.model.values.noun_counts import counted
 from flower_engine.secret_files import own_token
 
 _MOST = 50

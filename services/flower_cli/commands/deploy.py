@@ -14,7 +14,7 @@ from flower_cli.commands.api_options import JsonOption, UrlOption
 from flower_cli.commands.completion import complete_workflow
 from flower_cli.console import err, fail, out
 from flower_engine.client.api_location import path_part
-from flower_engine.model.noun_counts import counted
+from flower_engine.model.values.noun_counts import counted
 
 EXIT_WOULD_CHANGE = 6
 _MARKS = {"new": "+", "changed": "~", "unchanged": "=", "pruned": "-"}
@@ -126,8 +126,8 @@ def export(
 def _exported(api: Api, names: Sequence[str]) -> tuple[list[dict[str, Any]], list[str]]:
     """The definitions without what has its default, and why some cannot be had."""
     from flower_engine.errors import DefinitionError
-    from flower_engine.model.decision_tasks import with_text
-    from flower_engine.model.workflow_versions import definition_of, plain_document
+    from flower_engine.model.decisions.decision_tasks import with_text
+    from flower_engine.model.definitions.workflow_versions import definition_of, plain_document
 
     documents: list[dict[str, Any]] = []
     problems: list[str] = []

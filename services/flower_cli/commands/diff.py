@@ -18,7 +18,7 @@ from flower_cli.commands.completion import complete_flow
 from flower_cli.commands.flow_names import flow_id
 from flower_cli.console import out
 from flower_engine.client.api_location import path_part
-from flower_engine.model.noun_counts import counted
+from flower_engine.model.values.noun_counts import counted
 
 _COMPARED = ("status", "program", "dependsOn", "parameters", "result", "error")
 _MOST_CHARACTERS = 400  # of a parameter or result; --json has it whole

@@ -14,7 +14,7 @@ from flower_cli.commands.api_options import FlowArgument, JsonOption, UrlOption
 from flower_cli.commands.flow_names import flow_id
 from flower_cli.console import out
 from flower_engine.client.api_location import path_part
-from flower_engine.model.noun_counts import are, counted
+from flower_engine.model.values.noun_counts import are, counted
 
 _FOLLOW_SECONDS = 0.5
 

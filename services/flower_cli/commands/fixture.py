@@ -52,7 +52,7 @@ def _fetched(api: Api, result: Any, blob: dict[str, Any] | None) -> tuple[Any, d
 
 
 def _definition(api: Api, flow: dict[str, Any]) -> dict[str, Any]:
-    from flower_engine.model.workflow_versions import definition_of, plain_document
+    from flower_engine.model.definitions.workflow_versions import definition_of, plain_document
 
     name, version = flow["taskId"], flow["workflowVersion"]
     if version is None:

@@ -14,7 +14,7 @@ from flower_cli.console import out
 from flower_cli.options import finite
 from flower_cli.values import parameters_of
 from flower_engine.client.api_location import path_part
-from flower_engine.model.noun_counts import counted
+from flower_engine.model.values.noun_counts import counted
 
 _PANEL = "Flow control, over HTTP"
 Scope = Literal["global", "queue", "workflow", "program"]
@@ -132,7 +132,7 @@ def release(
 
 
 def _refuse_to_release(api: Api, scope: Scope, name: str) -> None:
-    from flower_engine.model.near_names import nearest_in_words
+    from flower_engine.model.values.near_names import nearest_in_words
 
     held = [row["name"] for row in api.read("/limits")["limits"] if row["scope"] == scope and row["isPaused"]]
     if name not in held:

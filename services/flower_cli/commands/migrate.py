@@ -46,7 +46,7 @@ async def _migrate(settings: "Settings", *, check: bool) -> None:
     from flower_cli.addresses import with_stores
     from flower_cli.commands.noted_commands import note_command
     from flower_cli.console import out
-    from flower_engine.model.noun_counts import counted
+    from flower_engine.model.values.noun_counts import counted
     from flower_engine.projection.database import connect
     from flower_engine.projection.maintain.migrations import migrate as apply
     from flower_engine.projection.maintain.migrations import missing_migrations

@@ -14,7 +14,7 @@ from flower_cli.commands.api_options import JsonOption, LimitOption, UrlOption
 from flower_cli.commands.completion import complete_program
 from flower_cli.console import out
 from flower_engine.client.api_location import path_part
-from flower_engine.model.noun_counts import counted
+from flower_engine.model.values.noun_counts import counted
 
 
 def add_to(app: typer.Typer) -> None:

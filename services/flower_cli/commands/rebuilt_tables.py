@@ -141,7 +141,7 @@ def say_left_out(rebuilt: "Rebuilt") -> None:
 def _ms(moment: datetime | None, flag: str) -> int | None:
     from datetime import UTC
 
-    from flower_engine.model.times import BOUNDS, is_time
+    from flower_engine.model.values.times import BOUNDS, is_time
 
     if moment is None:
         return None

@@ -8,8 +8,8 @@ from typing import Any, cast
 from flower_cli.commands.recorded_items import refuse_children, stubs_of_items
 from flower_cli.commands.recorded_text import NotRecordableError, lines_of, literal, name_of
 from flower_cli.commands.recorded_waits import Happening, happenings, is_wait, returns_an_answer
-from flower_engine.model.parameters_schema import ParametersSchema
-from flower_engine.model.references import scan
+from flower_engine.model.parameters.parameters_schema import ParametersSchema
+from flower_engine.model.parameters.references import scan
 
 Json = dict[str, Any]
 _TIMEOUTS = ("AttemptTimeout", "FlowTimeout")

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from flower_cli.commands.recorded_text import Json, lines_of, literal, name_of
-from flower_engine.model.references import scan
+from flower_engine.model.parameters.references import scan
 
 
 class Happening(NamedTuple):

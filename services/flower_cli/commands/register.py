@@ -20,7 +20,7 @@ from flower_cli.console import err, out
 from flower_cli.options import finite
 from flower_cli.values import parameters_of, task_parameters_of, texts_of
 from flower_engine.client.api_location import path_part
-from flower_engine.model.parameter_texts import value_of_text
+from flower_engine.model.parameters.parameter_texts import value_of_text
 
 EXIT_SUSPENDED, EXIT_CANCELLED, EXIT_TIMEOUT = 1, 3, 4
 _EXITS = {"Finish": 0, "Suspend": EXIT_SUSPENDED, "Ignore": EXIT_CANCELLED}

@@ -11,7 +11,7 @@ from flower_cli.commands.completion import complete_schedule, complete_workflow
 from flower_cli.console import out
 from flower_cli.values import parameters_of, texts_of
 from flower_engine.client.api_location import path_part
-from flower_engine.model.durations import duration_ms
+from flower_engine.model.tasks.durations import duration_ms
 
 _WHEN = ("cron", "everySeconds", "at")
 _FLAGS = {

@@ -80,7 +80,7 @@ def _late(ms: int) -> str:
     """So much after its time: of a minute and more in whole seconds."""
     if ms < 60_000:
         return f"{ms / 1000:g} s" if ms else ""
-    from flower_engine.model.definition_differences import duration_in_words
+    from flower_engine.model.definitions.definition_differences import duration_in_words
 
     return duration_in_words(ms // 1000)
 

@@ -220,7 +220,7 @@ def when_of(definition: dict[str, Any]) -> str:
     if definition["cron"] is not None:
         return f"{definition['cron']}{zone}"
     if definition["everySeconds"] is not None:
-        from flower_engine.model.definition_differences import duration_in_words
+        from flower_engine.model.definitions.definition_differences import duration_in_words
 
         return f"every {duration_in_words(definition['everySeconds'])}"
     return f"at {words.moment(definition['at'])}" if definition["at"] is not None else ""

@@ -29,8 +29,8 @@ from flower_cli.commands.logs import print_last_lines
 from flower_cli.commands.tree import tree_lines
 from flower_cli.console import fail, out
 from flower_engine.client.api_location import path_part
-from flower_engine.model.noun_counts import counted
-from flower_engine.model.task_spec import MAX_ROUNDS
+from flower_engine.model.tasks.task_spec import MAX_ROUNDS
+from flower_engine.model.values.noun_counts import counted
 
 _ROUNDS = 1_000  # where a definition says no other number
 _MOST_ITEMS = 5  # of a map, that are shown with their errors

@@ -14,8 +14,8 @@ from flower_cli.commands.flow_names import flow_id
 from flower_cli.console import fail, out
 from flower_engine.client.api_location import path_part
 from flower_engine.errors import NewerEventError, SettingsError
-from flower_engine.model.events import AnyEvent, decode_event
-from flower_engine.model.noun_counts import counted
+from flower_engine.model.events.events import AnyEvent, decode_event
+from flower_engine.model.values.noun_counts import counted
 from flower_engine.otlp.extra import needs_otel
 from flower_engine.secrets import hide_secrets
 from flower_engine.traces.flow_traces import spans_of

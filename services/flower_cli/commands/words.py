@@ -9,8 +9,8 @@ from rich.text import Text
 
 from flower_engine.flows.end_words import why_not_taken
 from flower_engine.flows.wait_words import in_words
-from flower_engine.model.decision_tasks import condition_in_words
-from flower_engine.model.noun_counts import counted
+from flower_engine.model.decisions.decision_tasks import condition_in_words
+from flower_engine.model.values.noun_counts import counted
 from flower_engine.projection.read.end_views import NotTaken
 from flower_engine.projection.read.wait_views import WaitReason
 

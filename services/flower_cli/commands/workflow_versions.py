@@ -55,8 +55,8 @@ def diff(
     as_json: JsonOption = False,
 ) -> None:
     """Show what is different between two versions of a workflow; without A from the one before the newest."""
-    from flower_engine.model.definition_differences import differences
-    from flower_engine.model.workflow_versions import definition_of, plain_document
+    from flower_engine.model.definitions.definition_differences import differences
+    from flower_engine.model.definitions.workflow_versions import definition_of, plain_document
 
     before_url, before_json = context.obj
     with connected(url or before_url) as api:

@@ -17,7 +17,7 @@ from flower_cli.commands.workflow_versions import NameArgument, diff, versions
 from flower_cli.console import fail, out
 from flower_cli.definition_files import workflows_and_schedules_in
 from flower_engine.client.api_location import path_part
-from flower_engine.model.noun_counts import counted
+from flower_engine.model.values.noun_counts import counted
 
 
 class _ShowsByName(TyperGroup):

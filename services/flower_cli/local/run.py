@@ -58,7 +58,7 @@ def run(
     from flower_cli.local.own_engine import OwnEngine
     from flower_cli.workflow_targets import one_of, targeted
     from flower_engine.client import ApiUnavailableError, Client, flow_calls
-    from flower_engine.model.parameter_texts import value_of_text
+    from flower_engine.model.parameters.parameter_texts import value_of_text
 
     signal.signal(signal.SIGTERM, _end)  # so that what is open below is closed
     found = targeted(target, programs or ())
@@ -86,7 +86,7 @@ def run(
 
 def _check(schema: Any, parameters: dict[str, Any]) -> None:
     """Says what is wrong with parameters before anything is started; a wrong schema the API refuses."""
-    from flower_engine.model.parameters_schema import ParametersSchema, problems_of_schema
+    from flower_engine.model.parameters.parameters_schema import ParametersSchema, problems_of_schema
 
     if schema is None or problems_of_schema(schema):
         return

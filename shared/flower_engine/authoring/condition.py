@@ -16,9 +16,9 @@ from flower_engine.authoring.json_kinds import json_word
 from flower_engine.authoring.ref import Ref, Target, Undecided, refusal, target_of
 from flower_engine.authoring.ref_rules import CONDITION_AS_VALUE, RULES, SIGNS
 from flower_engine.authoring.result_types import NONE_GIVEN, bare, members_of_union
-from flower_engine.model.quoting import short
-from flower_engine.model.reference_forms import MAX_CHOICES
-from flower_engine.model.references import escaped
+from flower_engine.model.parameters.reference_forms import MAX_CHOICES
+from flower_engine.model.parameters.references import escaped
+from flower_engine.model.values.quoting import short
 from flower_engine.programs.parameter_conversion import type_name
 
 A = TypeVar("A")

@@ -19,10 +19,9 @@ from flower_engine.authoring.ref import Ref, Target
 from flower_engine.authoring.result_types import NoMemberError, field_of
 from flower_engine.authoring.step_names import UniqueNames, name_of_step
 from flower_engine.errors import DefinitionError, ProgramError
-from flower_engine.model.child_flows import GIVEN, WORKFLOW
-from flower_engine.model.decision_tasks import CONDITION
-from flower_engine.model.json_pointer import pointer_to
-from flower_engine.model.map_tasks import (
+from flower_engine.model.decisions.decision_tasks import CONDITION
+from flower_engine.model.definitions.child_flows import GIVEN, WORKFLOW
+from flower_engine.model.definitions.map_tasks import (
     ALIGNED,
     AS,
     FLAT,
@@ -35,11 +34,12 @@ from flower_engine.model.map_tasks import (
     TOLERATE,
     ZIPPED,
 )
-from flower_engine.model.references import holds_references
-from flower_engine.model.rules import READY
-from flower_engine.model.task_spec import MAX_TASKS
-from flower_engine.model.wait_parameters import DECISION, MAP, SUBFLOW
-from flower_engine.model.workflow_document import RetryDocument
+from flower_engine.model.definitions.workflow_document import RetryDocument
+from flower_engine.model.parameters.references import holds_references
+from flower_engine.model.tasks.rules import READY
+from flower_engine.model.tasks.task_spec import MAX_TASKS
+from flower_engine.model.values.json_pointer import pointer_to
+from flower_engine.model.waits.wait_parameters import DECISION, MAP, SUBFLOW
 from flower_engine.programs.call_site import call_site, calling_frame
 
 _ROW = re.compile(r"row \(task_id .*?, task_seq (\d+)\)")

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from flower_engine.authoring.workflow import Workflow
 from flower_engine.errors import DefinitionError, ProgramError
-from flower_engine.model.near_names import nearest_in_words
+from flower_engine.model.values.near_names import nearest_in_words
 from flower_engine.programs.program_modules import import_named
 from flower_engine.programs.steps import steps_of
 

@@ -24,11 +24,11 @@ from flower_engine.authoring.result_types import (
     type_of_values,
 )
 from flower_engine.errors import ProgramError
-from flower_engine.model.quoting import short
-from flower_engine.model.reference_forms import KEYS
-from flower_engine.model.references import escaped
-from flower_engine.model.result_json import to_json
-from flower_engine.model.storable import lost_in
+from flower_engine.model.parameters.reference_forms import KEYS
+from flower_engine.model.parameters.references import escaped
+from flower_engine.model.values.quoting import short
+from flower_engine.model.values.result_json import to_json
+from flower_engine.model.values.storable import lost_in
 from flower_engine.programs.parameter_conversion import strict_decoder, type_name
 
 _MARK = f"\0reference {token_hex(8)}"  # the key of an object that stands for a reference; no data has it

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar, cast, get_args
 
 from flower_engine.authoring.ref import Ref, Target, refusal, target_of
-from flower_engine.model.wait_parameters import MAP
+from flower_engine.model.waits.wait_parameters import MAP
 from flower_engine.programs.item_outcomes import Outcome
 
 T = TypeVar("T")

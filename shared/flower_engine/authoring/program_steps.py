@@ -8,10 +8,10 @@ from flower_engine.authoring.given_values import Given, ValueFault, form_of_targ
 from flower_engine.authoring.lists_together import Lists
 from flower_engine.authoring.ref import Target
 from flower_engine.authoring.result_types import NONE_GIVEN, takes_none
-from flower_engine.model.map_tasks import FLAT, ZIPPED
-from flower_engine.model.near_names import nearest_in_words
-from flower_engine.model.noun_counts import are, counted
-from flower_engine.model.type_names import type_name
+from flower_engine.model.definitions.map_tasks import FLAT, ZIPPED
+from flower_engine.model.values.near_names import nearest_in_words
+from flower_engine.model.values.noun_counts import are, counted
+from flower_engine.model.values.type_names import type_name
 from flower_engine.programs.parameter_binding import is_context, read_signature
 
 _GATHERS = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

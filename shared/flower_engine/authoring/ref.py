@@ -20,7 +20,7 @@ from flower_engine.authoring.result_types import (
     length_of,
 )
 from flower_engine.errors import DefinitionError
-from flower_engine.model.json_pointer import pointer_to
+from flower_engine.model.values.json_pointer import pointer_to
 from flower_engine.programs.call_site import call_site
 
 T_co = TypeVar("T_co", covariant=True)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar, Union, cast, get_args, get_origin
 
 import msgspec
 
-from flower_engine.model.near_names import nearest_in_words
+from flower_engine.model.values.near_names import nearest_in_words
 from flower_engine.programs.parameter_conversion import type_name
 
 NONE_GIVEN: Any = msgspec.UNSET

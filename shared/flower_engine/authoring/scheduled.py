@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypedDict, cast
 from flower_engine.authoring.given_values import Given, ValueFault, form_of_target
 from flower_engine.authoring.program_steps import StepSignature, bound_arguments
 from flower_engine.errors import DefinitionError
-from flower_engine.model.durations import Duration, duration_ms
-from flower_engine.model.near_names import nearest_in_words
-from flower_engine.model.times import ms_of
+from flower_engine.model.tasks.durations import Duration, duration_ms
+from flower_engine.model.values.near_names import nearest_in_words
+from flower_engine.model.values.times import ms_of
 from flower_engine.programs.call_site import call_site
 
 if TYPE_CHECKING:

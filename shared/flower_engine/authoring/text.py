@@ -4,8 +4,8 @@ from typing import Any, cast
 
 from flower_engine.authoring.given_values import Given, ValueFault, form_of_target
 from flower_engine.authoring.ref import Ref, Target, refusal
-from flower_engine.model.quoting import short
-from flower_engine.model.reference_forms import FormError, form_of, is_secret_name
+from flower_engine.model.parameters.reference_forms import FormError, form_of, is_secret_name
+from flower_engine.model.values.quoting import short
 
 
 def text(template: str, /, **values: object) -> str:

@@ -15,8 +15,8 @@ from flower_engine.authoring.given_values import Given, ValueFault, form_of_targ
 from flower_engine.authoring.json_kinds import json_word, may_be
 from flower_engine.authoring.ref import Ref, Target, refusal, target_of
 from flower_engine.errors import DefinitionError
-from flower_engine.model.durations import Duration
-from flower_engine.model.wait_parameters import APPROVAL, EVENT, SLEEP
+from flower_engine.model.tasks.durations import Duration
+from flower_engine.model.waits.wait_parameters import APPROVAL, EVENT, SLEEP
 from flower_engine.programs.call_site import call_site
 from flower_engine.programs.json_schemas import schemas_of
 from flower_engine.programs.parameter_conversion import type_name

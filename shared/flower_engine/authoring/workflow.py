@@ -17,10 +17,10 @@ from flower_engine.authoring.schemas import parameters_schema
 from flower_engine.authoring.source_check import check_source
 from flower_engine.authoring.workflow_maps import MapOfWorkflow
 from flower_engine.errors import DefinitionError, TooLargeError
-from flower_engine.model.definition import plan_flow
-from flower_engine.model.durations import Duration
-from flower_engine.model.times import BOUNDS, is_time, ms_of
-from flower_engine.model.workflow_document import WorkflowDocument
+from flower_engine.model.definitions.definition import plan_flow
+from flower_engine.model.definitions.workflow_document import WorkflowDocument
+from flower_engine.model.tasks.durations import Duration
+from flower_engine.model.values.times import BOUNDS, is_time, ms_of
 from flower_engine.programs.call_site import call_site, site_of
 from flower_engine.programs.parameter_binding import is_context, read_signature
 from flower_engine.programs.steps import being_defined

@@ -6,8 +6,8 @@ from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
 
 from flower_engine.authoring.workflow import Workflow
 from flower_engine.errors import DefinitionError
-from flower_engine.model.durations import Duration
-from flower_engine.model.pins import Pin, problem_of_pin
+from flower_engine.model.partitions.pins import Pin, problem_of_pin
+from flower_engine.model.tasks.durations import Duration
 from flower_engine.programs.call_site import call_site
 from flower_engine.programs.task_options import Checks
 

@@ -16,7 +16,7 @@ import msgspec
 
 from flower_engine.blobs.store import PART_BYTES, Open, parts_of
 from flower_engine.errors import ProgramError
-from flower_engine.model.blob_ref import BlobRef
+from flower_engine.model.values.blob_ref import BlobRef
 
 KEY = "$blob"
 

@@ -12,7 +12,7 @@ from flower_engine.blobs.filesystem_store import FilesystemStore
 from flower_engine.blobs.patience import patiently
 from flower_engine.blobs.store import API, Store
 from flower_engine.errors import BlobStoreError, MissingBlobError, ProgramError
-from flower_engine.model.blob_ref import BlobRef
+from flower_engine.model.values.blob_ref import BlobRef
 
 _log = logging.getLogger(__name__)
 

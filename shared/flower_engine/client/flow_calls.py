@@ -35,8 +35,8 @@ from flower_engine.client.client_errors import (
 from flower_engine.client.flow_values import Event, Flow, FlowEntry, LogLine, Operated, Task, Worker
 from flower_engine.client.wanted_flows import Registration, encoded
 from flower_engine.errors import FlowerError, UnknownWorkflowError
-from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.result_json import MAX_STORED_RESULT_BYTES
+from flower_engine.model.values.blob_ref import BlobRef
+from flower_engine.model.values.result_json import MAX_STORED_RESULT_BYTES
 from flower_engine.programs.parameter_conversion import converter
 from flower_engine.traces.user_context import current_traceparent
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from flower_engine.client.client_errors import FailedTaskError
-from flower_engine.model.blob_ref import BlobRef
+from flower_engine.model.values.blob_ref import BlobRef
 
 StatusWord = Literal["Wait", "Running", "Suspend", "Finish", "Ignore", "Cancelled", "Failed", "Ending"]
 _MOST_SHOWN = 200

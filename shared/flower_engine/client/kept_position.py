@@ -7,7 +7,7 @@ from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 from pathlib import Path
 
-from flower_engine.model.seen_position import HEADER, SeenPosition
+from flower_engine.model.values.seen_position import HEADER, SeenPosition
 
 
 class KeptPosition:

@@ -9,8 +9,8 @@ import msgspec
 
 from flower_engine.client.flow_queries import TaskParameters
 from flower_engine.errors import ParameterFault, ParametersError
-from flower_engine.model.result_json import to_json
-from flower_engine.model.storable import Unstorable, lost_in, unstorable_in
+from flower_engine.model.values.result_json import to_json
+from flower_engine.model.values.storable import Unstorable, lost_in, unstorable_in
 
 if TYPE_CHECKING:
     from flower_engine.authoring.workflow import Prepared, Workflow

@@ -6,7 +6,7 @@ from flower_engine.insight.backlog import read_backlogs
 from flower_engine.log.client import one_server, send
 from flower_engine.log.reader import read_behind
 from flower_engine.log.task_log_stream import read_task_log
-from flower_engine.model.positions import as_numbers
+from flower_engine.model.values.positions import as_numbers
 from flower_engine.projection.archive.follower_lags import follower_lags
 from flower_engine.projection.task_logs.chunk_rows import read_position
 

@@ -7,7 +7,7 @@ from flower_engine.doctor.findings import Finding, and_more, ok, problem, warnin
 from flower_engine.doctor.of_redis import connections_left
 from flower_engine.doctor.subject import Subject
 from flower_engine.errors import InstallationError
-from flower_engine.model.seen_position import lsn_of, timeline_of
+from flower_engine.model.values.seen_position import lsn_of, timeline_of
 from flower_engine.own_version import own_version
 from flower_engine.projection.database import connect
 from flower_engine.projection.maintain.migrations import missing_migrations

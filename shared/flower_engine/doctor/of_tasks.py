@@ -8,7 +8,7 @@ from flower_engine.doctor.findings import Finding, and_more, ok, problem, warnin
 from flower_engine.doctor.subject import Subject
 from flower_engine.flows.wait_reasons import served_by, unable_in, versions_in
 from flower_engine.insight.overview import LaneNow, Overview, read_overview
-from flower_engine.model.limits import LimitValue, limits_tasks, parse_limit
+from flower_engine.model.flow_control.limits import LimitValue, limits_tasks, parse_limit
 from flower_engine.projection.definitions.flow_control_rows import read_controls
 from flower_engine.projection.definitions.known_names import defined_queues
 from flower_engine.projection.read.queries import read_flow

@@ -7,11 +7,11 @@ from flower_engine.errors import FlowEndedError, NotAskedError, ParameterFault, 
 from flower_engine.flows.flow_operations import Operator
 from flower_engine.flows.history import find_state
 from flower_engine.flows.payloads import encoded_payload
-from flower_engine.model.approval_terms import Asked
-from flower_engine.model.task_message import TaskMessage
-from flower_engine.model.value_schemas import faults_of_value
-from flower_engine.model.wait_parameters import APPROVAL
-from flower_engine.model.wait_programs import known_parameters
+from flower_engine.model.definitions.task_message import TaskMessage
+from flower_engine.model.parameters.value_schemas import faults_of_value
+from flower_engine.model.waits.approval_terms import Asked
+from flower_engine.model.waits.wait_parameters import APPROVAL
+from flower_engine.model.waits.wait_programs import known_parameters
 from flower_engine.transitions import operator_transitions
 from flower_engine.transitions.operator_transitions import Operated
 from flower_engine.transitions.task_fields import decode_message

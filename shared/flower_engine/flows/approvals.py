@@ -12,11 +12,17 @@ from flower_engine.flows.flow_results import value_of
 from flower_engine.flows.history import find_flow, number_in
 from flower_engine.flows.result_blobs import read_blob
 from flower_engine.flows.stores import Stores
-from flower_engine.model.approval_terms import Asked
-from flower_engine.model.quoting import short
-from flower_engine.model.references import NoValueError, holds_references, known_value, resolved_value, scan
-from flower_engine.model.status import Status
-from flower_engine.model.wait_parameters import APPROVAL
+from flower_engine.model.parameters.references import (
+    NoValueError,
+    holds_references,
+    known_value,
+    resolved_value,
+    scan,
+)
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.values.quoting import short
+from flower_engine.model.waits.approval_terms import Asked
+from flower_engine.model.waits.wait_parameters import APPROVAL
 from flower_engine.projection.database import Connection
 from flower_engine.projection.read.asked_approvals import ApprovalCursor, AskedRow, list_asked, results_of
 from flower_engine.projection.read.view_fields import Moment, View, moment

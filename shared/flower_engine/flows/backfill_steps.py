@@ -26,7 +26,7 @@ from flower_engine.flows.scheduled_plans import plan_of_slot
 from flower_engine.flows.schedules import find_schedule
 from flower_engine.flows.tree_operations import TreeOperator
 from flower_engine.log.partition import routed_over
-from flower_engine.model.times import ms_of
+from flower_engine.model.values.times import ms_of
 from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.backfill_rows import (
     BackfillRow,

@@ -11,9 +11,9 @@ import msgspec
 from flower_engine.errors import ParameterFault, RefusedError, ScheduleError, UnknownBackfillError
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.schedules import find_schedule
-from flower_engine.model.quoting import short
-from flower_engine.model.task_spec import MAX_PRIORITY, MIN_PRIORITY
-from flower_engine.model.times import ms_of
+from flower_engine.model.tasks.task_spec import MAX_PRIORITY, MIN_PRIORITY
+from flower_engine.model.values.quoting import short
+from flower_engine.model.values.times import ms_of
 from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.acting import act_as
 from flower_engine.projection.definitions.backfill_rows import (

@@ -21,17 +21,17 @@ from flower_engine.flows.plan_overrides import overridden
 from flower_engine.flows.sources import Definitions
 from flower_engine.flows.trees import tree_below
 from flower_engine.flows.versions import find_version
-from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.child_flows import VERSION, VERSIONS, WORKFLOW
-from flower_engine.model.child_plans import Pinned, given_of, plan_child, with_versions
-from flower_engine.model.decision_outcomes import no_secret
-from flower_engine.model.flow_parameters import flow_parameters_of
-from flower_engine.model.kept_results import BLOB, INLINE
-from flower_engine.model.lanes import parse_lane
-from flower_engine.model.raised_errors import encode_error
-from flower_engine.model.references import NoValueError, Read, resolved_value
-from flower_engine.model.task_message import TaskMessage
-from flower_engine.model.workflow_versions import definition_of, version_of
+from flower_engine.model.definitions.child_flows import VERSION, VERSIONS, WORKFLOW
+from flower_engine.model.definitions.child_plans import Pinned, given_of, plan_child, with_versions
+from flower_engine.model.definitions.flow_parameters import flow_parameters_of
+from flower_engine.model.definitions.task_message import TaskMessage
+from flower_engine.model.definitions.workflow_versions import definition_of, version_of
+from flower_engine.model.flow_control.lanes import parse_lane
+from flower_engine.model.folding.kept_results import BLOB, INLINE
+from flower_engine.model.maps.decision_outcomes import no_secret
+from flower_engine.model.parameters.references import NoValueError, Read, resolved_value
+from flower_engine.model.tasks.raised_errors import encode_error
+from flower_engine.model.values.blob_ref import BlobRef
 from flower_engine.runtime.clock import Clock
 from flower_engine.transitions.register_transition import FlowPlan
 from flower_engine.transitions.tree_transitions import Begun, DueChild

@@ -6,10 +6,10 @@ from typing import Any
 from flower_engine.errors import ParameterFault, ParametersError
 from flower_engine.flows.given_parameters import given_to
 from flower_engine.flows.live_programs import Versions
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.json_pointer import pointer_to
-from flower_engine.model.references import known_value
-from flower_engine.model.wait_parameters import DECISION, MAP, RETURNS, SUBFLOW
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.parameters.references import known_value
+from flower_engine.model.values.json_pointer import pointer_to
+from flower_engine.model.waits.wait_parameters import DECISION, MAP, RETURNS, SUBFLOW
 from flower_engine.transitions.register_transition import FlowPlan
 
 

@@ -10,8 +10,8 @@ import msgspec
 from flower_engine.errors import MovedError, RefusedError
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.tree_operations import TreeOperator
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.status import Status
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.tasks.status import Status
 from flower_engine.projection.read.alike_tasks import AlikeFlow, Fault, tasks_alike
 from flower_engine.projection.read.flow_selection import FlowAt, FlowSelection, select_flows
 from flower_engine.transitions.operator_transitions import Scope

@@ -10,13 +10,19 @@ import msgspec
 from flower_engine.flows.given_parameters import value_problem
 from flower_engine.flows.live_programs import Programs, ProgramVersion
 from flower_engine.flows.open_parameters import missing
-from flower_engine.model.definition import TaskDefinition, WorkflowDefinition
-from flower_engine.model.map_tasks import AS, common_parameters, mapped_program
-from flower_engine.model.near_names import nearest_in_words
-from flower_engine.model.quoting import short
-from flower_engine.model.references import Found, holds_references, known_value, scan, scan_parameters
-from flower_engine.model.schema_paths import missing_in
-from flower_engine.model.wait_parameters import MAP
+from flower_engine.model.definitions.definition import TaskDefinition, WorkflowDefinition
+from flower_engine.model.definitions.map_tasks import AS, common_parameters, mapped_program
+from flower_engine.model.parameters.references import (
+    Found,
+    holds_references,
+    known_value,
+    scan,
+    scan_parameters,
+)
+from flower_engine.model.parameters.schema_paths import missing_in
+from flower_engine.model.values.near_names import nearest_in_words
+from flower_engine.model.values.quoting import short
+from flower_engine.model.waits.wait_parameters import MAP
 from flower_engine.programs.signature import Signature
 from flower_engine.programs.value_faults import faults_of_value
 from flower_engine.projection.read.view_fields import moment

@@ -8,8 +8,8 @@ from flower_engine.flows.plans import compile_plan
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.scheduled_plans import faults_of_flows
 from flower_engine.flows.schedules import Checked, check_against, check_schedule
-from flower_engine.model.definition import WorkflowDefinition
-from flower_engine.model.quoting import short
+from flower_engine.model.definitions.definition import WorkflowDefinition
+from flower_engine.model.values.quoting import short
 from flower_engine.projection.definitions.schedule_rows import ScheduleRow, list_schedules
 from flower_engine.schedules.problem import Problem
 from flower_engine.schedules.schedule import Schedule

@@ -14,7 +14,7 @@ from flower_engine.errors import (
 )
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.schedules import Checked
-from flower_engine.model.definition import WorkflowDefinition
+from flower_engine.model.definitions.definition import WorkflowDefinition
 from flower_engine.projection.definitions.acting import act_as
 from flower_engine.projection.definitions.definition_rows import EncodedWorkflow, encode_workflow
 from flower_engine.projection.definitions.deploy_rows import PlannedChange, carry_out, deploying

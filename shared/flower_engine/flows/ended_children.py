@@ -9,12 +9,12 @@ import msgspec
 from flower_engine.errors import HistoryDamagedError, UnknownFlowError
 from flower_engine.flows.history import find_entries
 from flower_engine.flows.stores import Stores
-from flower_engine.model.child_flows import child_flow_id
-from flower_engine.model.end_kinds import GIVEN_UP
-from flower_engine.model.event_base import TaskError
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.status import Status
-from flower_engine.model.wait_parameters import RETURNS
+from flower_engine.model.definitions.child_flows import child_flow_id
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.tasks.end_kinds import GIVEN_UP
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.tasks.task_error import TaskError
+from flower_engine.model.waits.wait_parameters import RETURNS
 from flower_engine.projection.archive.histories import state_of
 from flower_engine.transitions.tree_transitions import Begun, DueChild
 

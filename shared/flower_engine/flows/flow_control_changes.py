@@ -14,9 +14,15 @@ from flower_engine.errors import (
     UnknownStrikeError,
 )
 from flower_engine.flows.postgres_stores import PostgresStores
-from flower_engine.model.flow_control import FlowControl, Scope, Strike, problems_of, problems_of_share
-from flower_engine.model.near_names import nearest_in_words
-from flower_engine.model.quoting import short
+from flower_engine.model.flow_control.flow_control import (
+    FlowControl,
+    Scope,
+    Strike,
+    problems_of,
+    problems_of_share,
+)
+from flower_engine.model.values.near_names import nearest_in_words
+from flower_engine.model.values.quoting import short
 from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.acting import act_as
 from flower_engine.projection.definitions.flow_control_rows import (

@@ -7,7 +7,7 @@ import msgspec
 from flower_engine.errors import AmbiguousFlowError, UnknownFlowError
 from flower_engine.flows.stores import Stores
 from flower_engine.log.reader import read_back
-from flower_engine.model.events import FlowRegistered, decode_event
+from flower_engine.model.events.events import FlowRegistered, decode_event
 
 LAST = "last"
 MOST_NAMED = 5  # flows that a refusal lists

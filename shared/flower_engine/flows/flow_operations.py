@@ -26,8 +26,8 @@ from flower_engine.flows.version_reruns import Bodies, are_messages_of, bodies_o
 from flower_engine.log.engine_clock import now_ms
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import last_position
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.kept_results import NOTHING, payload_of
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.folding.kept_results import NOTHING, payload_of
 from flower_engine.transitions import operator_transitions
 from flower_engine.transitions.operator_transitions import OfChildren, Operated, Results, Scope, read_messages
 from flower_engine.transitions.park_transitions import unpark

@@ -13,10 +13,10 @@ from flower_engine.errors import (
     SettingsError,
 )
 from flower_engine.flows.sources import Definitions
-from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.reference_forms import FormError, From, form_of
-from flower_engine.model.references import NoValueError, bound, resolved_value
-from flower_engine.model.status import Status
+from flower_engine.model.parameters.reference_forms import FormError, From, form_of
+from flower_engine.model.parameters.references import NoValueError, bound, resolved_value
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.values.blob_ref import BlobRef
 from flower_engine.projection.archive.histories import told
 from flower_engine.projection.read.views import FlowView, TaskView
 

@@ -9,8 +9,8 @@ import msgspec
 from flower_engine.errors import HistoryDamagedError
 from flower_engine.flows.history import find_entries, find_flow
 from flower_engine.flows.stores import Stores
-from flower_engine.model.dag_layout import DagLayout, lay_out
-from flower_engine.model.flow_timeline import FlowTimeline, TimelineMaker
+from flower_engine.model.definitions.dag_layout import DagLayout, lay_out
+from flower_engine.model.folding.flow_timeline import FlowTimeline, TimelineMaker
 from flower_engine.projection.archive.histories import FAULTS, read_event, told
 
 _KEPT_TASKS = 100_000  # in layouts that are kept

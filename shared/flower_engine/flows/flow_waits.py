@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from flower_engine.flows.history import find_flow
 from flower_engine.flows.postgres_stores import PostgresStores
-from flower_engine.model.status import Status
+from flower_engine.model.tasks.status import Status
 from flower_engine.projection.read.standings import Standing, read_moved, read_standings
 from flower_engine.projection.read.views import FlowView
 from flower_engine.projection.read.wait_views import DependenciesOpen, RuleOpen

@@ -13,7 +13,7 @@ from flower_engine.errors import StoreError, StoreUnavailableError
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.log.partition import Partition
 from flower_engine.log.task_log_stream import last_entry_id, read_task_log
-from flower_engine.model.positions import as_numbers
+from flower_engine.model.values.positions import as_numbers
 from flower_engine.projection.task_logs.chunk_queries import which_are_over
 from flower_engine.runtime.backoff import SteadyBackoff
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock

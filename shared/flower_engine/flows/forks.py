@@ -17,10 +17,10 @@ from flower_engine.flows.taken_over import taken_over
 from flower_engine.flows.version_forks import VersionFork, version_fork
 from flower_engine.flows.version_reruns import behind, changed
 from flower_engine.flows.workflow_definitions import keying_of, pin_of
-from flower_engine.model.definition import Keying, PlannedTask, with_parameters
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.item_states import of_fork, without_item_tasks
-from flower_engine.model.status import Status
+from flower_engine.model.definitions.definition import Keying, PlannedTask, with_parameters
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.folding.item_states import of_fork, without_item_tasks
+from flower_engine.model.tasks.status import Status
 from flower_engine.projection.read.view_fields import View
 from flower_engine.transitions.register_transition import FlowPlan
 

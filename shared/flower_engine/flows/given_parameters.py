@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from flower_engine.model.json_pointer import pointer_to
-from flower_engine.model.near_names import nearest_in_words
-from flower_engine.model.references import escaped, holds_references
-from flower_engine.model.wait_parameters import DECISION, MAP, RETURNS, SUBFLOW
+from flower_engine.model.parameters.references import escaped, holds_references
+from flower_engine.model.values.json_pointer import pointer_to
+from flower_engine.model.values.near_names import nearest_in_words
+from flower_engine.model.waits.wait_parameters import DECISION, MAP, RETURNS, SUBFLOW
 from flower_engine.programs.signature import Signature
 from flower_engine.programs.value_faults import Fault, faults_of_value
 

@@ -36,13 +36,13 @@ from flower_engine.insight.obstacles import Held, find_obstacles
 from flower_engine.log.engine_clock import now_ms
 from flower_engine.log.entries import LogEntry
 from flower_engine.log.partition import Partition, read_meta
-from flower_engine.model.attempts import AttemptHistory, attempts_of
-from flower_engine.model.events import AnyEvent, decode_event
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.near_names import nearest_in_words
-from flower_engine.model.quoting import short
-from flower_engine.model.snapshot_events import FlowSnapshot
-from flower_engine.model.status import Status
+from flower_engine.model.events.events import AnyEvent, decode_event
+from flower_engine.model.events.snapshot_events import FlowSnapshot
+from flower_engine.model.folding.attempts import AttemptHistory, attempts_of
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.values.near_names import nearest_in_words
+from flower_engine.model.values.quoting import short
 from flower_engine.projection.archive.archived_events import ArchivedEvent
 from flower_engine.projection.archive.histories import FAULTS, events_of, state_of, told
 from flower_engine.projection.archive.refused_events import UNREADABLE

@@ -14,8 +14,8 @@ from flower_engine.errors import (
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.hooks.hook import Hook, problems
 from flower_engine.hooks.notifications import encode_body, message_id
-from flower_engine.model.near_names import nearest_in_words
-from flower_engine.model.quoting import short
+from flower_engine.model.values.near_names import nearest_in_words
+from flower_engine.model.values.quoting import short
 from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.acting import act_as, note_act
 from flower_engine.projection.hooks.deliveries import (

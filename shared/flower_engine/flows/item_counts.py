@@ -1,6 +1,6 @@
 """How the items of a flow's maps stand, counted: thousands of them are told in a line."""
 
-from flower_engine.model.status import Status
+from flower_engine.model.tasks.status import Status
 from flower_engine.projection.read.views import FlowView, ItemCounts, TaskView
 from flower_engine.projection.read.wait_views import ItemsOpen
 

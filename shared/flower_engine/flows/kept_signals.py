@@ -15,7 +15,7 @@ from flower_engine.flows.signals import Delivered, deliver
 from flower_engine.flows.stores import Stores
 from flower_engine.log.client import queue_command
 from flower_engine.log.partition import Partition
-from flower_engine.model.key_parts import escape
+from flower_engine.model.values.key_parts import escape
 from flower_engine.projection.definitions.acting import act_as, note_act
 from flower_engine.projection.definitions.signal_rows import (
     MOST_KEPT,

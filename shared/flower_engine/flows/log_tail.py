@@ -11,10 +11,10 @@ from flower_engine.log.client import queue_command
 from flower_engine.log.entries import LogEntry
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import read_back, read_behind, read_log
-from flower_engine.model.beginnings import FlowBeginning, follows
-from flower_engine.model.event_base import FlowEvent
-from flower_engine.model.events import AnyEvent, decode_event
-from flower_engine.model.positions import as_numbers
+from flower_engine.model.events.beginnings import FlowBeginning, follows
+from flower_engine.model.events.event_base import FlowEvent
+from flower_engine.model.events.events import AnyEvent, decode_event
+from flower_engine.model.values.positions import as_numbers
 from flower_engine.projection.archive.refused_events import UNREADABLE
 from flower_engine.projection.write.batch import Entry
 

@@ -8,11 +8,11 @@ import msgspec
 
 from flower_engine.flows.sources import KeyOwner, Position
 from flower_engine.log.entries import LogEntry
-from flower_engine.model.definition import Keying, WorkflowDefinition
-from flower_engine.model.events import FlowRegistered, decode_event
-from flower_engine.model.flow_control import FlowControl, Scope
-from flower_engine.model.positions import as_numbers
-from flower_engine.model.workflow_versions import Version, definition_of, version_of
+from flower_engine.model.definitions.definition import Keying, WorkflowDefinition
+from flower_engine.model.definitions.workflow_versions import Version, definition_of, version_of
+from flower_engine.model.events.events import FlowRegistered, decode_event
+from flower_engine.model.flow_control.flow_control import FlowControl, Scope
+from flower_engine.model.values.positions import as_numbers
 from flower_engine.projection.archive.archived_events import ArchivedEvent
 from flower_engine.projection.archive.histories import read_event, state_of
 from flower_engine.projection.definitions.definition_rows import check_definition

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from flower_engine.errors import TimeError
-from flower_engine.model.times import BOUNDS, is_time, ms_of
+from flower_engine.model.values.times import BOUNDS, is_time, ms_of
 
 
 def time_of(text: str, name: str) -> datetime:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from flower_engine.flows.parameter_changes import Change, checked_changes, warnings_of
 from flower_engine.flows.stores import Stores
 from flower_engine.flows.workflow_definitions import keying_of
-from flower_engine.model.definition import TaskKeys
+from flower_engine.model.definitions.definition import TaskKeys
 from flower_engine.transitions.task_fields import decode_message, with_parameters
 
 Changes = Mapping[int, Change]

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 
 from flower_engine.errors import ParameterFault, ParametersError
 from flower_engine.flows.live_programs import Programs, Versions
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.json_pointer import pointer_to
-from flower_engine.model.quoting import short
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.values.json_pointer import pointer_to
+from flower_engine.model.values.quoting import short
 from flower_engine.programs.signature import Signature
 from flower_engine.transitions.register_transition import FlowPlan
 

@@ -11,20 +11,20 @@ from typing import Literal, NoReturn
 import msgspec
 
 from flower_engine.errors import RefusedError
-from flower_engine.model.cleanup import cleanup_of, spared_tasks
-from flower_engine.model.end_kinds import NOT_TAKEN, UNMET, VANISHED
-from flower_engine.model.events import TasksPassed
-from flower_engine.model.flow_state import FlowState, TaskState
-from flower_engine.model.fold_rules import edges_of
-from flower_engine.model.fold_steps import STEPS
-from flower_engine.model.kept_results import is_read_by, reads_of
-from flower_engine.model.map_items import numbers_of
-from flower_engine.model.operator_events import FlowCancelled, FlowEnding, FlowRerun, TaskIgnored
-from flower_engine.model.rules import FAILED, PASS, decide, decided
-from flower_engine.model.status import Status
-from flower_engine.model.task_rules import rule_in_force
-from flower_engine.model.wait_events import TaskLifted
-from flower_engine.model.wait_parameters import PROGRAMS
+from flower_engine.model.definitions.task_rules import rule_in_force
+from flower_engine.model.events.events import TasksPassed
+from flower_engine.model.events.operator_events import FlowCancelled, FlowEnding, FlowRerun, TaskIgnored
+from flower_engine.model.events.wait_events import TaskLifted
+from flower_engine.model.folding.cleanup import cleanup_of, spared_tasks
+from flower_engine.model.folding.flow_state import FlowState, TaskState
+from flower_engine.model.folding.fold_rules import edges_of
+from flower_engine.model.folding.fold_steps import STEPS
+from flower_engine.model.folding.kept_results import is_read_by, reads_of
+from flower_engine.model.maps.map_items import numbers_of
+from flower_engine.model.tasks.end_kinds import NOT_TAKEN, UNMET, VANISHED
+from flower_engine.model.tasks.rules import FAILED, PASS, decide, decided
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.waits.wait_parameters import PROGRAMS
 from flower_engine.transitions.operator_transitions import Scope, refusal
 
 _MOST_NAMED = 10  # of those that need a result

@@ -9,7 +9,7 @@ from flower_engine.errors import ParameterFault, ParametersError
 from flower_engine.flows.given_parameters import Given, among_references, given_to
 from flower_engine.flows.live_programs import Versions
 from flower_engine.flows.plan_overrides import faults_of
-from flower_engine.model.quoting import short
+from flower_engine.model.values.quoting import short
 
 _MOST_FAULTS = 100
 

@@ -12,10 +12,10 @@ from flower_engine.flows.stores import Stores
 from flower_engine.flows.task_ends import explain_ends
 from flower_engine.flows.wait_reasons import explain_then
 from flower_engine.log.partition import Partition
-from flower_engine.model.attempts import attempts_of
-from flower_engine.model.events import AnyEvent
-from flower_engine.model.positions import as_numbers
-from flower_engine.model.times import ms_of, nearest
+from flower_engine.model.events.events import AnyEvent
+from flower_engine.model.folding.attempts import attempts_of
+from flower_engine.model.values.positions import as_numbers
+from flower_engine.model.values.times import ms_of, nearest
 from flower_engine.projection.archive.archived_events import ArchivedEvent
 from flower_engine.projection.archive.histories import events_of, fold_events, read_event, state_of
 from flower_engine.projection.read.view_fields import moment

@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 
 from flower_engine.errors import ParameterFault, ParametersError, PayloadTooLargeError
-from flower_engine.model.floats import spelled_out
-from flower_engine.model.result_json import MAX_INTEGER_BITS
-from flower_engine.model.storable import unstorable_in
-from flower_engine.model.wait_parameters import MAX_PAYLOAD_BYTES
+from flower_engine.model.values.floats import spelled_out
+from flower_engine.model.values.result_json import MAX_INTEGER_BITS
+from flower_engine.model.values.storable import unstorable_in
+from flower_engine.model.waits.wait_parameters import MAX_PAYLOAD_BYTES
 
 
 def encoded_payload(value: Any, at: str) -> bytes:

@@ -9,12 +9,12 @@ from flower_engine.errors import ParameterFault, ParametersError
 from flower_engine.flows.bound_plans import FlowValues, bound_by_default
 from flower_engine.flows.given_parameters import among_references, given_to, own_name
 from flower_engine.flows.live_programs import Versions
-from flower_engine.model.definition import PlannedTask, with_parameters
-from flower_engine.model.flow_parameters import too_many
-from flower_engine.model.near_names import nearest_in_words
-from flower_engine.model.quoting import short
-from flower_engine.model.storable import problems_of_parameters
-from flower_engine.model.wait_parameters import DECISION, MAP, RETURNS, SUBFLOW
+from flower_engine.model.definitions.definition import PlannedTask, with_parameters
+from flower_engine.model.definitions.flow_parameters import too_many
+from flower_engine.model.values.near_names import nearest_in_words
+from flower_engine.model.values.quoting import short
+from flower_engine.model.values.storable import problems_of_parameters
+from flower_engine.model.waits.wait_parameters import DECISION, MAP, RETURNS, SUBFLOW
 from flower_engine.programs.signature import Signature
 from flower_engine.transitions.register_transition import FlowPlan
 

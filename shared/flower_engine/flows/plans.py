@@ -20,10 +20,10 @@ from flower_engine.errors import StoreUnavailableError, UnknownWorkflowError
 from flower_engine.flows.sources import Definitions
 from flower_engine.flows.trees import children_of, tree_below
 from flower_engine.flows.versions import find_version
-from flower_engine.model.child_plans import Pinned, with_versions
-from flower_engine.model.definition import WorkflowDefinition, plan_flow
-from flower_engine.model.flow_parameters import flow_parameters_of
-from flower_engine.model.workflow_versions import NEWEST, Version, definition_of, version_of
+from flower_engine.model.definitions.child_plans import Pinned, with_versions
+from flower_engine.model.definitions.definition import WorkflowDefinition, plan_flow
+from flower_engine.model.definitions.flow_parameters import flow_parameters_of
+from flower_engine.model.definitions.workflow_versions import NEWEST, Version, definition_of, version_of
 from flower_engine.store_faults import words_of
 from flower_engine.transitions.register_transition import FlowPlan
 

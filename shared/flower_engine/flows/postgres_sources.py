@@ -8,11 +8,11 @@ from psycopg.errors import UniqueViolation
 
 from flower_engine.errors import DefinitionConflictError
 from flower_engine.flows.sources import KeyOwner, Position
-from flower_engine.model.beginnings import BEGINNING_TYPES
-from flower_engine.model.definition import Keying, WorkflowDefinition
-from flower_engine.model.flow_control import FlowControl
-from flower_engine.model.positions import as_numbers
-from flower_engine.model.workflow_versions import Version
+from flower_engine.model.definitions.definition import Keying, WorkflowDefinition
+from flower_engine.model.definitions.workflow_versions import Version
+from flower_engine.model.events.beginnings import BEGINNING_TYPES
+from flower_engine.model.flow_control.flow_control import FlowControl
+from flower_engine.model.values.positions import as_numbers
 from flower_engine.programs.published_program import SeenProgram
 from flower_engine.projection.archive.archived_events import ArchivedEvent, history
 from flower_engine.projection.archive.refused_events import flow_and_type

@@ -16,7 +16,7 @@ from flower_engine.flows.postgres_sources import (
 )
 from flower_engine.flows.read_replica import VIEWER, ReadReplica
 from flower_engine.flows.stores import Stores
-from flower_engine.model.seen_position import SeenPosition
+from flower_engine.model.values.seen_position import SeenPosition
 from flower_engine.projection.database import Connection, Pool
 from flower_engine.projection.read.wal_positions import read_wal_position
 from flower_engine.runtime.clock import Clock

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextvars import ContextVar
 
 from flower_engine.errors import StoreUnavailableError
-from flower_engine.model.seen_position import SeenPosition, reaches, timeline_of
+from flower_engine.model.values.seen_position import SeenPosition, reaches, timeline_of
 from flower_engine.projection.database import Connection, make_pool
 from flower_engine.projection.read.wal_positions import WalPosition, read_flushed, read_wal_position
 from flower_engine.runtime.backoff import SteadyBackoff

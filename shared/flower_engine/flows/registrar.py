@@ -20,8 +20,8 @@ from flower_engine.flows.backlog_bound import Backlogs
 from flower_engine.log.durability import Level
 from flower_engine.log.partition import Partition, routed_over
 from flower_engine.log.written_partitions import note_written
-from flower_engine.model.ids import make_flow_id
-from flower_engine.model.pins import pinned_partition
+from flower_engine.model.partitions.pins import pinned_partition
+from flower_engine.model.values.ids import make_flow_id
 from flower_engine.runtime.clock import Clock
 from flower_engine.transitions.register_transition import (
     TASKS_PER_CALL,

@@ -21,7 +21,7 @@ from flower_engine.flows.plan_overrides import overridden
 from flower_engine.flows.registrar import Wanted
 from flower_engine.flows.stores import Stores
 from flower_engine.log.durability import Durability
-from flower_engine.model.times import ms_of
+from flower_engine.model.values.times import ms_of
 from flower_engine.transitions.register_transition import FlowPlan, Registered
 
 _MANY_TASKS = 500  # from here on a thread makes a plan of its own, and the event loop goes on

@@ -9,7 +9,7 @@ from flower_engine.blobs.store import API
 from flower_engine.errors import BlobStoreError, MissingBlobError
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.stores import Stores
-from flower_engine.model.blob_ref import BlobRef
+from flower_engine.model.values.blob_ref import BlobRef
 from flower_engine.projection.blobs import contents
 from flower_engine.projection.blobs.uses import blobs_in
 

@@ -9,8 +9,8 @@ import msgspec
 from flower_engine.errors import DefinitionError, ParameterFault, UnknownWorkflowError
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.scheduled_plans import faults_of_flows
-from flower_engine.model.quoting import short
-from flower_engine.model.times import LATEST_MS
+from flower_engine.model.values.quoting import short
+from flower_engine.model.values.times import LATEST_MS
 from flower_engine.projection.definitions.schedule_rows import ScheduleRow
 from flower_engine.projection.read.schedule_slots import ScheduleProgress, read_progress
 from flower_engine.schedules.schedule import Schedule

@@ -8,7 +8,7 @@ from flower_engine.errors import ParameterFault, ParametersError
 from flower_engine.flows.live_programs import Versions
 from flower_engine.flows.plan_overrides import overridden
 from flower_engine.flows.plans import compile_plan
-from flower_engine.model.workflow_versions import definition_of
+from flower_engine.model.definitions.workflow_versions import definition_of
 from flower_engine.projection.definitions.schedule_rows import ScheduledWorkflow
 from flower_engine.schedules.schedule import Schedule
 from flower_engine.schedules.slot_parameters import Moment, parameters_of_slot

@@ -22,8 +22,8 @@ from flower_engine.flows.registrar import Wanted
 from flower_engine.flows.registrations import Started, started
 from flower_engine.flows.scheduled_plans import faults_of_flows, plan_of_a_slot, plan_of_slot
 from flower_engine.flows.unknown_names import Names
-from flower_engine.model.near_names import nearest_in_words
-from flower_engine.model.quoting import short
+from flower_engine.model.values.near_names import nearest_in_words
+from flower_engine.model.values.quoting import short
 from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.acting import act_as
 from flower_engine.projection.definitions.schedule_changes import (

@@ -18,9 +18,9 @@ from flower_engine.flows.stores import Stores
 from flower_engine.log.client import queue_command, send
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import last_position
-from flower_engine.model.key_parts import escape
-from flower_engine.model.value_schemas import faults_of_value
-from flower_engine.model.wait_programs import MOST_KEPT_SIGNALS, known_parameters, takes_signal
+from flower_engine.model.parameters.value_schemas import faults_of_value
+from flower_engine.model.values.key_parts import escape
+from flower_engine.model.waits.wait_programs import MOST_KEPT_SIGNALS, known_parameters, takes_signal
 from flower_engine.transitions.operator_transitions import read_messages
 from flower_engine.transitions.park_transitions import unpark
 from flower_engine.transitions.restored_flow import Restored

@@ -7,7 +7,7 @@ import msgspec
 from flower_engine.errors import UnknownScheduleError
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.schedules import find_schedule
-from flower_engine.model.times import ms_of
+from flower_engine.model.values.times import ms_of
 from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.schedule_rows import ScheduleRow
 from flower_engine.projection.read.schedule_slots import (

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple, Protocol
 
-from flower_engine.model.definition import Keying, WorkflowDefinition
-from flower_engine.model.flow_control import FlowControl
-from flower_engine.model.workflow_versions import Version
+from flower_engine.model.definitions.definition import Keying, WorkflowDefinition
+from flower_engine.model.definitions.workflow_versions import Version
+from flower_engine.model.flow_control.flow_control import FlowControl
 from flower_engine.projection.archive.archived_events import ArchivedEvent
 from flower_engine.projection.definitions.version_rows import KeptVersion
 from flower_engine.projection.read.event_views import EventView

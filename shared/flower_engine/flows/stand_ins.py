@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 
 from flower_engine.errors import ParameterFault, ParametersError
-from flower_engine.model.result_json import MAX_INTEGER_BITS
-from flower_engine.model.storable import unstorable_in
+from flower_engine.model.values.result_json import MAX_INTEGER_BITS
+from flower_engine.model.values.storable import unstorable_in
 
 MOST_BYTES = 64 * 1024
 

@@ -15,7 +15,7 @@ from flower_engine.flows.registrar import Registrar
 from flower_engine.flows.sources import Archive, Definitions, KeyOwners
 from flower_engine.log.durability import Level
 from flower_engine.log.partition import Partition
-from flower_engine.model.ids import is_flow_id, partition_of
+from flower_engine.model.values.ids import is_flow_id, partition_of
 from flower_engine.runtime.clock import Clock
 from flower_engine.runtime.settings import Settings
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Set
 
-from flower_engine.model.end_kinds import NOT_TAKEN, UNMET
-from flower_engine.model.flow_state import FlowState, TaskState
-from flower_engine.model.status import Status
+from flower_engine.model.folding.flow_state import FlowState, TaskState
+from flower_engine.model.tasks.end_kinds import NOT_TAKEN, UNMET
+from flower_engine.model.tasks.status import Status
 
 
 def taken_over(state: FlowState, runs: Set[int]) -> list[TaskState]:

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple, cast
 
 import msgspec
 
-from flower_engine.model.decision_tasks import condition_in_words
-from flower_engine.model.references import scan_parameters
-from flower_engine.model.rule_texts import hold_ms, known_rule
-from flower_engine.model.rules import AT_LEAST, FAILED, FINISHED, READY, Rule, rule_of
-from flower_engine.model.status import Status
+from flower_engine.model.decisions.decision_tasks import condition_in_words
+from flower_engine.model.parameters.references import scan_parameters
+from flower_engine.model.tasks.rule_texts import hold_ms, known_rule
+from flower_engine.model.tasks.rules import AT_LEAST, FAILED, FINISHED, READY, Rule, rule_of
+from flower_engine.model.tasks.status import Status
 from flower_engine.projection.read.end_views import Because, NotTaken
 from flower_engine.projection.read.views import FlowView, TaskView
 

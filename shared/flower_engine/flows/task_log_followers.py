@@ -14,7 +14,7 @@ from flower_engine.flows.task_log_blobs import with_lines
 from flower_engine.flows.task_log_lines import LineFilter, LineView, Teller, Told, concerns, losses_of
 from flower_engine.flows.task_log_pages import chunk_filter, last_told, open_log
 from flower_engine.flows.task_log_tail import read_unstored
-from flower_engine.model.positions import as_numbers
+from flower_engine.model.values.positions import as_numbers
 from flower_engine.projection.task_logs.chunk_queries import (
     Arrival,
     ChunkRow,

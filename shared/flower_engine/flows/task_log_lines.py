@@ -6,8 +6,8 @@ from contextlib import suppress
 import msgspec
 
 from flower_engine.errors import NewerEventError
-from flower_engine.model.attempt_events import TaskLapsed, TaskSuspended
-from flower_engine.model.events import TaskGivenUp
+from flower_engine.model.events.attempt_events import TaskLapsed, TaskSuspended
+from flower_engine.model.events.events import TaskGivenUp
 from flower_engine.projection.archive.refused_events import UNREADABLE, event_of
 from flower_engine.projection.read.view_fields import Moment, View, moment
 from flower_engine.projection.task_logs.chunk_queries import Arrival, ChunkRow, LostRow, Place

@@ -6,8 +6,8 @@ from typing import Any
 from flower_engine.errors import ParameterFault, ParametersError, RefusedError
 from flower_engine.flows.history import find_state
 from flower_engine.flows.stores import Stores
-from flower_engine.model.near_names import nearest_in_words
-from flower_engine.model.quoting import short
+from flower_engine.model.values.near_names import nearest_in_words
+from flower_engine.model.values.quoting import short
 
 Task = int | str
 

@@ -17,9 +17,9 @@ from flower_engine.flows.flow_operations import Operator
 from flower_engine.flows.new_messages import Changes
 from flower_engine.flows.operation_effects import Effect, effect_of_cancel
 from flower_engine.insight.children_under_way import children_under_way
-from flower_engine.model.child_flows import child_flow_id
-from flower_engine.model.cleanup import spared_tasks
-from flower_engine.model.flow_state import FlowState
+from flower_engine.model.definitions.child_flows import child_flow_id
+from flower_engine.model.folding.cleanup import spared_tasks
+from flower_engine.model.folding.flow_state import FlowState
 from flower_engine.transitions import operator_transitions
 from flower_engine.transitions.operator_transitions import OfChildren, Operated, Scope, refusal
 

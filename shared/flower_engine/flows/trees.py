@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from flower_engine.errors import DefinitionError
 from flower_engine.flows.sources import Definitions
-from flower_engine.model.child_flows import MAX_DEPTH, workflow_of
-from flower_engine.model.child_plans import Pinned
-from flower_engine.model.definition import WorkflowDefinition
-from flower_engine.model.workflow_versions import version_of
+from flower_engine.model.definitions.child_flows import MAX_DEPTH, workflow_of
+from flower_engine.model.definitions.child_plans import Pinned
+from flower_engine.model.definitions.definition import WorkflowDefinition
+from flower_engine.model.definitions.workflow_versions import version_of
 
 Read = Callable[[str], Awaitable[WorkflowDefinition | None]]
 

@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 import msgspec
 
 from flower_engine.flows.postgres_stores import PostgresStores
-from flower_engine.model.definition import WorkflowDefinition
-from flower_engine.model.map_tasks import mapped_program
-from flower_engine.model.near_names import nearest_in_words
-from flower_engine.model.quoting import short
-from flower_engine.model.task_spec import DEFAULT_QUEUE, TaskSpec
-from flower_engine.model.wait_parameters import MAP
-from flower_engine.model.wait_programs import is_wait
+from flower_engine.model.definitions.definition import WorkflowDefinition
+from flower_engine.model.definitions.map_tasks import mapped_program
+from flower_engine.model.tasks.task_spec import DEFAULT_QUEUE, TaskSpec
+from flower_engine.model.values.near_names import nearest_in_words
+from flower_engine.model.values.quoting import short
+from flower_engine.model.waits.wait_parameters import MAP
+from flower_engine.model.waits.wait_programs import is_wait
 from flower_engine.projection.definitions.known_names import (
     defined_parameters,
     defined_programs,

@@ -9,10 +9,10 @@ import msgspec
 from flower_engine.errors import ParameterFault, ParametersError, RefusedError
 from flower_engine.flows.plan_overrides import faults_of
 from flower_engine.flows.stores import Stores
-from flower_engine.model.definition import PlannedTask, with_parameters
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.quoting import short
-from flower_engine.model.references import escaped
+from flower_engine.model.definitions.definition import PlannedTask, with_parameters
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.parameters.references import escaped
+from flower_engine.model.values.quoting import short
 from flower_engine.transitions.register_transition import FlowPlan
 
 _MANY_TASKS = 500

@@ -8,11 +8,11 @@ from flower_engine.flows.parameter_changes import Change, checked_changes, warni
 from flower_engine.flows.stores import Stores
 from flower_engine.flows.version_bodies import is_same, version_bodies
 from flower_engine.flows.version_reruns import changed
-from flower_engine.model.definition import PlannedTask, dependents_of
-from flower_engine.model.end_kinds import NOT_TAKEN, UNMET
-from flower_engine.model.flow_state import FlowState, TaskState
-from flower_engine.model.item_states import of_fork, without_item_tasks
-from flower_engine.model.status import Status
+from flower_engine.model.definitions.definition import PlannedTask, dependents_of
+from flower_engine.model.folding.flow_state import FlowState, TaskState
+from flower_engine.model.folding.item_states import of_fork, without_item_tasks
+from flower_engine.model.tasks.end_kinds import NOT_TAKEN, UNMET
+from flower_engine.model.tasks.status import Status
 from flower_engine.transitions.register_transition import FlowPlan
 
 

@@ -10,10 +10,10 @@ from flower_engine.flows.given_parameters import Given
 from flower_engine.flows.parameter_changes import Change, checked_changes, warnings_of
 from flower_engine.flows.stores import Stores
 from flower_engine.flows.version_bodies import VersionBodies, in_thread_if_many, is_same, version_bodies
-from flower_engine.model.definition import Keying, PlannedTask, with_parameters
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.item_states import without_item_tasks
-from flower_engine.model.task_places import place_differences
+from flower_engine.model.definitions.definition import Keying, PlannedTask, with_parameters
+from flower_engine.model.definitions.task_places import place_differences
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.folding.item_states import without_item_tasks
 from flower_engine.transitions.operator_transitions import Body
 from flower_engine.transitions.task_fields import decode_message
 

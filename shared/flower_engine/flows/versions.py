@@ -2,8 +2,8 @@
 
 from flower_engine.errors import AmbiguousVersionError, UnknownVersionError
 from flower_engine.flows.sources import Definitions
-from flower_engine.model.quoting import short
-from flower_engine.model.workflow_versions import NEWEST, SHORTEST_PREFIX, number_or_prefix
+from flower_engine.model.definitions.workflow_versions import NEWEST, SHORTEST_PREFIX, number_or_prefix
+from flower_engine.model.values.quoting import short
 from flower_engine.projection.definitions.version_rows import KeptVersion
 
 

@@ -12,14 +12,14 @@ from flower_engine.flows.item_counts import items_open, tell_items, what_of_item
 from flower_engine.flows.task_ends import rule_of_task
 from flower_engine.insight import obstacles
 from flower_engine.insight.obstacles import Obstacle
-from flower_engine.model.child_flows import WORKFLOW
-from flower_engine.model.decision_tasks import condition_in_words
-from flower_engine.model.flow_control import FlowControl
-from flower_engine.model.map_tasks import mapped_program
-from flower_engine.model.references import known_value
-from flower_engine.model.rules import FAILED, Rule, Standing, is_picked, stands_as
-from flower_engine.model.status import Status
-from flower_engine.model.wait_programs import is_wait
+from flower_engine.model.decisions.decision_tasks import condition_in_words
+from flower_engine.model.definitions.child_flows import WORKFLOW
+from flower_engine.model.definitions.map_tasks import mapped_program
+from flower_engine.model.flow_control.flow_control import FlowControl
+from flower_engine.model.parameters.references import known_value
+from flower_engine.model.tasks.rules import FAILED, Rule, Standing, is_picked, stands_as
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.waits.wait_programs import is_wait
 from flower_engine.projection.read.end_views import letter_of
 from flower_engine.projection.read.view_fields import moment
 from flower_engine.projection.read.views import AwaitingView, FlowView, TaskView

@@ -4,8 +4,8 @@ from datetime import datetime
 
 import msgspec
 
-from flower_engine.model.noun_counts import are, counted
-from flower_engine.model.rules import FAILED
+from flower_engine.model.tasks.rules import FAILED
+from flower_engine.model.values.noun_counts import are, counted
 from flower_engine.projection.read.wait_views import (
     Awaits,
     Behind,

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from flower_engine.model.events import AnyEvent
-from flower_engine.model.flow_table import FlowTable, TaskRow
-from flower_engine.model.positions import as_numbers
+from flower_engine.model.events.events import AnyEvent
+from flower_engine.model.folding.flow_table import FlowTable, TaskRow
+from flower_engine.model.values.positions import as_numbers
 
 _KEPT_CHANGES = 240  # of a minute, at four a second
 

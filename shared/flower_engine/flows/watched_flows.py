@@ -14,8 +14,8 @@ from flower_engine.errors import HistoryDamagedError, StoreError, StoreUnavailab
 from flower_engine.flows.history import find_flow
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.watched_flow import Frame, WatchedFlow
-from flower_engine.model.positions import as_numbers
-from flower_engine.model.seen_position import SeenPosition
+from flower_engine.model.values.positions import as_numbers
+from flower_engine.model.values.seen_position import SeenPosition
 from flower_engine.projection.archive.archived_events import ArchivedEvent
 from flower_engine.projection.archive.histories import FAULTS, read_event, told
 from flower_engine.projection.read.flow_steps import read_steps

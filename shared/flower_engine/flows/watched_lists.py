@@ -14,8 +14,8 @@ import msgspec
 
 from flower_engine.errors import StoreError, StoreUnavailableError
 from flower_engine.flows.postgres_stores import PostgresStores
-from flower_engine.model.positions import as_numbers
-from flower_engine.model.seen_position import SeenPosition
+from flower_engine.model.values.positions import as_numbers
+from flower_engine.model.values.seen_position import SeenPosition
 from flower_engine.projection.database import Connection
 from flower_engine.projection.read.flow_steps import flows_changed
 from flower_engine.projection.read.queries import read_summaries

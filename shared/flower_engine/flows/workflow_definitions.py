@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from flower_engine.errors import DefinitionError, UnknownWorkflowError
 from flower_engine.flows.stores import Stores
-from flower_engine.model.definition import Keying, WorkflowDefinition
+from flower_engine.model.definitions.definition import Keying, WorkflowDefinition
 
 
 async def define(stores: Stores, definition: WorkflowDefinition, by: str = "") -> bool:

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from flower_engine.model.quoting import short
-from flower_engine.model.reference_forms import is_secret_name
-from flower_engine.model.task_spec import MAX_NAME_LENGTH
+from flower_engine.model.parameters.reference_forms import is_secret_name
+from flower_engine.model.tasks.task_spec import MAX_NAME_LENGTH
+from flower_engine.model.values.quoting import short
 
 Occasion = Literal[
     "flow.failed",

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from flower_engine.hooks.occasions import Moment
-from flower_engine.model.times import nearest
+from flower_engine.model.values.times import nearest
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 REMINDERS = ("approval.reminder", "approval.escalated")

@@ -10,15 +10,16 @@ from typing import LiteralString
 
 import msgspec
 
-from flower_engine.model.attempt_events import TaskSuspended
-from flower_engine.model.event_base import FlowEvent, TaskError
-from flower_engine.model.event_meaning import MEANINGS, Move, named_tasks
-from flower_engine.model.events import AnyEvent, FlowTimedOut, TaskGivenUp, TaskOverdue
-from flower_engine.model.operator_events import FlowCancelled, FlowEnding
-from flower_engine.model.schedule_events import ScheduleMissed
-from flower_engine.model.snapshot_events import FlowSnapshot
-from flower_engine.model.status import Status
-from flower_engine.model.wait_events import TaskAwaiting
+from flower_engine.model.events.attempt_events import TaskSuspended
+from flower_engine.model.events.event_base import FlowEvent
+from flower_engine.model.events.event_meaning import MEANINGS, Move, named_tasks
+from flower_engine.model.events.events import AnyEvent, FlowTimedOut, TaskGivenUp, TaskOverdue
+from flower_engine.model.events.operator_events import FlowCancelled, FlowEnding
+from flower_engine.model.events.schedule_events import ScheduleMissed
+from flower_engine.model.events.snapshot_events import FlowSnapshot
+from flower_engine.model.events.wait_events import TaskAwaiting
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.tasks.task_error import TaskError
 
 WANTED: LiteralString = """
 type IN ('task.suspended', 'task.overdue', 'flow.timed_out', 'task.ignored', 'flow.rerun', 'flow.cancelled',

@@ -12,7 +12,7 @@ from flower_engine.log.client import AsyncRedis, is_cluster, queue_command, send
 from flower_engine.log.each_partition import from_each
 from flower_engine.log.keys import Keys
 from flower_engine.log.partition import Partition
-from flower_engine.model.positions import as_numbers
+from flower_engine.model.values.positions import as_numbers
 from flower_engine.transitions.loader import Script
 
 _count = Script("projector/count")

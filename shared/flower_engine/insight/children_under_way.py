@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from flower_engine.log.client import AsyncRedis, queue_command
 from flower_engine.log.partition import Partition
-from flower_engine.model.child_flows import child_flow_id
+from flower_engine.model.definitions.child_flows import child_flow_id
 
 MOST_BEFORE = 100
 """Attempts of a task whose children are looked for, as ``lua/lib/tree_notes.lua`` has it."""

@@ -9,8 +9,7 @@ import msgspec
 from flower_engine.errors import RefusedError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
-from flower_engine.model.key_parts import unescape
-from flower_engine.model.partition_state import (
+from flower_engine.model.invariants.partition_state import (
     Lease,
     LiveFlow,
     LiveSchedule,
@@ -19,7 +18,8 @@ from flower_engine.model.partition_state import (
     LiveTask,
     Waiting,
 )
-from flower_engine.model.status import Status
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.values.key_parts import unescape
 from flower_engine.transitions.loader import Script
 
 MOST_FLOWS = 100_000

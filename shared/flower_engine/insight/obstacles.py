@@ -8,9 +8,8 @@ from flower_engine.insight.tasks_ahead import count_ahead
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.engine_clock import now_ms
 from flower_engine.log.partition import Partition
-from flower_engine.model.key_parts import unescape
-from flower_engine.model.lanes import parse_lane
-from flower_engine.model.limits import (
+from flower_engine.model.flow_control.lanes import parse_lane
+from flower_engine.model.flow_control.limits import (
     LimitValue,
     limit_of_flows,
     limits_of_lane,
@@ -20,6 +19,7 @@ from flower_engine.model.limits import (
     units_of,
     window_of_limit,
 )
+from flower_engine.model.values.key_parts import unescape
 
 _MOST_COUNTED = 20  # tasks of a flow for which those before them are counted
 _MOST_HOLDERS = 10

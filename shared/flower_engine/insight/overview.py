@@ -12,9 +12,9 @@ from flower_engine.log.engine_clock import read_engine_time
 from flower_engine.log.keys import GROUP
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import read_back
-from flower_engine.model.ids import created_ms
-from flower_engine.model.key_parts import unescape
-from flower_engine.model.lanes import parse_lane
+from flower_engine.model.flow_control.lanes import parse_lane
+from flower_engine.model.values.ids import created_ms
+from flower_engine.model.values.key_parts import unescape
 from flower_engine.transitions.strike_transition import lanes_of
 from flower_engine.transitions.worker_transitions import live_workers
 

@@ -12,8 +12,14 @@ from flower_engine.log.client import AsyncRedis, queue_command, send
 from flower_engine.log.engine_clock import read_engine_time
 from flower_engine.log.keys import GROUP
 from flower_engine.log.partition import Partition
-from flower_engine.model.key_parts import escape, unescape
-from flower_engine.model.limits import LimitName, LimitValue, limits_tasks, parse_limit, setting_of
+from flower_engine.model.flow_control.limits import (
+    LimitName,
+    LimitValue,
+    limits_tasks,
+    parse_limit,
+    setting_of,
+)
+from flower_engine.model.values.key_parts import escape, unescape
 from flower_engine.transitions.worker_transitions import WorkerInfo, live_workers
 
 _MOST_SHARES = 5_000

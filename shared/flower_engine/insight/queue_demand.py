@@ -9,8 +9,14 @@ import msgspec
 from flower_engine.log.client import AsyncRedis, queue_command
 from flower_engine.log.keys import GROUP, Keys
 from flower_engine.log.partition import Partition
-from flower_engine.model.boards import board_of_program
-from flower_engine.model.limits import limit_in, limits_of_lane, setting_of, units_of, window_of_limit
+from flower_engine.model.flow_control.boards import board_of_program
+from flower_engine.model.flow_control.limits import (
+    limit_in,
+    limits_of_lane,
+    setting_of,
+    units_of,
+    window_of_limit,
+)
 from flower_engine.transitions.worker_transitions import WorkerInfo, live_workers
 
 _MOST_BOARDS = 64

@@ -4,9 +4,9 @@ from collections.abc import Container
 
 from flower_engine.log.client import AsyncRedis, queue_command, send
 from flower_engine.log.partition import Partition
-from flower_engine.model.boards import board_of_program
-from flower_engine.model.key_parts import unescape
-from flower_engine.model.lanes import parse_lane, queue_and_priority
+from flower_engine.model.flow_control.boards import board_of_program
+from flower_engine.model.flow_control.lanes import parse_lane, queue_and_priority
+from flower_engine.model.values.key_parts import unescape
 
 _TURNS = 2**47  # as in lua/lib/boards.lua
 _MOST_LANES = 200

@@ -1,8 +1,8 @@
-"""Asks Redis for engine time; ``model/engine_time.py`` says what that is."""
+"""Asks Redis for engine time; ``model/values/engine_time.py`` says what that is."""
 
 from flower_engine.log.client import AsyncRedis, queue_command
 from flower_engine.log.keys import Keys
-from flower_engine.model.engine_time import EngineTime
+from flower_engine.model.values.engine_time import EngineTime
 
 _FIELDS = ("tick", "skew", "horizon", "held", "grace")
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import msgspec
 
-from flower_engine.model.positions import as_numbers
+from flower_engine.model.values.positions import as_numbers
 
 PACK_EVENTS = 64
 """Most events of an entry."""

@@ -4,7 +4,7 @@ All keys of a partition share the hash tag ``{flower:P}`` and so live on one clu
 ``docs/keys.md`` explains each.
 """
 
-from flower_engine.model.key_parts import escape
+from flower_engine.model.values.key_parts import escape
 
 GROUP = "workers"
 
@@ -61,19 +61,19 @@ class Keys:
         return f"{self.prefix}work:{escape(queue)}"
 
     def ready(self, queue: str, board: str = "") -> str:
-        """The shares of a board; see ``model/boards.py``."""
+        """The shares of a board; see ``model/flow_control/boards.py``."""
         return f"{self.prefix}ready:{escape(queue)}{board}"
 
     def share(self, name: str, board: str = "") -> str:
-        """The lanes that the share of this name has on a board; see ``model/lanes.py``."""
+        """The lanes that the share of this name has on a board; see ``model/flow_control/lanes.py``."""
         return f"{self.prefix}share:{name}{board}"
 
     def lane(self, name: str) -> str:
-        """The lane of this name; see ``model/lanes.py``."""
+        """The lane of this name; see ``model/flow_control/lanes.py``."""
         return f"{self.prefix}lane:{name}"
 
     def rate(self, limit: str) -> str:
-        """When what started under a limit, by its name; see ``model/limits.py``."""
+        """When what started under a limit, by its name; see ``model/flow_control/limits.py``."""
         return f"{self.prefix}rate:{limit}"
 
     def open(self, queue: str) -> str:

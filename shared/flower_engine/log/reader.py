@@ -9,7 +9,7 @@ from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.entries import PACK_EVENTS, Found, LogEntry, unpack
 from flower_engine.log.keys import Keys
 from flower_engine.log.partition import Partition
-from flower_engine.model.positions import as_numbers
+from flower_engine.model.values.positions import as_numbers
 
 _MOST_STEP = 8  # how many times the first read of a page the further ones may ask for: packing may change
 

@@ -9,12 +9,12 @@ import msgspec
 
 from flower_engine.blobs.blob import Blob, take_returned
 from flower_engine.errors import ProgramError
-from flower_engine.model.outcome_kinds import OutcomeKind
-from flower_engine.model.raised_errors import encode_error, members
-from flower_engine.model.result_json import finish_result
-from flower_engine.model.task_message import TaskMessage
-from flower_engine.model.times import nearest
-from flower_engine.model.type_names import names_of
+from flower_engine.model.definitions.task_message import TaskMessage
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
+from flower_engine.model.tasks.raised_errors import encode_error, members
+from flower_engine.model.values.result_json import finish_result
+from flower_engine.model.values.times import nearest
+from flower_engine.model.values.type_names import names_of
 from flower_engine.programs.context import Context, Progress
 from flower_engine.programs.outcomes import Fatal, Retry, after_ms_of
 from flower_engine.programs.parameter_binding import Provenance

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from flower_engine.errors import ProgramError
-from flower_engine.model.result_json import clean_text
+from flower_engine.model.values.result_json import clean_text
 
 MAX_NOTE_CHARACTERS = 1_000
 _ROUNDING = 1e-9

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from flower_engine.model.durations import Duration, duration_ms
-from flower_engine.model.task_spec import MAX_DURATION_MS
+from flower_engine.model.tasks.durations import Duration, duration_ms
+from flower_engine.model.tasks.task_spec import MAX_DURATION_MS
 
 NOT_SAID = -1
 """For ``after_ms``: the task's retry policy says when."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 if TYPE_CHECKING:
-    from flower_engine.model.durations import Duration
+    from flower_engine.model.tasks.durations import Duration
     from flower_engine.programs.task_options import OnFailure, RetryPolicy, Rule
 
 P = ParamSpec("P")

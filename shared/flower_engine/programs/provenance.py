@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from flower_engine.model.reference_forms import From
-from flower_engine.model.references import scan_parameters
+from flower_engine.model.parameters.reference_forms import From
+from flower_engine.model.parameters.references import scan_parameters
 from flower_engine.programs.parameter_binding import Provenance
 
 _MOST_NAMED = 3  # that an error names

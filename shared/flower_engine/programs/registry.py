@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, Literal, ParamSpec, Protocol, TypeVar, overload
 
 from flower_engine.errors import ProgramError
-from flower_engine.model.task_spec import MAX_NAME_LENGTH, WAIT_MARK
+from flower_engine.model.tasks.task_spec import MAX_NAME_LENGTH, WAIT_MARK
 from flower_engine.programs.parameter_binding import Binder
 from flower_engine.programs.program_types import Program
 from flower_engine.programs.steps import give_steps

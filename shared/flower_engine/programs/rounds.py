@@ -7,11 +7,11 @@ import msgspec
 
 from flower_engine.blobs.blob import take_returned
 from flower_engine.errors import ProgramError
-from flower_engine.model.event_base import TaskError
-from flower_engine.model.outcome_kinds import OutcomeKind
-from flower_engine.model.raised_errors import encode_error, members
-from flower_engine.model.result_json import begin_result, finish_result
-from flower_engine.model.task_message import TaskMessage
+from flower_engine.model.definitions.task_message import TaskMessage
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
+from flower_engine.model.tasks.raised_errors import encode_error, members
+from flower_engine.model.tasks.task_error import TaskError
+from flower_engine.model.values.result_json import begin_result, finish_result
 from flower_engine.programs.attempt_outcomes import Done, failed
 from flower_engine.programs.outcomes import Again
 from flower_engine.programs.parameter_binding import Provenance

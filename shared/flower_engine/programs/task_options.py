@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, NewType, NoReturn, cast
 
 from flower_engine.errors import DefinitionError
-from flower_engine.model.durations import Duration, duration_ms
-from flower_engine.model.json_pointer import problem_of_pointer
-from flower_engine.model.map_tasks import MOST_ITEMS, is_tolerance
-from flower_engine.model.near_names import nearest_in_words
-from flower_engine.model.rule_texts import (
+from flower_engine.model.definitions.map_tasks import MOST_ITEMS, is_tolerance
+from flower_engine.model.tasks.durations import Duration, duration_ms
+from flower_engine.model.tasks.rule_texts import (
     GIVE_UP,
     HOLD,
     PASS,
@@ -20,8 +18,8 @@ from flower_engine.model.rule_texts import (
     known_rule,
     normal_on_failure,
 )
-from flower_engine.model.rules import AT_LEAST
-from flower_engine.model.task_spec import (
+from flower_engine.model.tasks.rules import AT_LEAST
+from flower_engine.model.tasks.task_spec import (
     MAX_ATTEMPTS,
     MAX_NAME_LENGTH,
     MAX_PRIORITY,
@@ -32,8 +30,10 @@ from flower_engine.model.task_spec import (
     TASK_NAME_PATTERN,
     longest_delay,
 )
-from flower_engine.model.task_spec import RetryPolicy as StoredPolicy
-from flower_engine.model.type_names import type_name
+from flower_engine.model.tasks.task_spec import RetryPolicy as StoredPolicy
+from flower_engine.model.values.json_pointer import problem_of_pointer
+from flower_engine.model.values.near_names import nearest_in_words
+from flower_engine.model.values.type_names import type_name
 from flower_engine.programs.call_site import call_site
 
 AtLeast = NewType("AtLeast", str)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from flower_engine.model.json_pointer import NotThereError, pointer_to, value_at
-from flower_engine.model.quoting import short
-from flower_engine.model.schema_walk import SchemaError, check_size
+from flower_engine.model.parameters.schema_walk import SchemaError, check_size
+from flower_engine.model.values.json_pointer import NotThereError, pointer_to, value_at
+from flower_engine.model.values.quoting import short
 from flower_engine.programs.published_program import PublishedProgram
 from flower_engine.programs.signature import Signature, converts_to
 

@@ -6,7 +6,7 @@ own name in both tables, where NULL means its default.
 
 from typing import Any, NamedTuple
 
-from flower_engine.model.field_types import SPEC_FIELDS
+from flower_engine.model.tasks.field_types import SPEC_FIELDS
 
 PAIRS = 5
 """The seed's pairs of columns: parameters that are strings."""

@@ -13,7 +13,7 @@ from flower_engine.crash_points import crash_point
 from flower_engine.errors import InstallationError, LostError, RefusedError, StoreUnavailableError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Meta, Partition, read_meta
-from flower_engine.model.ids import MAX_PARTITIONS
+from flower_engine.model.values.ids import MAX_PARTITIONS
 from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.flow_control_rows import lock_controls
 from flower_engine.projection.write.projected_positions import (

@@ -8,12 +8,12 @@ import msgspec
 from flower_engine.errors import BlobStoreError, MissingBlobError, SettingsError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
-from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.decision_outcomes import Decided, outcome_of
-from flower_engine.model.kept_results import BLOB, INLINE
-from flower_engine.model.map_expansion import Expansion
-from flower_engine.model.raised_errors import encode_error
-from flower_engine.model.task_message import TaskMessage
+from flower_engine.model.definitions.task_message import TaskMessage
+from flower_engine.model.folding.kept_results import BLOB, INLINE
+from flower_engine.model.maps.decision_outcomes import Decided, outcome_of
+from flower_engine.model.maps.map_expansion import Expansion
+from flower_engine.model.tasks.raised_errors import encode_error
+from flower_engine.model.values.blob_ref import BlobRef
 from flower_engine.runtime.expanding import Maps, Put
 from flower_engine.transitions.decision_transitions import Undecided, decide, due_decisions
 

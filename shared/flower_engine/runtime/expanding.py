@@ -10,10 +10,11 @@ import msgspec
 from flower_engine.errors import BlobStoreError, SettingsError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
-from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.decision_outcomes import Decided
-from flower_engine.model.lanes import parse_lane
-from flower_engine.model.map_expansion import (
+from flower_engine.model.definitions.map_tasks import MOST_TASKS, tells_outcomes
+from flower_engine.model.definitions.task_message import TaskMessage
+from flower_engine.model.flow_control.lanes import parse_lane
+from flower_engine.model.maps.decision_outcomes import Decided
+from flower_engine.model.maps.map_expansion import (
     Expansion,
     expansion_of,
     gathered,
@@ -22,12 +23,11 @@ from flower_engine.model.map_expansion import (
     too_many_failed,
     with_chain,
 )
-from flower_engine.model.map_lists import ListError
-from flower_engine.model.map_tasks import MOST_TASKS, tells_outcomes
-from flower_engine.model.raised_errors import encode_error
-from flower_engine.model.result_json import MAX_RESULT_BYTES, MAX_STORED_RESULT_BYTES
-from flower_engine.model.task_message import TaskMessage
-from flower_engine.model.task_policy import TaskPolicy
+from flower_engine.model.maps.map_lists import ListError
+from flower_engine.model.tasks.raised_errors import encode_error
+from flower_engine.model.tasks.task_policy import TaskPolicy
+from flower_engine.model.values.blob_ref import BlobRef
+from flower_engine.model.values.result_json import MAX_RESULT_BYTES, MAX_STORED_RESULT_BYTES
 from flower_engine.transitions.decision_transitions import MapRead, Undecided, expand
 from flower_engine.transitions.expansion_segments import segments_of
 

@@ -13,7 +13,7 @@ import msgspec
 from flower_engine.errors import MovedError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
-from flower_engine.model.flow_control import problems_of_share
+from flower_engine.model.flow_control.flow_control import problems_of_share
 from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.flow_control_rows import (
     Controls,

@@ -20,13 +20,13 @@ from flower_engine.log.entries import LogEntry
 from flower_engine.log.keys import Keys
 from flower_engine.log.partition import Partition, read_meta
 from flower_engine.log.reader import has_entry, last_position, read_log
-from flower_engine.model.beginnings import BEGINNING_TYPES
-from flower_engine.model.event_base import FlowEvent
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.operator_events import FlowCancelled
-from flower_engine.model.positions import as_numbers
-from flower_engine.model.snapshot_events import FlowSnapshot
-from flower_engine.model.status import Status
+from flower_engine.model.events.beginnings import BEGINNING_TYPES
+from flower_engine.model.events.event_base import FlowEvent
+from flower_engine.model.events.operator_events import FlowCancelled
+from flower_engine.model.events.snapshot_events import FlowSnapshot
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.values.positions import as_numbers
 from flower_engine.progress import Tell
 from flower_engine.projection.archive.archived_events import ArchivedEvent
 from flower_engine.projection.archive.histories import events_of, fold_events, read_event

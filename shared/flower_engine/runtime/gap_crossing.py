@@ -11,10 +11,10 @@ from flower_engine.errors import NewerEventError, RefusedError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.keys import Keys
 from flower_engine.log.reader import has_entry
-from flower_engine.model.beginnings import follows
-from flower_engine.model.event_base import FlowEvent
-from flower_engine.model.events import AnyEvent, decode_event
-from flower_engine.model.positions import as_numbers
+from flower_engine.model.events.beginnings import follows
+from flower_engine.model.events.event_base import FlowEvent
+from flower_engine.model.events.events import AnyEvent, decode_event
+from flower_engine.model.values.positions import as_numbers
 from flower_engine.projection.archive.archived_events import UNCOUNTED
 from flower_engine.projection.archive.refused_events import UNREADABLE, flow_and_type, outline
 from flower_engine.projection.database import Connection

@@ -22,7 +22,7 @@ from flower_engine.log.each_partition import PATIENCE_SECONDS, from_each
 from flower_engine.log.partition import Meta, Partition, read_meta
 from flower_engine.log.reader import read_log
 from flower_engine.log.redis_permissions import refuse_missing_permissions
-from flower_engine.model.events import LogOpened, decode_event
+from flower_engine.model.events.events import LogOpened, decode_event
 from flower_engine.projection.archive.refused_events import UNREADABLE
 from flower_engine.projection.database import Connection, Pool, connect
 from flower_engine.projection.maintain.migrations import migrate

@@ -13,9 +13,9 @@ from flower_engine.crash_points import crash_point
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.each_partition import from_each
 from flower_engine.log.partition import Partition
-from flower_engine.model.flow_control import FlowControl
-from flower_engine.model.limit_shares import Seat, kept_for_away, raised, wanted
-from flower_engine.model.limits import lent_of, number_of
+from flower_engine.model.flow_control.flow_control import FlowControl
+from flower_engine.model.flow_control.limits import lent_of, number_of
+from flower_engine.model.partitions.limit_shares import Seat, kept_for_away, raised, wanted
 from flower_engine.transitions.lending_transition import Lendable, Standing, lend
 
 _PATIENCE_SECONDS = 2.0

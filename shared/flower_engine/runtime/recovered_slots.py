@@ -7,9 +7,9 @@ the slots between them.
 from collections.abc import Iterable, Sequence
 
 from flower_engine.errors import NewerEventError
-from flower_engine.model.events import decode_event
-from flower_engine.model.schedule_events import ScheduleFired, SlotsPassed
-from flower_engine.model.schedule_state import fate_of
+from flower_engine.model.events.events import decode_event
+from flower_engine.model.events.schedule_events import ScheduleFired, SlotsPassed
+from flower_engine.model.folding.schedule_state import fate_of
 from flower_engine.projection.archive.refused_events import UNREADABLE
 from flower_engine.transitions.recovery_transitions import SlotsKnown
 

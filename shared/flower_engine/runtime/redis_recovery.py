@@ -18,11 +18,11 @@ import msgspec
 from flower_engine.crash_points import crash_point
 from flower_engine.errors import HistoryDamagedError, InstallationError, LostError, NewerEventError
 from flower_engine.log.client import AsyncRedis
-from flower_engine.model.events import FlowRegistered, encode_event
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.fold import fold_one
-from flower_engine.model.lanes import suspect_lane
-from flower_engine.model.recovery_events import lapses_of_recovery, timeout_due_ms
+from flower_engine.model.events.events import FlowRegistered, encode_event
+from flower_engine.model.flow_control.lanes import suspect_lane
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.folding.fold import fold_one
+from flower_engine.model.folding.recovery_events import lapses_of_recovery, timeout_due_ms
 from flower_engine.own_version import UPGRADE_OR_GO_BACK, own_version
 from flower_engine.progress import Tell
 from flower_engine.projection.archive.archived_events import ArchivedEvent

@@ -1,4 +1,4 @@
-"""Retiring: a partition gets no new flows, and is taken away once it is empty; see ``model/retiring.py``.
+"""Retiring: a partition gets no new flows, and goes once it is empty, by rules of ``partitions/retiring.py``.
 
 Whoever does a step holds the lock under which installations are made. He may lose it while he stands still,
 so no step relies on it: what closes a partition looks once more, in Redis, whether anything happened there.
@@ -15,7 +15,7 @@ from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.each_partition import from_each
 from flower_engine.log.partition import Meta, Partition, read_meta
 from flower_engine.log.task_log_stream import last_entry_id
-from flower_engine.model.retiring import Seen, Step, next_step
+from flower_engine.model.partitions.retiring import Seen, Step, next_step
 from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.acting import note_act
 from flower_engine.projection.maintain.recovery_records import count_open_flows

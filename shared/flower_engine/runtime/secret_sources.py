@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flower_engine.errors import SecretError
-from flower_engine.model.reference_forms import is_secret_name
+from flower_engine.model.parameters.reference_forms import is_secret_name
 
 _MOST_BYTES = 64 * 1024
 

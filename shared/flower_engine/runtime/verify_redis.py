@@ -16,14 +16,14 @@ from flower_engine.log.client import AsyncRedis
 from flower_engine.log.entries import LogEntry
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import read_log
-from flower_engine.model.events import decode_event
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.invariants import differences
-from flower_engine.model.kept_invariants import value_differences
-from flower_engine.model.partition_state import LiveState
-from flower_engine.model.positions import as_numbers
-from flower_engine.model.schedule_events import ScheduleEvent
-from flower_engine.model.schedule_state import ScheduleState, apply
+from flower_engine.model.events.events import decode_event
+from flower_engine.model.events.schedule_events import ScheduleEvent
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.folding.schedule_state import ScheduleState, apply
+from flower_engine.model.invariants.invariants import differences
+from flower_engine.model.invariants.kept_invariants import value_differences
+from flower_engine.model.invariants.partition_state import LiveState
+from flower_engine.model.values.positions import as_numbers
 from flower_engine.progress import Tell
 from flower_engine.projection.archive.archived_events import ArchivedEvent
 from flower_engine.projection.archive.histories import state_of

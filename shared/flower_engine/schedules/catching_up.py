@@ -32,7 +32,7 @@ from typing import Literal
 
 import msgspec
 
-from flower_engine.model.times import EARLIEST_MS, LATEST_MS
+from flower_engine.model.values.times import EARLIEST_MS, LATEST_MS
 from flower_engine.schedules.schedule import Schedule
 from flower_engine.schedules.slots_behind import SlotsBehind
 

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from flower_engine.model.near_names import nearest_in_words
-from flower_engine.model.quoting import short
+from flower_engine.model.values.near_names import nearest_in_words
+from flower_engine.model.values.quoting import short
 
 NAMES = ("second", "minute", "hour", "day of month", "month", "day of week")
 _RANGES = ((0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 7))

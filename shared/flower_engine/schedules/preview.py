@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from flower_engine.model.times import LATEST_MS
+from flower_engine.model.values.times import LATEST_MS
 from flower_engine.schedules.schedule import Schedule
 from flower_engine.schedules.slot_ids import due_of
 from flower_engine.schedules.slots import next_slot, previous_slot, slots_after

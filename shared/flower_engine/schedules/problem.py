@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from flower_engine.model.quoting import short
+from flower_engine.model.values.quoting import short
 
 
 class Problem(msgspec.Struct, frozen=True):

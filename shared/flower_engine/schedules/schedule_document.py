@@ -11,9 +11,9 @@ from typing import Any, Self
 import msgspec
 
 from flower_engine.errors import ParameterFault
-from flower_engine.model.floats import spelled_out
-from flower_engine.model.times import BOUNDS, is_shown, is_time, ms_of, nearest
-from flower_engine.model.workflow_document import Document
+from flower_engine.model.definitions.workflow_document import Document
+from flower_engine.model.values.floats import spelled_out
+from flower_engine.model.values.times import BOUNDS, is_shown, is_time, ms_of, nearest
 from flower_engine.schedules.problem import Problem
 from flower_engine.schedules.schedule import CatchUp, Overlap, Schedule
 from flower_engine.schedules.schedule_problems import problems

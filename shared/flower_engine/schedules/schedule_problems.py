@@ -5,9 +5,9 @@ from typing import Any, cast
 
 import msgspec
 
-from flower_engine.model.near_names import nearest_in_words
-from flower_engine.model.storable import is_unstorable, problem_of_value, problems_of_parameters
-from flower_engine.model.task_spec import MAX_NAME_LENGTH, MAX_PRIORITY, MIN_PRIORITY
+from flower_engine.model.tasks.task_spec import MAX_NAME_LENGTH, MAX_PRIORITY, MIN_PRIORITY
+from flower_engine.model.values.near_names import nearest_in_words
+from flower_engine.model.values.storable import is_unstorable, problem_of_value, problems_of_parameters
 from flower_engine.schedules.problem import Problem, quoted
 from flower_engine.schedules.schedule import CATCH_UPS, OVERLAPS, Schedule
 from flower_engine.schedules.slot_parameters import problems_of_slot_parameters

@@ -6,7 +6,7 @@ Whoever works them out, however often, comes to the same: a slot cannot have two
 from hashlib import blake2b
 from zlib import crc32
 
-from flower_engine.model.ids import make_flow_id
+from flower_engine.model.values.ids import make_flow_id
 from flower_engine.schedules.schedule import Schedule
 from flower_engine.schedules.slots import next_slot
 

@@ -22,10 +22,10 @@ from typing import Any
 
 import msgspec
 
-from flower_engine.model.near_names import nearest_in_words
-from flower_engine.model.quoting import short
-from flower_engine.model.reference_forms import Slot
-from flower_engine.model.references import bound_slots, resolved, scan_parameters
+from flower_engine.model.parameters.reference_forms import Slot
+from flower_engine.model.parameters.references import bound_slots, resolved, scan_parameters
+from flower_engine.model.values.near_names import nearest_in_words
+from flower_engine.model.values.quoting import short
 from flower_engine.schedules.schedule import Schedule
 from flower_engine.schedules.slots import next_slot, previous_slot
 from flower_engine.schedules.zones import zone_of

@@ -8,7 +8,7 @@ calendar: those on which the clock of the schedule's zone shows the slot. A sche
 
 from itertools import islice
 
-from flower_engine.model.times import EARLIEST_MS, LATEST_MS
+from flower_engine.model.values.times import EARLIEST_MS, LATEST_MS
 from flower_engine.schedules.schedule import Schedule
 
 

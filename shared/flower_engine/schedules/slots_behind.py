@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 
-from flower_engine.model.times import LATEST_MS
+from flower_engine.model.values.times import LATEST_MS
 from flower_engine.schedules.schedule import Schedule
 from flower_engine.schedules.slot_ids import jitter_ms
 from flower_engine.schedules.slots import count_slots, next_slot, previous_slot, slots_before

@@ -8,7 +8,7 @@ days on which nothing fires and ranges without a slot are passed over, not walke
 from collections.abc import Iterator
 from typing import Protocol
 
-from flower_engine.model.times import EARLIEST_MS, LATEST_MS
+from flower_engine.model.values.times import EARLIEST_MS, LATEST_MS
 from flower_engine.schedules import wall_clock
 from flower_engine.schedules.cron import Cron, cron_of
 from flower_engine.schedules.stretches import Stretch, days_of, open_stretches

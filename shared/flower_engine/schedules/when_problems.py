@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from math import isnan
 from typing import Any, cast
 
-from flower_engine.model.quoting import short
-from flower_engine.model.task_spec import MAX_DURATION_MS
-from flower_engine.model.times import BOUNDS, is_time
+from flower_engine.model.tasks.task_spec import MAX_DURATION_MS
+from flower_engine.model.values.quoting import short
+from flower_engine.model.values.times import BOUNDS, is_time
 from flower_engine.schedules.cron import CronError, cron_of
 from flower_engine.schedules.problem import Problem, quoted
 from flower_engine.schedules.stretches import days_of

@@ -11,8 +11,8 @@ from importlib.resources import files
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from flower_engine.model.near_names import nearest_in_words
-from flower_engine.model.quoting import short
+from flower_engine.model.values.near_names import nearest_in_words
+from flower_engine.model.values.quoting import short
 
 _DAY = 86_400
 _HELD_BACK = 3 * _DAY  # no clock was ever put back by more than a day

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from flower_engine.model.positions import as_numbers
+from flower_engine.model.values.positions import as_numbers
 from flower_engine.task_logs.chunks import FIELD, BadChunk, Chunk, decode_entry
 
 _LARGEST = 2**63 - 1  # of what tables take

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import msgspec
 
-from flower_engine.model.ids import is_flow_id, partition_of
+from flower_engine.model.values.ids import is_flow_id, partition_of
 from flower_engine.secrets import hide_secrets
 from flower_engine.task_logs.lines import Line
 

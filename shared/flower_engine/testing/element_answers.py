@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from flower_engine.model.result_json import MAX_STORED_RESULT_BYTES, encode_result
+from flower_engine.model.values.result_json import MAX_STORED_RESULT_BYTES, encode_result
 
 
 class ByElement:

@@ -20,15 +20,15 @@ from flower_engine.flows.tree_operations import TreeOperator
 from flower_engine.log.client import send
 from flower_engine.log.durability import Level
 from flower_engine.log.partition import Partition
-from flower_engine.model.attempts import attempts_of
-from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.definition import WorkflowDefinition
-from flower_engine.model.flow_control import FlowControl, problems_of
-from flower_engine.model.ids import is_flow_id, partition_of
-from flower_engine.model.kept_results import BLOB, INLINE, NOTHING
-from flower_engine.model.references import NoValueError, resolved
-from flower_engine.model.task_message import TaskMessage, may_read
-from flower_engine.model.workflow_document import WorkflowDocument
+from flower_engine.model.definitions.definition import WorkflowDefinition
+from flower_engine.model.definitions.task_message import TaskMessage, may_read
+from flower_engine.model.definitions.workflow_document import WorkflowDocument
+from flower_engine.model.flow_control.flow_control import FlowControl, problems_of
+from flower_engine.model.folding.attempts import attempts_of
+from flower_engine.model.folding.kept_results import BLOB, INLINE, NOTHING
+from flower_engine.model.parameters.references import NoValueError, resolved
+from flower_engine.model.values.blob_ref import BlobRef
+from flower_engine.model.values.ids import is_flow_id, partition_of
 from flower_engine.programs.provenance import provenance_of
 from flower_engine.programs.registry import Registry
 from flower_engine.programs.rounds import parameters_in_round, provenance_in_round

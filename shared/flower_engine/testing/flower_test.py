@@ -9,8 +9,8 @@ from typing import Any, ParamSpec, Self, TypeVar, cast, overload
 from flower_engine.authoring.workflow import Prepared, Workflow
 from flower_engine.errors import SecretError
 from flower_engine.flows.registrations import Asked
-from flower_engine.model.durations import Duration, duration_ms
-from flower_engine.model.flow_control import AtMaxFlows, FlowControl, Scope
+from flower_engine.model.flow_control.flow_control import AtMaxFlows, FlowControl, Scope
+from flower_engine.model.tasks.durations import Duration, duration_ms
 from flower_engine.programs.registry import Registry, registry
 from flower_engine.testing.engine import Engine
 from flower_engine.testing.private_server import server

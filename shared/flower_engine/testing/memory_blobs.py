@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 from flower_engine.blobs.blob import Blob
 from flower_engine.errors import MissingBlobError
-from flower_engine.model.blob_ref import BlobRef
+from flower_engine.model.values.blob_ref import BlobRef
 
 STORE = "test"
 

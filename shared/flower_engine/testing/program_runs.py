@@ -14,10 +14,10 @@ import msgspec
 
 from flower_engine.blobs.blob import access, take_returned
 from flower_engine.errors import ProgramError
-from flower_engine.model.kept_results import LEAST_BLOB_BYTES
-from flower_engine.model.outcome_kinds import OutcomeKind
-from flower_engine.model.result_json import MAX_RESULT_BYTES, MAX_STORED_RESULT_BYTES, begin_result
-from flower_engine.model.task_message import TaskMessage
+from flower_engine.model.definitions.task_message import TaskMessage
+from flower_engine.model.folding.kept_results import LEAST_BLOB_BYTES
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
+from flower_engine.model.values.result_json import MAX_RESULT_BYTES, MAX_STORED_RESULT_BYTES, begin_result
 from flower_engine.programs.attempt_outcomes import Done, Running, context_of, finished, refused
 from flower_engine.programs.context import Context, Progress, context_at_work
 from flower_engine.programs.parameter_binding import Provenance

@@ -9,7 +9,7 @@ import msgspec
 from flower_engine.flows.flow_operations import Selection
 from flower_engine.flows.parameter_changes import Change
 from flower_engine.flows.stand_ins import stand_in
-from flower_engine.model.result_json import to_json
+from flower_engine.model.values.result_json import to_json
 from flower_engine.programs.parameter_conversion import strict_decoder
 from flower_engine.projection.read.view_fields import moment
 from flower_engine.projection.read.views import FlowView

@@ -7,8 +7,8 @@ from typing import Any, Literal
 import msgspec
 
 from flower_engine.flows.wait_words import in_words
-from flower_engine.model.event_base import TaskError
-from flower_engine.model.near_names import nearest_in_words
+from flower_engine.model.tasks.task_error import TaskError
+from flower_engine.model.values.near_names import nearest_in_words
 from flower_engine.projection.read.attempt_views import AttemptView
 from flower_engine.projection.read.views import FlowView, TaskDetail, TaskView
 from flower_engine.projection.read.wait_views import NoWorker

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from flower_engine.errors import ProgramError
-from flower_engine.model.result_json import MAX_STORED_RESULT_BYTES, encode_result
+from flower_engine.model.values.result_json import MAX_STORED_RESULT_BYTES, encode_result
 from flower_engine.programs.parameter_binding import read_signature
 from flower_engine.programs.parameter_conversion import strict_decoder, type_name
 from flower_engine.programs.registry import RegisteredProgram

@@ -1,8 +1,9 @@
 """The span of an attempt, from its start to whatever ended it."""
 
-from flower_engine.model.attempt_events import TaskAgain
-from flower_engine.model.event_base import FlowEvent, TaskError
-from flower_engine.model.event_meaning import How
+from flower_engine.model.events.attempt_events import TaskAgain
+from flower_engine.model.events.event_base import FlowEvent
+from flower_engine.model.events.event_meaning import How
+from flower_engine.model.tasks.task_error import TaskError
 from flower_engine.traces.span import Span, SpanEvent, SpanEvents, TaskLabel, Value
 from flower_engine.traces.trace_ids import attempt_span_id
 

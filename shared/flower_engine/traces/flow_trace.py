@@ -9,15 +9,27 @@ from array import array
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
-from flower_engine.model.attempt_events import TaskAgain, TaskEvent, TaskProgressed, TaskRetrying, TaskStarted
-from flower_engine.model.end_kinds import GIVEN_UP
-from flower_engine.model.event_base import FlowEvent
-from flower_engine.model.event_meaning import MEANINGS, How, Meaning, named_tasks
-from flower_engine.model.events import AnyEvent, FlowRegistered, OutcomeRefused
-from flower_engine.model.operator_events import FlowCancelled, FlowEnding, FlowPaused, FlowRerun, FlowResumed
-from flower_engine.model.snapshot_events import FlowSnapshot
-from flower_engine.model.status import Status
-from flower_engine.model.wait_events import TaskExpanded
+from flower_engine.model.events.attempt_events import (
+    TaskAgain,
+    TaskEvent,
+    TaskProgressed,
+    TaskRetrying,
+    TaskStarted,
+)
+from flower_engine.model.events.event_base import FlowEvent
+from flower_engine.model.events.event_meaning import MEANINGS, How, Meaning, named_tasks
+from flower_engine.model.events.events import AnyEvent, FlowRegistered, OutcomeRefused
+from flower_engine.model.events.operator_events import (
+    FlowCancelled,
+    FlowEnding,
+    FlowPaused,
+    FlowRerun,
+    FlowResumed,
+)
+from flower_engine.model.events.snapshot_events import FlowSnapshot
+from flower_engine.model.events.wait_events import TaskExpanded
+from flower_engine.model.tasks.end_kinds import GIVEN_UP
+from flower_engine.model.tasks.status import Status
 from flower_engine.traces.attempt_span import RunningAttempt, attempt_span
 from flower_engine.traces.span import Span, SpanEvents, Value
 from flower_engine.traces.trace_ids import flow_span_id, span_id, trace_id

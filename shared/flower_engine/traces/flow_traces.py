@@ -7,8 +7,8 @@ A flow may not be known here, because it began before, or because too many other
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from flower_engine.model.event_base import FlowEvent
-from flower_engine.model.events import AnyEvent, FlowRegistered, OutcomeRefused
+from flower_engine.model.events.event_base import FlowEvent
+from flower_engine.model.events.events import AnyEvent, FlowRegistered, OutcomeRefused
 from flower_engine.traces.flow_trace import FlowTrace
 from flower_engine.traces.span import Span
 from flower_engine.traces.traced_plan import TracedPlans

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from weakref import WeakValueDictionary
 
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.events import FlowRegistered
-from flower_engine.model.snapshot_events import FlowSnapshot
-from flower_engine.model.wait_events import TaskExpanded
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.events.events import FlowRegistered
+from flower_engine.model.events.snapshot_events import FlowSnapshot
+from flower_engine.model.events.wait_events import TaskExpanded
 from flower_engine.traces.span import TaskLabel
 
 _NOBODY = TaskLabel("", "", "")

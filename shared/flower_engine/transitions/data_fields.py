@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.kept_results import have_data, readers_of, reads_of, reads_of_plan
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.folding.kept_results import have_data, readers_of, reads_of, reads_of_plan
 from flower_engine.transitions.loader import Arg
 
 _MANY_READS = 16  # a message that names no more of them is short

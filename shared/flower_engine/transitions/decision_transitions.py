@@ -7,8 +7,8 @@ import msgspec
 
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
-from flower_engine.model.decision_outcomes import Decided
-from flower_engine.model.map_expansion import Follower
+from flower_engine.model.maps.decision_outcomes import Decided
+from flower_engine.model.maps.map_expansion import Follower
 from flower_engine.transitions.expansion_segments import Segment
 from flower_engine.transitions.loader import Script
 from flower_engine.transitions.task_fields import decode_message

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.lanes import lane_of
-from flower_engine.model.map_expansion import Expansion, Link
-from flower_engine.model.map_items import items_of
-from flower_engine.model.task_policy import TaskPolicy
-from flower_engine.model.task_rules import TaskRules
-from flower_engine.model.wait_programs import wait_text
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.definitions.task_rules import TaskRules
+from flower_engine.model.flow_control.lanes import lane_of
+from flower_engine.model.maps.map_expansion import Expansion, Link
+from flower_engine.model.maps.map_items import items_of
+from flower_engine.model.tasks.task_policy import TaskPolicy
+from flower_engine.model.waits.wait_programs import wait_text
 from flower_engine.transitions.task_fields import task_message
 
 

@@ -8,9 +8,8 @@ import msgspec
 
 from flower_engine.log.client import AsyncRedis, queue_command, send
 from flower_engine.log.partition import Partition
-from flower_engine.model.flow_control import STRIDE, FlowControl, Strike, counted_in_one_place
-from flower_engine.model.limit_shares import first_share
-from flower_engine.model.limits import (
+from flower_engine.model.flow_control.flow_control import STRIDE, FlowControl, Strike, counted_in_one_place
+from flower_engine.model.flow_control.limits import (
     LimitValue,
     flows_value,
     is_whole_of,
@@ -24,6 +23,7 @@ from flower_engine.model.limits import (
     whole_of,
     wholes_text,
 )
+from flower_engine.model.partitions.limit_shares import first_share
 from flower_engine.transitions.loader import Arg, Script
 
 _control = Script("operator/control")
@@ -158,7 +158,7 @@ def limits_of(
 def part_of_limit(limit: int, partition: int, partitions: int) -> int:
     """What a partition may use of a limit that is not lent; at least 1, so that nothing waits for ever. Fewer
     than there are partitions cannot be had: the API refuses such a limit, and a row that says so is told
-    (``model/flow_control.py``, ``problems_of_share``)."""
+    (``model/flow_control/flow_control.py``, ``problems_of_share``)."""
     return max(1, limit // partitions + (partition < limit % partitions))
 
 

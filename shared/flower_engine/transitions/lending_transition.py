@@ -7,7 +7,7 @@ import msgspec
 
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
-from flower_engine.model.limit_shares import Seat
+from flower_engine.model.partitions.limit_shares import Seat
 from flower_engine.transitions.loader import Arg, Script
 
 _lend = Script("watcher/lend")

@@ -21,14 +21,14 @@ from flower_engine.errors import (
 )
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition
-from flower_engine.model.definition import PlannedTask, TaskKeys
-from flower_engine.model.floats import spelled_out
-from flower_engine.model.kept_results import reads_of, reads_text
-from flower_engine.model.lanes import key_parts, lane_of
-from flower_engine.model.noun_counts import tasks_in_words
-from flower_engine.model.task_policy import TaskPolicy
-from flower_engine.model.task_rules import TaskRules
-from flower_engine.model.wait_programs import wait_text
+from flower_engine.model.definitions.definition import PlannedTask, TaskKeys
+from flower_engine.model.definitions.task_rules import TaskRules
+from flower_engine.model.flow_control.lanes import key_parts, lane_of
+from flower_engine.model.folding.kept_results import reads_of, reads_text
+from flower_engine.model.tasks.task_policy import TaskPolicy
+from flower_engine.model.values.floats import spelled_out
+from flower_engine.model.values.noun_counts import tasks_in_words
+from flower_engine.model.waits.wait_programs import wait_text
 from flower_engine.transitions.loader import Arg, Script
 from flower_engine.transitions.restored_flow import Restored
 from flower_engine.transitions.task_fields import decode_message, encoded_parameters, task_message

@@ -10,15 +10,15 @@ import msgspec
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.durability import Durability, Level
 from flower_engine.log.partition import Partition
-from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.decision_tasks import LETTERS, says_true
-from flower_engine.model.definition import Keying, PlannedTask, dependents_of
-from flower_engine.model.floats import spelled_out
-from flower_engine.model.flow_parameters import FlowParameters
-from flower_engine.model.kept_results import BLOB, INLINE
-from flower_engine.model.lanes import lane_of
-from flower_engine.model.pins import pinned_by
-from flower_engine.model.wait_parameters import DECISION
+from flower_engine.model.decisions.decision_tasks import LETTERS, says_true
+from flower_engine.model.definitions.definition import Keying, PlannedTask, dependents_of
+from flower_engine.model.definitions.flow_parameters import FlowParameters
+from flower_engine.model.flow_control.lanes import lane_of
+from flower_engine.model.folding.kept_results import BLOB, INLINE
+from flower_engine.model.partitions.pins import pinned_by
+from flower_engine.model.values.blob_ref import BlobRef
+from flower_engine.model.values.floats import spelled_out
+from flower_engine.model.waits.wait_parameters import DECISION
 from flower_engine.transitions.data_fields import data_fields
 from flower_engine.transitions.loader import Arg, Script
 from flower_engine.transitions.rule_fields import FLAG, Beginning

@@ -4,19 +4,19 @@ from collections.abc import Iterable
 
 import msgspec
 
-from flower_engine.model.attempt_events import TaskProgressed
-from flower_engine.model.decision_tasks import LETTERS
-from flower_engine.model.end_kinds import GIVEN_UP, VANISHED, kind_in_redis
-from flower_engine.model.event_base import TaskError
-from flower_engine.model.events import FlowRegistered
-from flower_engine.model.flow_state import FlowState, TaskState
-from flower_engine.model.fold_rules import has_value, said_by
-from flower_engine.model.kept_results import INLINE, payload_of
-from flower_engine.model.key_parts import escape
-from flower_engine.model.rules import Standing, stands_as
-from flower_engine.model.status import Status
-from flower_engine.model.wait_parameters import RETURNS
-from flower_engine.model.wait_programs import Awaited
+from flower_engine.model.decisions.decision_tasks import LETTERS
+from flower_engine.model.events.attempt_events import TaskProgressed
+from flower_engine.model.events.events import FlowRegistered
+from flower_engine.model.folding.flow_state import FlowState, TaskState
+from flower_engine.model.folding.fold_rules import has_value, said_by
+from flower_engine.model.folding.kept_results import INLINE, payload_of
+from flower_engine.model.tasks.end_kinds import GIVEN_UP, VANISHED, kind_in_redis
+from flower_engine.model.tasks.rules import Standing, stands_as
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.tasks.task_error import TaskError
+from flower_engine.model.values.key_parts import escape
+from flower_engine.model.waits.wait_parameters import RETURNS
+from flower_engine.model.waits.wait_programs import Awaited
 from flower_engine.transitions.data_fields import data_fields
 from flower_engine.transitions.loader import Arg
 from flower_engine.transitions.rule_fields import FLAG, edges_fields

@@ -6,10 +6,10 @@ its failure, has none of them.
 
 from collections.abc import Collection, Mapping, Sequence
 
-from flower_engine.model.definition import PlannedTask, dependents_of
-from flower_engine.model.kept_results import reads_of
-from flower_engine.model.rules import PASS, START, Decision, Edge, Edges, Standing, decide, is_picked
-from flower_engine.model.task_rules import TaskRules, rule_in_force
+from flower_engine.model.definitions.definition import PlannedTask, dependents_of
+from flower_engine.model.definitions.task_rules import TaskRules, rule_in_force
+from flower_engine.model.folding.kept_results import reads_of
+from flower_engine.model.tasks.rules import PASS, START, Decision, Edge, Edges, Standing, decide, is_picked
 from flower_engine.transitions.loader import Arg
 
 FLAG = "r"

@@ -8,7 +8,7 @@ import msgspec
 
 from flower_engine.log.client import AsyncRedis, queue_command
 from flower_engine.log.partition import Partition
-from flower_engine.model.schedule_events import SetState
+from flower_engine.model.events.schedule_events import SetState
 from flower_engine.transitions.loader import Arg, Script
 from flower_engine.transitions.register_transition import FlowPlan
 

@@ -6,7 +6,7 @@ import msgspec
 
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
-from flower_engine.model.operator_events import FlowCancelled
+from flower_engine.model.events.operator_events import FlowCancelled
 from flower_engine.transitions.loader import Script
 
 _snapshot = Script("projector/snapshot")

@@ -4,8 +4,8 @@ from collections.abc import AsyncGenerator, Collection, Iterable
 
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition
-from flower_engine.model.key_parts import escape, unescape
-from flower_engine.model.lanes import parse_lane
+from flower_engine.model.flow_control.lanes import parse_lane
+from flower_engine.model.values.key_parts import escape, unescape
 from flower_engine.transitions.loader import Script
 
 _sweep = Script("watcher/sweep")

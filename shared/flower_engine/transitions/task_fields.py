@@ -8,15 +8,15 @@ from typing import Any
 
 import msgspec
 
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.floats import spelled_out
-from flower_engine.model.kept_results import reads_of
-from flower_engine.model.lanes import lane_of
-from flower_engine.model.task_message import TaskMessage, message_of
-from flower_engine.model.task_policy import TaskPolicy
-from flower_engine.model.task_rules import TaskRules
-from flower_engine.model.wait_parameters import EVENT, RETURNS
-from flower_engine.model.wait_programs import has_type, is_wait, wait_text
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.definitions.task_message import TaskMessage, message_of
+from flower_engine.model.definitions.task_rules import TaskRules
+from flower_engine.model.flow_control.lanes import lane_of
+from flower_engine.model.folding.kept_results import reads_of
+from flower_engine.model.tasks.task_policy import TaskPolicy
+from flower_engine.model.values.floats import spelled_out
+from flower_engine.model.waits.wait_parameters import EVENT, RETURNS
+from flower_engine.model.waits.wait_programs import has_type, is_wait, wait_text
 from flower_engine.transitions.loader import Arg
 
 _encode = msgspec.json.Encoder().encode

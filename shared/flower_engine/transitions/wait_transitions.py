@@ -7,7 +7,7 @@ import msgspec
 
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
-from flower_engine.model.key_parts import escape
+from flower_engine.model.values.key_parts import escape
 from flower_engine.transitions.loader import Script
 
 _signal = Script("operator/signal")

@@ -6,7 +6,7 @@ import msgspec
 
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition
-from flower_engine.model.key_parts import escape, unescape
+from flower_engine.model.values.key_parts import escape, unescape
 from flower_engine.transitions.loader import Script
 
 _lapse = Script("watcher/lapse")

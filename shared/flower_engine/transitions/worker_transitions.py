@@ -9,8 +9,8 @@ from redis import Redis
 from flower_engine.errors import StoreError
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition
-from flower_engine.model.key_parts import escape, unescape
-from flower_engine.model.outcome_kinds import OutcomeKind
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
+from flower_engine.model.values.key_parts import escape, unescape
 from flower_engine.transitions.loader import Arg, Script
 
 _attend = Script("worker/attend")
@@ -61,7 +61,7 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
-    """What became of a claim; ``payload`` is JSON that jsonb accepts (see ``model/result_json.py``).
+    """What became of a claim; ``payload`` is JSON that jsonb accepts (see ``model/values/result_json.py``).
 
     ``number`` belongs to the kind: for RETRY the milliseconds to wait (-1: as the task's policy says), for
     AGAIN these, too, for AGAIN_AT when the round begins in engine time (ms), for

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from flower_engine.model.attempt_events import (
+from flower_engine.model.events.attempt_events import (
     TaskAgain,
     TaskFinished,
     TaskLapsed,
@@ -12,9 +12,9 @@ from flower_engine.model.attempt_events import (
     TaskStarted,
     TaskSuspended,
 )
-from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.event_base import TaskError
-from flower_engine.model.events import AnyEvent, OutcomeRefused, TaskOverdue
+from flower_engine.model.events.events import AnyEvent, OutcomeRefused, TaskOverdue
+from flower_engine.model.tasks.task_error import TaskError
+from flower_engine.model.values.blob_ref import BlobRef
 from golden.meanings.names import ONE, TWO
 
 MEANINGS: dict[str, AnyEvent] = {

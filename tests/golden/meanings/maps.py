@@ -2,12 +2,12 @@
 
 import msgspec
 
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.events import AnyEvent
-from flower_engine.model.map_items import Along
-from flower_engine.model.snapshot_events import FlowSnapshot, SnapshotTask
-from flower_engine.model.task_message import SnapshotMessage
-from flower_engine.model.wait_events import TaskExpanded
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.definitions.task_message import SnapshotMessage
+from flower_engine.model.events.events import AnyEvent
+from flower_engine.model.events.snapshot_events import FlowSnapshot, SnapshotTask
+from flower_engine.model.events.wait_events import TaskExpanded
+from flower_engine.model.maps.map_items import Along
 
 MEANINGS: dict[str, AnyEvent] = {
     "task.expanded/*-window": TaskExpanded(

@@ -2,10 +2,9 @@
 
 import msgspec
 
-from flower_engine.model.definition import PlannedTask, TaskKeys
-from flower_engine.model.event_base import TaskError
-from flower_engine.model.events import AnyEvent, FlowTimedOut
-from flower_engine.model.operator_events import (
+from flower_engine.model.definitions.definition import PlannedTask, TaskKeys
+from flower_engine.model.events.events import AnyEvent, FlowTimedOut
+from flower_engine.model.events.operator_events import (
     FlowCancelled,
     FlowEnding,
     FlowPaused,
@@ -15,7 +14,8 @@ from flower_engine.model.operator_events import (
     TaskIgnored,
     TaskUnignored,
 )
-from flower_engine.model.task_spec import RetryPolicy
+from flower_engine.model.tasks.task_error import TaskError
+from flower_engine.model.tasks.task_spec import RetryPolicy
 from golden.meanings.names import POISON
 
 MEANINGS: dict[str, AnyEvent] = {

@@ -1,7 +1,7 @@
 """Schedules, flow control and the log itself: what their golden events mean."""
 
-from flower_engine.model.events import AnyEvent, ControlChanged, LogOpened
-from flower_engine.model.schedule_events import (
+from flower_engine.model.events.events import AnyEvent, ControlChanged, LogOpened
+from flower_engine.model.events.schedule_events import (
     ScheduleDefined,
     ScheduleFired,
     ScheduleHeld,

@@ -2,10 +2,10 @@
 
 import msgspec
 
-from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.events import AnyEvent, FlowRegistered
-from flower_engine.model.task_spec import RetryPolicy
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.events.events import AnyEvent, FlowRegistered
+from flower_engine.model.tasks.task_spec import RetryPolicy
+from flower_engine.model.values.blob_ref import BlobRef
 from golden.meanings.names import ONE, SCHEDULE, THREE, TWO
 
 MEANINGS: dict[str, AnyEvent] = {

@@ -1,7 +1,7 @@
 """What rules and failures make of tasks: what their golden events mean."""
 
-from flower_engine.model.event_base import TaskError
-from flower_engine.model.events import AnyEvent, TaskGivenUp, TasksPassed
+from flower_engine.model.events.events import AnyEvent, TaskGivenUp, TasksPassed
+from flower_engine.model.tasks.task_error import TaskError
 from golden.meanings.names import POISON
 
 MEANINGS: dict[str, AnyEvent] = {

@@ -2,10 +2,10 @@
 
 import msgspec
 
-from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.events import AnyEvent
-from flower_engine.model.snapshot_events import FlowSnapshot, SnapshotTask
-from flower_engine.model.task_message import SnapshotMessage
+from flower_engine.model.definitions.task_message import SnapshotMessage
+from flower_engine.model.events.events import AnyEvent
+from flower_engine.model.events.snapshot_events import FlowSnapshot, SnapshotTask
+from flower_engine.model.values.blob_ref import BlobRef
 from golden.meanings.names import SCHEDULE
 
 MEANINGS: dict[str, AnyEvent] = {

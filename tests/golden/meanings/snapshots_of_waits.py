@@ -2,9 +2,9 @@
 
 import msgspec
 
-from flower_engine.model.events import AnyEvent
-from flower_engine.model.snapshot_events import FlowSnapshot, KeptSignal, SnapshotTask
-from flower_engine.model.task_message import SnapshotMessage
+from flower_engine.model.definitions.task_message import SnapshotMessage
+from flower_engine.model.events.events import AnyEvent
+from flower_engine.model.events.snapshot_events import FlowSnapshot, KeptSignal, SnapshotTask
 
 MEANINGS: dict[str, AnyEvent] = {
     "flow.snapshot/*-signals": FlowSnapshot(

@@ -2,10 +2,9 @@
 
 import msgspec
 
-from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.definition import PlannedTask, TaskKeys
-from flower_engine.model.events import AnyEvent
-from flower_engine.model.wait_events import (
+from flower_engine.model.definitions.definition import PlannedTask, TaskKeys
+from flower_engine.model.events.events import AnyEvent
+from flower_engine.model.events.wait_events import (
     FlowSignalled,
     TaskAnswered,
     TaskAwaiting,
@@ -13,6 +12,7 @@ from flower_engine.model.wait_events import (
     TaskLifted,
     TaskVoted,
 )
+from flower_engine.model.values.blob_ref import BlobRef
 
 MEANINGS: dict[str, AnyEvent] = {
     "task.awaiting/*-until": TaskAwaiting(

@@ -6,9 +6,9 @@ from typing import Any, get_args
 
 import msgspec
 
-from flower_engine.model.event_meaning import MEANINGS
-from flower_engine.model.events import AnyEvent
-from flower_engine.model.ids import created_ms, is_flow_id
+from flower_engine.model.events.event_meaning import MEANINGS
+from flower_engine.model.events.events import AnyEvent
+from flower_engine.model.values.ids import created_ms, is_flow_id
 from flower_engine.projection import binary_fields
 from flower_engine.projection.binary_fields import NULL
 from flower_engine.projection.database import Connection

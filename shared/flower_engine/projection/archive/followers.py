@@ -13,7 +13,7 @@ from typing import Literal, LiteralString
 
 import msgspec
 
-from flower_engine.model.positions import as_numbers
+from flower_engine.model.values.positions import as_numbers
 from flower_engine.projection.database import Connection
 
 _log = logging.getLogger(__name__)

@@ -7,10 +7,10 @@ whatever is wrong with it in one way, and goes on with all other flows.
 from collections.abc import Iterable, Sequence
 
 from flower_engine.errors import HistoryDamagedError, NewerEventError
-from flower_engine.model.beginnings import FlowBeginning
-from flower_engine.model.events import AnyEvent
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.fold import fold_one
+from flower_engine.model.events.beginnings import FlowBeginning
+from flower_engine.model.events.events import AnyEvent
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.folding.fold import fold_one
 from flower_engine.projection.archive.archived_events import ArchivedEvent
 from flower_engine.projection.archive.refused_events import UNREADABLE, event_of
 

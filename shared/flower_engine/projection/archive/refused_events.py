@@ -8,7 +8,7 @@ import re
 import msgspec
 
 from flower_engine.errors import NewerEventError
-from flower_engine.model.attempt_events import (
+from flower_engine.model.events.attempt_events import (
     TaskAgain,
     TaskFinished,
     TaskLapsed,
@@ -16,12 +16,13 @@ from flower_engine.model.attempt_events import (
     TaskRetrying,
     TaskSuspended,
 )
-from flower_engine.model.event_base import NO_VALUE, TaskError
-from flower_engine.model.events import AnyEvent, FlowRegistered, TaskGivenUp, decode_event
-from flower_engine.model.operator_events import FlowRerun, TaskIgnored
-from flower_engine.model.schedule_events import ScheduleDefined, SlotsPassed
-from flower_engine.model.snapshot_events import FlowSnapshot
-from flower_engine.model.wait_events import FlowSignalled, TaskAnswered, TaskExpanded, TaskVoted
+from flower_engine.model.events.event_base import NO_VALUE
+from flower_engine.model.events.events import AnyEvent, FlowRegistered, TaskGivenUp, decode_event
+from flower_engine.model.events.operator_events import FlowRerun, TaskIgnored
+from flower_engine.model.events.schedule_events import ScheduleDefined, SlotsPassed
+from flower_engine.model.events.snapshot_events import FlowSnapshot
+from flower_engine.model.events.wait_events import FlowSignalled, TaskAnswered, TaskExpanded, TaskVoted
+from flower_engine.model.tasks.task_error import TaskError
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What ``decode_event`` raises for bytes that are no event, beside NewerEventError."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from flower_engine.model.floats import spelled_out
+from flower_engine.model.values.floats import spelled_out
 from flower_engine.projection.database import Connection
 
 ENGINE = "flower"

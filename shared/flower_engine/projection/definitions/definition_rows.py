@@ -14,16 +14,16 @@ from typing import Any
 import msgspec
 
 from flower_engine.errors import DefinitionError, TooLargeError
-from flower_engine.model.decision_tasks import CONDITION, said_trees
-from flower_engine.model.definition import Keying, TaskDefinition, WorkflowDefinition, plan_flow
-from flower_engine.model.field_types import SPEC_FIELDS
-from flower_engine.model.floats import spelled_out
-from flower_engine.model.references import holds_references
-from flower_engine.model.rule_texts import normal_on_failure
-from flower_engine.model.storable import is_unstorable, problems_of_parameters
-from flower_engine.model.task_names import branches_of
-from flower_engine.model.task_spec import MAX_TASK_SEQ, MAX_TASKS
-from flower_engine.model.workflow_versions import Version, version_of
+from flower_engine.model.decisions.decision_tasks import CONDITION, said_trees
+from flower_engine.model.definitions.definition import Keying, TaskDefinition, WorkflowDefinition, plan_flow
+from flower_engine.model.definitions.workflow_versions import Version, version_of
+from flower_engine.model.parameters.references import holds_references
+from flower_engine.model.tasks.field_types import SPEC_FIELDS
+from flower_engine.model.tasks.rule_texts import normal_on_failure
+from flower_engine.model.tasks.task_names import branches_of
+from flower_engine.model.tasks.task_spec import MAX_TASK_SEQ, MAX_TASKS
+from flower_engine.model.values.floats import spelled_out
+from flower_engine.model.values.storable import is_unstorable, problems_of_parameters
 from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.acting import act_as
 from flower_engine.projection.definitions.header_columns import (

@@ -9,9 +9,14 @@ from typing import Literal
 import msgspec
 
 from flower_engine.errors import DefinitionError
-from flower_engine.model.definition import WorkflowDefinition
-from flower_engine.model.definition_differences import Difference, differences
-from flower_engine.model.workflow_versions import Version, definition_of, plain_document, version_of
+from flower_engine.model.definitions.definition import WorkflowDefinition
+from flower_engine.model.definitions.definition_differences import Difference, differences
+from flower_engine.model.definitions.workflow_versions import (
+    Version,
+    definition_of,
+    plain_document,
+    version_of,
+)
 from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.definition_rows import (
     EncodedWorkflow,

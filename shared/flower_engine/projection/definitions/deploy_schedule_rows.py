@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from flower_engine.model.definition_differences import Difference, field_differences
+from flower_engine.model.definitions.definition_differences import Difference, field_differences
 from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.schedule_changes import (
     ScheduleOrigin,

@@ -9,8 +9,14 @@ from typing import Any
 
 import msgspec
 
-from flower_engine.model.floats import spelled_out
-from flower_engine.model.flow_control import FlowControl, Scope, Strike, problems_of, problems_of_strike
+from flower_engine.model.flow_control.flow_control import (
+    FlowControl,
+    Scope,
+    Strike,
+    problems_of,
+    problems_of_strike,
+)
+from flower_engine.model.values.floats import spelled_out
 from flower_engine.projection.database import Connection
 
 _READ_VERSION = """

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from flower_engine.model.definition import WorkflowDefinition
-from flower_engine.model.floats import spelled_out
-from flower_engine.model.storable import is_unstorable, problem_of_value
+from flower_engine.model.definitions.definition import WorkflowDefinition
+from flower_engine.model.values.floats import spelled_out
+from flower_engine.model.values.storable import is_unstorable, problem_of_value
 from flower_engine.projection.definitions.policy_columns import timeout_of
 
 NO_HEADER: tuple[Any, ...] = (None,) * 7

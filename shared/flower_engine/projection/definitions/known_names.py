@@ -1,6 +1,6 @@
 """Which names there are, for those who mistype one: of workflows, programs, queues and parameters."""
 
-from flower_engine.model.task_spec import DEFAULT_QUEUE
+from flower_engine.model.tasks.task_spec import DEFAULT_QUEUE
 from flower_engine.projection.database import Connection
 
 _HAS_WORKFLOW = """

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from flower_engine.model.definition import TaskDefinition
-from flower_engine.model.task_spec import MAX_DURATION_MS, RetryPolicy, longest_delay
+from flower_engine.model.definitions.definition import TaskDefinition
+from flower_engine.model.tasks.task_spec import MAX_DURATION_MS, RetryPolicy, longest_delay
 
 _DEFAULT = RetryPolicy()
 

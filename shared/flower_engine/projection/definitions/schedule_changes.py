@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from flower_engine.model.floats import spelled_out
+from flower_engine.model.values.floats import spelled_out
 from flower_engine.projection.database import Connection
 from flower_engine.schedules.schedule import Schedule
 from flower_engine.schedules.schedule_document import ScheduleDocument, canonical_schedule

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from flower_engine.errors import DefinitionError
-from flower_engine.model.definition import Keying, WorkflowDefinition
-from flower_engine.model.times import BOUNDS, is_time
-from flower_engine.model.workflow_versions import Version, version_of
+from flower_engine.model.definitions.definition import Keying, WorkflowDefinition
+from flower_engine.model.definitions.workflow_versions import Version, version_of
+from flower_engine.model.values.times import BOUNDS, is_time
 from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.definition_rows import read_workflows
 from flower_engine.projection.definitions.version_rows import keep_version
@@ -93,7 +93,7 @@ class DeletedSchedule(msgspec.Struct, frozen=True):
 
 class ScheduledWorkflow(msgspec.Struct, frozen=True, kw_only=True):
     """What flows of a schedule are made of. ``canonical``: the definition as its hash has it
-    (``model/workflow_versions.py``); ``problem``: why none can be made, "" where they can."""
+    (``model/definitions/workflow_versions.py``); ``problem``: why none can be made, "" where they can."""
 
     name: str
     hash: str = ""

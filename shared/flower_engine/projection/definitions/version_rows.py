@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from flower_engine.model.workflow_versions import Version
+from flower_engine.model.definitions.workflow_versions import Version
 from flower_engine.projection.database import Connection
 
 LOCK_WORKFLOW = (

@@ -7,7 +7,7 @@ from typing import LiteralString
 
 import msgspec
 
-from flower_engine.model.positions import as_numbers
+from flower_engine.model.values.positions import as_numbers
 from flower_engine.projection.database import Connection
 
 _READ: LiteralString = (

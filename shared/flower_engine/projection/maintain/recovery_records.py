@@ -6,7 +6,7 @@ from typing import LiteralString
 import msgspec
 from psycopg.rows import TupleRow
 
-from flower_engine.model.events import EVENT_TYPES
+from flower_engine.model.events.events import EVENT_TYPES
 from flower_engine.projection.archive.archived_events import UNCOUNTED, ArchivedEvent
 from flower_engine.projection.archive.refused_events import flow_and_type
 from flower_engine.projection.database import Connection

@@ -21,8 +21,8 @@ from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from flower_engine.crash_points import crash_point
 from flower_engine.errors import HistoryDamagedError
-from flower_engine.model.beginnings import BEGINNING_TYPES, restates
-from flower_engine.model.events import AnyEvent, FlowRegistered
+from flower_engine.model.events.beginnings import BEGINNING_TYPES, restates
+from flower_engine.model.events.events import AnyEvent, FlowRegistered
 from flower_engine.progress import Tell
 from flower_engine.projection.archive.archived_events import UNCOUNTED
 from flower_engine.projection.archive.histories import FAULTS, told

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 
 from flower_engine.errors import HistoryDamagedError, NewerEventError
-from flower_engine.model.beginnings import FlowBeginning
-from flower_engine.model.events import AnyEvent, FlowRegistered, FlowTimedOut, decode_event
-from flower_engine.model.flow_state import FlowState
-from flower_engine.model.fold import fold_one, refuse_odd_numbers
-from flower_engine.model.operator_events import FlowCancelled, FlowEnding, FlowRerun
+from flower_engine.model.events.beginnings import FlowBeginning
+from flower_engine.model.events.events import AnyEvent, FlowRegistered, FlowTimedOut, decode_event
+from flower_engine.model.events.operator_events import FlowCancelled, FlowEnding, FlowRerun
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.folding.fold import fold_one, refuse_odd_numbers
 from flower_engine.projection.archive.archived_events import UNCOUNTED, ArchivedEvent
 from flower_engine.projection.archive.histories import read_event
 from flower_engine.projection.archive.refused_events import UNREADABLE, outline, without_values

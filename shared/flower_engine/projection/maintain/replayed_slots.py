@@ -10,7 +10,7 @@ from psycopg.rows import TupleRow
 from psycopg.sql import SQL, Identifier
 
 from flower_engine.errors import NewerEventError
-from flower_engine.model.schedule_events import ScheduleEvent
+from flower_engine.model.events.schedule_events import ScheduleEvent
 from flower_engine.projection.archive.refused_events import UNREADABLE, event_of, without_values
 from flower_engine.projection.database import Connection
 from flower_engine.projection.write.slot_rows import Told, write_schedules

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from flower_engine.model.beginnings import restates
-from flower_engine.model.event_base import FlowEvent
-from flower_engine.model.events import AnyEvent, FlowRegistered
+from flower_engine.model.events.beginnings import restates
+from flower_engine.model.events.event_base import FlowEvent
+from flower_engine.model.events.events import AnyEvent, FlowRegistered
 
 
 class Ordering:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
-from flower_engine.model.times import ms_of
+from flower_engine.model.values.times import ms_of
 from flower_engine.projection.database import Connection
 from flower_engine.projection.read.view_fields import Moment, View, moment
 

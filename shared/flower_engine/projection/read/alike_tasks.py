@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from psycopg.sql import SQL
 
-from flower_engine.model.message_shapes import shape_of
+from flower_engine.model.values.message_shapes import shape_of
 from flower_engine.projection.database import Connection
 from flower_engine.projection.read.error_groups import MOST_TASKS
 from flower_engine.projection.read.flow_selection import FlowSelection, conditions_of

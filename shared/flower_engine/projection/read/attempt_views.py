@@ -4,9 +4,9 @@ from typing import Annotated
 
 import msgspec
 
-from flower_engine.model.attempts import AttemptHistory
-from flower_engine.model.event_base import TaskError
-from flower_engine.model.event_meaning import How
+from flower_engine.model.events.event_meaning import How
+from flower_engine.model.folding.attempts import AttemptHistory
+from flower_engine.model.tasks.task_error import TaskError
 from flower_engine.projection.read.view_fields import Moment, View, moment, moment_or_none
 
 

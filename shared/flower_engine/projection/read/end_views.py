@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from flower_engine.model.end_kinds import CUT_OFF, GIVEN_UP, NOT_TAKEN, PASSED, UNMET, VANISHED, EndedAs
+from flower_engine.model.tasks.end_kinds import CUT_OFF, GIVEN_UP, NOT_TAKEN, PASSED, UNMET, VANISHED, EndedAs
 
 EndWord = Literal["passedOver", "notTaken", "cancelled", "vanished", "givenUp"]
 

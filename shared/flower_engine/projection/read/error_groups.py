@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from psycopg.sql import SQL, Composable
 
-from flower_engine.model.message_shapes import shape_of
+from flower_engine.model.values.message_shapes import shape_of
 from flower_engine.projection.database import Connection
 from flower_engine.projection.read.view_fields import Moment, View
 

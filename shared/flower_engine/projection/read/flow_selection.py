@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from psycopg.sql import SQL, Composable
 
-from flower_engine.model.status import Status
+from flower_engine.model.tasks.status import Status
 from flower_engine.projection.database import Connection
 from flower_engine.projection.read.failed_tasks import MATCHES_TEXT
 from flower_engine.projection.read.status_conditions import status_conditions

@@ -8,7 +8,7 @@ import msgspec
 from psycopg.sql import SQL, Composable
 
 from flower_engine.errors import HistoryDamagedError
-from flower_engine.model.status import Status
+from flower_engine.model.tasks.status import Status
 from flower_engine.projection.database import Connection
 from flower_engine.projection.read.event_views import EventView
 from flower_engine.projection.read.status_conditions import status_conditions

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, LiteralString
 
 from flower_engine.errors import NewerEventError
-from flower_engine.model.positions import as_numbers
-from flower_engine.model.schedule_events import ScheduleEvent
-from flower_engine.model.schedule_state import FIRED, HELD, Fate, ScheduleState
+from flower_engine.model.events.schedule_events import ScheduleEvent
+from flower_engine.model.folding.schedule_state import FIRED, HELD, Fate, ScheduleState
+from flower_engine.model.values.positions import as_numbers
 from flower_engine.projection.archive.refused_events import UNREADABLE, event_of
 from flower_engine.projection.database import Connection
 

@@ -2,9 +2,9 @@
 
 import msgspec
 
-from flower_engine.model.flow_state import FlowState, TaskState
-from flower_engine.model.status import Status
-from flower_engine.model.times import is_shown
+from flower_engine.model.folding.flow_state import FlowState, TaskState
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.values.times import is_shown
 from flower_engine.projection.read.end_views import END_WORDS
 from flower_engine.projection.read.view_fields import beyond, moment, moment_or_none
 from flower_engine.projection.read.views import (

@@ -6,7 +6,7 @@ from typing import Any
 
 from psycopg.sql import SQL, Composable
 
-from flower_engine.model.status import Status
+from flower_engine.model.tasks.status import Status
 
 _IS_ENDING = SQL("(flow.finished_ts IS NULL AND flow.ending_ts IS NOT NULL)")
 _OPEN = SQL("flow.finished_ts IS NULL")

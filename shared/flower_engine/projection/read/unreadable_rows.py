@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from flower_engine.model.times import is_shown, nearest
+from flower_engine.model.values.times import is_shown, nearest
 from flower_engine.projection.read.view_fields import beyond
 from flower_engine.projection.read.views import FlowSummary
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from flower_engine.model.times import nearest
+from flower_engine.model.values.times import nearest
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 

@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.child_flows import child_flow_id
-from flower_engine.model.event_base import TaskError
-from flower_engine.model.status import Status
-from flower_engine.model.wait_parameters import SUBFLOW
+from flower_engine.model.definitions.child_flows import child_flow_id
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.tasks.task_error import TaskError
+from flower_engine.model.values.blob_ref import BlobRef
+from flower_engine.model.waits.wait_parameters import SUBFLOW
 from flower_engine.projection.read.attempt_views import AttemptView
 from flower_engine.projection.read.end_views import EndWord, NotTaken
 from flower_engine.projection.read.view_fields import Moment, View

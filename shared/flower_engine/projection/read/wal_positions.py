@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from psycopg.sql import SQL
 
-from flower_engine.model.seen_position import wal_number
+from flower_engine.model.values.seen_position import wal_number
 from flower_engine.projection.database import Connection
 
 # Whatever can be read was written to the log before: so what is inserted there, flushed or not, is behind it.

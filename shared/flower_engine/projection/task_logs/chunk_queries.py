@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import LiteralString, NamedTuple
 
-from flower_engine.model.ids import created_ms
+from flower_engine.model.values.ids import created_ms
 from flower_engine.projection.database import Connection
 from flower_engine.projection.task_logs.chunk_rows import InBlob
 from flower_engine.task_logs.arrivals import ArrivedChunk

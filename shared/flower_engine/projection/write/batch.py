@@ -7,9 +7,9 @@ from typing import Protocol
 import msgspec
 
 from flower_engine.errors import NewerEventError
-from flower_engine.model.events import AnyEvent, decode_event
-from flower_engine.model.positions import as_numbers
-from flower_engine.model.snapshot_events import FlowSnapshot
+from flower_engine.model.events.events import AnyEvent, decode_event
+from flower_engine.model.events.snapshot_events import FlowSnapshot
+from flower_engine.model.values.positions import as_numbers
 from flower_engine.projection.archive.archive_days import DAY_MS
 from flower_engine.projection.archive.archived_events import ArchiveRows
 from flower_engine.projection.archive.histories import FAULTS, told

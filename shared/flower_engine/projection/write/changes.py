@@ -6,10 +6,10 @@ event that contradicts those before it is for ``flower verify`` to find.
 
 from typing import Any
 
-from flower_engine.model.event_meaning import MEANINGS
-from flower_engine.model.events import AnyEvent
-from flower_engine.model.schedule_events import ScheduleEvent
-from flower_engine.model.snapshot_events import FlowSnapshot
+from flower_engine.model.events.event_meaning import MEANINGS
+from flower_engine.model.events.events import AnyEvent
+from flower_engine.model.events.schedule_events import ScheduleEvent
+from flower_engine.model.events.snapshot_events import FlowSnapshot
 from flower_engine.projection.write.counting import COUNTS
 from flower_engine.projection.write.flow_changes import FlowChange
 from flower_engine.projection.write.found_flows import found_flow

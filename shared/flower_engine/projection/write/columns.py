@@ -5,11 +5,11 @@ from typing import Any, LiteralString, NamedTuple
 
 import msgspec
 
-from flower_engine.model.attempt_events import TaskProgressed
-from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.event_base import TaskError
-from flower_engine.model.made_functions import function_of
-from flower_engine.model.wait_events import TaskAwaiting, TaskLifted
+from flower_engine.model.events.attempt_events import TaskProgressed
+from flower_engine.model.events.wait_events import TaskAwaiting, TaskLifted
+from flower_engine.model.tasks.task_error import TaskError
+from flower_engine.model.values.blob_ref import BlobRef
+from flower_engine.model.values.made_functions import function_of
 from flower_engine.projection import binary_fields
 from flower_engine.projection.binary_fields import NULL, array
 from flower_engine.projection.database import Packed

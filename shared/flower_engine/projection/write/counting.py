@@ -7,11 +7,11 @@ contradicts those before it is for ``flower verify`` to find.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from flower_engine.model.event_meaning import MEANINGS, THE_EVENT, Meaning, Move
-from flower_engine.model.events import AnyEvent
-from flower_engine.model.fact_writers import fact_lines, held_value
-from flower_engine.model.made_functions import function_of
-from flower_engine.model.status import Status
+from flower_engine.model.events.event_meaning import MEANINGS, THE_EVENT, Meaning, Move
+from flower_engine.model.events.events import AnyEvent
+from flower_engine.model.events.fact_writers import fact_lines, held_value
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.values.made_functions import function_of
 from flower_engine.projection.write.flow_changes import FlowChange, TaskChange
 
 Count = Callable[[FlowChange, Any], None]

@@ -4,13 +4,13 @@ from typing import Any
 
 import msgspec
 
-from flower_engine.model.attempt_events import TaskProgressed
-from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.event_base import TaskError
-from flower_engine.model.events import FlowRegistered
-from flower_engine.model.operator_events import FlowCancelled, FlowEnding, FlowPaused
-from flower_engine.model.wait_events import TaskAwaiting, TaskExpanded, TaskLifted
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.events.attempt_events import TaskProgressed
+from flower_engine.model.events.events import FlowRegistered
+from flower_engine.model.events.operator_events import FlowCancelled, FlowEnding, FlowPaused
+from flower_engine.model.events.wait_events import TaskAwaiting, TaskExpanded, TaskLifted
+from flower_engine.model.tasks.task_error import TaskError
+from flower_engine.model.values.blob_ref import BlobRef
 
 
 class TaskChange(msgspec.Struct, gc=False):

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from typing import LiteralString
 
-from flower_engine.model.status import flow_status
+from flower_engine.model.tasks.status import flow_status
 from flower_engine.projection import binary_fields
 from flower_engine.projection.binary_fields import array
 from flower_engine.projection.database import Packed

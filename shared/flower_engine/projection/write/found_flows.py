@@ -1,7 +1,7 @@
 """A flow as a snapshot found it: what a batch changes of it is all of it, but for what still holds."""
 
-from flower_engine.model.snapshot_events import FlowSnapshot
-from flower_engine.model.snapshot_registration import (
+from flower_engine.model.events.snapshot_events import FlowSnapshot
+from flower_engine.model.folding.snapshot_registration import (
     LOST_ERROR,
     awaiting_of,
     due_of,
@@ -13,7 +13,7 @@ from flower_engine.model.snapshot_registration import (
     registration_of,
     started_ms,
 )
-from flower_engine.model.status import Status
+from flower_engine.model.tasks.status import Status
 from flower_engine.projection.write.flow_changes import FlowChange, TaskChange
 
 

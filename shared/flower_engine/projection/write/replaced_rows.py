@@ -6,11 +6,11 @@ from typing import Any, LiteralString
 
 import msgspec
 
-from flower_engine.model.attempt_events import TaskProgressed
-from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.event_base import TaskError
-from flower_engine.model.events import FlowRegistered
-from flower_engine.model.operator_events import FlowCancelled, FlowEnding, FlowPaused
+from flower_engine.model.events.attempt_events import TaskProgressed
+from flower_engine.model.events.events import FlowRegistered
+from flower_engine.model.events.operator_events import FlowCancelled, FlowEnding, FlowPaused
+from flower_engine.model.tasks.task_error import TaskError
+from flower_engine.model.values.blob_ref import BlobRef
 from flower_engine.projection.archive.histories import FAULTS
 from flower_engine.projection.database import Connection
 from flower_engine.projection.write.flow_changes import FlowChange, TaskChange

@@ -9,8 +9,8 @@ from typing import LiteralString
 
 import msgspec
 
-from flower_engine.model.schedule_events import ScheduleEvent
-from flower_engine.model.schedule_state import Fate, ScheduleState, apply
+from flower_engine.model.events.schedule_events import ScheduleEvent
+from flower_engine.model.folding.schedule_state import Fate, ScheduleState, apply
 from flower_engine.projection.database import Connection
 from flower_engine.projection.write.columns import (
     BIGINT,

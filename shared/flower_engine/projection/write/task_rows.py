@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import LiteralString, cast
 
-from flower_engine.model.event_meaning import PASSING_FACTS
-from flower_engine.model.field_types import SPEC_FIELDS
-from flower_engine.model.wait_events import TaskExpanded
+from flower_engine.model.events.event_meaning import PASSING_FACTS
+from flower_engine.model.events.wait_events import TaskExpanded
+from flower_engine.model.tasks.field_types import SPEC_FIELDS
 from flower_engine.projection import binary_fields
 from flower_engine.projection.binary_fields import array
 from flower_engine.projection.database import Packed

@@ -5,7 +5,7 @@
 -- "waits" is a zset, all of one score, of those that await signals, "<name> <key> <flow>:<task in six
 -- digits>": so signals find them by a range of names. "decide" is a zset of decisions and maps,
 -- "<flow>:<task>", by when somebody is to be given them (engine time), and `decide` of meta counts them.
--- "tree" has those that await a child (see tree_notes.lua). See model/wait_programs.py; they begin and end
+-- "tree" has those that await a child (see tree_notes.lua). See waits/wait_programs.py; they begin and end
 -- in waits.lua.
 -- rarely used
 -- needs: base, engine_time, flow_fields, flows, keys, meta, timers, tree_notes

@@ -1,4 +1,4 @@
--- Other bodies of tasks that run again, of another version of their workflow (model/task_places.py).
+-- Other bodies of tasks that run again, of another version of their workflow (definitions/task_places.py).
 --
 -- For each task of the version: task, its message as it is, its lane as it is (without "!"), and as they are
 --   to be: message ("": all of it stays), lane, policy ("": none), what it reads ("2,3?"), its rules ("":

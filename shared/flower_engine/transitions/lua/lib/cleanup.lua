@@ -1,4 +1,4 @@
--- Cleanup: tasks that a cancel and the timeout of a flow spare, and that run then; see model/cleanup.py.
+-- Cleanup: tasks that a cancel and the timeout of a flow spare, and that run then; see folding/cleanup.py.
 --
 -- While nothing else is left of a flow it is ending (flag e or E): the timer of the flow is that of its
 -- cleanup then. When it fires, or the flow is cancelled again, it ends.

@@ -1,4 +1,4 @@
--- Rules: what becomes of a task that waits, from how its dependencies stand; see model/rules.py.
+-- Rules: what becomes of a task that waits, from how its dependencies stand; see tasks/rules.py.
 --
 -- What became of a dependency is told to its dependents as a kind:
 --   f finished   p passed over, with a result   o passed over, without one   n not taken   x given up

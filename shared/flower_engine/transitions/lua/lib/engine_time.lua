@@ -1,7 +1,7 @@
 -- Engine time, in ms (`now`: as digits): what every time that is stored is in. It follows Redis' clock, and
 -- never goes back: where the clock does, it goes on from where it was, and is ahead of the clock by `skew`
 -- from then on; that much less by the SLOWER-th part of the time that passes. It stands still while a script
--- runs. See model/engine_time.py.
+-- runs. See values/engine_time.py.
 -- needs: base, keys, meta
 -- layer: 1
 local SLOWER = 10

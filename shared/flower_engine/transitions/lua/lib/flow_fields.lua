@@ -61,7 +61,7 @@ local MAY_TICK = '[pweE]' -- there may be a timer of the flow itself
 -- (absent or "0": none does); the result that is kept, "=" and its JSON or "@" and that of a BlobRef (absent
 -- or empty: it is not). Of one that waits for the world: what it waits for, see waits.lua; the names that
 -- have answered it, as JSON texts with commas (absent: none). Where the flow has rules: its own, and what
--- follows its failure (absent: "ready", and it is held; model/task_rules.py); how its dependencies stand
+-- follows its failure (absent: "ready", held; definitions/task_rules.py); how its dependencies stand
 -- (absent: none has ended; see edges.lua); those of its dependents that start when it fails, "2,3" (absent:
 -- none); in a flow that was put back, when it is given up. Of a map: the first of its items and how many they
 -- are, "5 100", and behind that the map that they go along, if they do (absent: it is to be expanded). Where
@@ -90,7 +90,7 @@ local function reason_field(task) return 'z' .. task end
 
 -- A state is "<status> <attempt> <lost> <lease>"; while a task waits its lease is "-", "@<ms>" until its
 -- retry or its round is due, or what it awaits of the world, see awaiting.lua. In a flow with rules the kind
--- of an end stands behind the status (model/end_kinds.py): "9n", "9c", "2x", and "9p" where somebody passed
+-- of an end stands behind the status (tasks/end_kinds.py): "9n", "9c", "2x", and "9p" where somebody passed
 -- over it and gave a result; a "9" alone: without one.
 local NEVER = '0 0 0 -'
 local STATE = '^(%d+)%a? (%d+) (%d+) (.*)$'

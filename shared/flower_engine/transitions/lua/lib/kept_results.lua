@@ -1,7 +1,7 @@
 -- Results that flows keep for the tasks that read them.
 --
 -- A result is kept from when its task is final with a value until no task that is not final reads it; see
--- model/kept_results.py. Flows without data never come here. What is known of a result, and what changes,
+-- folding/kept_results.py. Flows without data never come here. What is known of a result, and what changes,
 -- lies with the other fields of the flow: readers_field, "3" or "3 17", and result_field.
 -- rarely used
 -- needs: base, fanout_notes, flow_fields, flows, keys

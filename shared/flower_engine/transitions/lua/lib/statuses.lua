@@ -1,4 +1,4 @@
--- Statuses of a task as its state and events have them; see model/status.py.
+-- Statuses of a task as its state and events have them; see tasks/status.py.
 -- layer: 1
 local WAIT = '0'
 local RUNNING = '1'

@@ -1,6 +1,6 @@
 -- Sub-flows: which flow is the child of a task, and what is to be done for a tree of flows.
 --
--- The child of a task's attempt follows from these alone (model/child_flows.py has the same): nobody keeps a
+-- The child of a task's attempt follows from these alone (definitions/child_flows.py, too): nobody keeps a
 -- link, and a child that is begun twice is begun once. "tree" is a zset of what is to be looked at, by when
 -- (engine time), see watcher/tree.lua:
 --   <flow>:<task>   its task awaits a child that is to be begun; with "?" behind it: that may have ended

@@ -1,6 +1,6 @@
 -- Tasks that wait for the world: they begin to await, and end when what they await has come.
 --
--- Field "wN" of a flow says what such a task waits for (model/wait_programs.py, wait_text). Whatever makes
+-- Field "wN" of a flow says what such a task waits for (waits/wait_programs.py, wait_text). Whatever makes
 -- one ready pushes it, as any task (ready.lua), and at the end of the call it awaits; where a signal is kept
 -- that it takes, it ends at once.
 -- needs: awaiting, base, engine_time, events, flow_fields, flows, ready, release, rules, signals, statuses

@@ -1,0 +1,1 @@
+"""Conditions, and the tasks that decide by them."""

@@ -1,0 +1,198 @@
+"""Maps (program ``@map``) as definitions have them: a program that runs once for each element of a list.
+
+Such a task has no worker of its own. Its parameter ``over`` is a list, or refers to one; ``program`` runs
+for each element, which it takes as its parameter ``as``, and all get ``parameters`` beside it. With
+``workflow`` in the place of ``program`` a flow of that does each item, its child (``child_flows.py``). Queue,
+priority, units, retries and timeouts of the row are those of the items. Its result is the list of theirs, in
+the order of the list; with ``outcomes`` a list that says of each item what became of it. At most ``limit``
+items run at once. With ``tolerate`` items that fail for good are given up, and the map is held if they are
+more than so many (a whole number), or than this share of them. With ``key`` (a JSON Pointer into the
+element; "": the element itself) items are told apart by what stands there. With ``zipped`` the list holds
+lists, which the map goes over side by side: an element is the list of theirs; with ``flat`` it goes over one
+after another. With ``aligned`` it goes along the items of another map, each of its own behind one of these
+(``map_chains.py``).
+"""
+
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from flower_engine.model.definitions.child_flows import VERSION, VERSIONS, WORKFLOW
+from flower_engine.model.parameters.references import holds_references, scan_parameters
+from flower_engine.model.tasks.rule_texts import HOLD
+from flower_engine.model.tasks.rules import FINISHED, READY, SETTLED
+from flower_engine.model.tasks.task_spec import MAX_NAME_LENGTH, WAIT_MARK, TaskSpec
+from flower_engine.model.values.json_pointer import problem_of_pointer
+from flower_engine.model.values.quoting import short
+from flower_engine.model.waits.wait_parameters import MAP, SUBFLOW
+
+OVER, PROGRAM, AS, PARAMETERS = "over", "program", "as", "parameters"
+ZIPPED, FLAT = "zipped", "flat"
+LIMIT, TOLERATE, OUTCOMES, KEY, ALIGNED = "limit", "tolerate", "outcomes", "key", "aligned"
+_TAKES = (OVER, PROGRAM, WORKFLOW, AS, PARAMETERS, ZIPPED, FLAT, ALIGNED, KEY, LIMIT, TOLERATE, OUTCOMES)
+KEYS = "keys"
+"""Of a planned map: which keys of its items are the elements, as ``TaskKeys`` names them."""
+OVER_OUTCOMES = "over_outcomes"
+"""Of a planned map that is aligned: whether the list of the other one says what became of its items."""
+RULES = (READY, FINISHED, SETTLED)
+"""Rules that a map may have: by others it could begin while what it waits for goes on."""
+
+MOST_ITEMS = 10_000
+"""Of one map."""
+MOST_TASKS = 100_000
+"""Of a flow, with all items that it ever had."""
+MAX_ITEM_BYTES = 64 * 1024
+"""Of what one item is given, as JSON."""
+MAX_KEY_LENGTH = 256
+"""Of the key of an item, in characters."""
+MAX_GIVEN_BYTES = 16 * 1024 * 1024
+"""Of what all items of a map are given together."""
+
+
+def problems_of_maps(workflow: str, tasks: Sequence[TaskSpec], secrets: Collection[str]) -> Iterator[str]:
+    """What is wrong with maps, as sentences that name the row. ``secrets``: parameters of the flow that are
+    names of secrets."""
+    for task in tasks:
+        if task.program == MAP:
+            row = f"row (task_id {workflow!r}, task_seq {task.task_seq}) is a map ({MAP})"
+            yield from (f"{row} {problem}" for problem in _of_map(task, secrets))
+
+
+def _of_map(task: TaskSpec, secrets: Collection[str]) -> Iterator[str]:
+    given = task.parameters
+    for name in given:
+        if name in (VERSION, VERSIONS):
+            yield f"and says its {name!r}: the versions of a tree are fixed when a flow begins"
+        elif name not in _TAKES:
+            yield f"and has no parameter {short(name)!r}; it takes {', '.join(_TAKES)}"
+    for name in (OVER, AS):
+        if name not in given:
+            yield f"and lacks the parameter {name!r}"
+    if (PROGRAM in given) == (WORKFLOW in given):
+        what = "has both of" if PROGRAM in given else "lacks one of"
+        yield f"and {what} {PROGRAM!r} and {WORKFLOW!r}, which says what runs for each element"
+    over = given.get(OVER, [])
+    if not isinstance(over, list) and not holds_references(over):
+        yield f"and its {OVER!r} is {short(repr(over))}: it is a list, or a reference to one"
+    yield from _of_lists(given)
+    yield from _of_items(given)
+    yield from _of_bounds(given)
+    if WORKFLOW in given:
+        yield from _of_children(task)
+    found = scan_parameters(given)
+    for name in (*found.secrets, *(one for one in secrets if one in found.params)):
+        yield f"and takes the secret {short(name)!r}: items are given values, which history shows"
+    rules = (READY,) if TOLERATE in given else RULES
+    if task.rule not in rules:
+        kind = f" with {TOLERATE!r}" if TOLERATE in given else ""
+        yield f"and has the rule {short(task.rule)!r}; a map{kind} has one of {', '.join(rules)}"
+    if TOLERATE in given and task.finally_:
+        yield f"and cleans up (finally): with {TOLERATE!r} it does not"
+    if task.on_failure != HOLD:
+        yield f"and has on_failure {short(task.on_failure)!r}: items that fail are held"
+
+
+def _of_children(task: TaskSpec) -> Iterator[str]:
+    name = task.parameters[WORKFLOW]
+    if not isinstance(name, str) or not name or len(name) > MAX_NAME_LENGTH:
+        yield f"and its {WORKFLOW!r} is {short(repr(name))}: it is the name of a workflow, as text"
+    for field in ("retry", "timeout_ms", "queue_timeout_ms"):
+        if getattr(task, field) is not None:
+            yield f"and has {field}: what does its items are flows, whose workflow says that of its own tasks"
+    if LIMIT in task.parameters:
+        yield f"and has {LIMIT!r}, which is of items that workers run: give the workflow a limit of flows"
+    if task.units != 1:
+        yield f"and weighs {task.units} units: flows, which do its items, take no room of any limit"
+
+
+def _of_lists(given: Mapping[str, Any]) -> Iterator[str]:
+    for name in (ZIPPED, FLAT, ALIGNED):
+        if not isinstance(given.get(name, False), bool):
+            yield f"and its {name!r} is {short(repr(given[name]))}: it is true or false"
+    over = given.get(OVER)
+    if given.get(ZIPPED) is True:
+        if given.get(FLAT) is True:
+            yield f"and is {ZIPPED!r} and {FLAT!r}: it is one of them"
+        if isinstance(over, list) and len(cast("list[Any]", over)) < 2:
+            yield f"and is {ZIPPED!r}: its {OVER!r} has two lists, or more"
+
+
+def _of_items(given: Mapping[str, Any]) -> Iterator[str]:
+    program = given.get(PROGRAM, "p")
+    if not isinstance(program, str) or not 0 < len(program) <= MAX_NAME_LENGTH or not program.isprintable():
+        yield f"and its {PROGRAM!r} is {short(repr(program))}: it is the name of a program"
+    elif program.startswith(WAIT_MARK):
+        yield f"and its {PROGRAM!r} is {short(program)!r}: only programs that workers run can be mapped"
+    name = given.get(AS, "a")
+    if not isinstance(name, str) or not name:
+        yield f"and its {AS!r} is {short(repr(name))}: it is the name of the parameter that takes the element"
+    others = given.get(PARAMETERS, {})
+    if not isinstance(others, dict):
+        yield f"and its {PARAMETERS!r} are {short(repr(others))}: they are an object"
+    elif name in cast("dict[str, Any]", others):
+        yield f"and its {PARAMETERS!r} have {short(str(name))!r}, which each element is given as"
+
+
+def _of_bounds(given: Mapping[str, Any]) -> Iterator[str]:
+    limit, tolerate, outcomes = given.get(LIMIT, 1), given.get(TOLERATE, 0), given.get(OUTCOMES, False)
+    key = given.get(KEY, "")
+    if not isinstance(key, str):
+        yield f"and its {KEY!r} is {short(repr(key))}: it says where in an element its key stands"
+    elif problem := problem_of_pointer(key):
+        yield f"and its {KEY!r} {short(key)!r} {problem}"
+    if not is_limit(limit):
+        yield f"and its {LIMIT!r} is {short(repr(limit))}: it is a whole number of 1..{MOST_ITEMS}"
+    if not is_tolerance(tolerate):
+        yield (
+            f"and its {TOLERATE!r} is {short(repr(tolerate))}: it is a whole number of 0..{MOST_ITEMS}, or a"
+            " share between 0 and 1"
+        )
+    if not isinstance(outcomes, bool):
+        yield f"and its {OUTCOMES!r} is {short(repr(outcomes))}: it is true or false"
+
+
+def is_limit(value: object) -> bool:
+    """Whether it says how many items may run at once."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST_ITEMS
+
+
+def is_tolerance(value: object) -> bool:
+    """Whether it says how many items may be given up: a whole number, or a share of them."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return 0 <= value <= MOST_ITEMS if isinstance(value, int) else 0 < value < 1
+
+
+def limit_of_items(parameters: Mapping[str, Any]) -> int | None:
+    """How many items of a map may run at once; None: any number."""
+    return parameters.get(LIMIT)
+
+
+def is_tolerant(parameters: Mapping[str, Any]) -> bool:
+    """Whether items of a map that fail for good are given up."""
+    return TOLERATE in parameters
+
+
+def tolerated(parameters: Mapping[str, Any], count: int) -> int:
+    """How many of so many items of a map may be given up."""
+    tolerate: int | float = parameters[TOLERATE]
+    return tolerate if isinstance(tolerate, int) else math.floor(tolerate * count)
+
+
+def tells_outcomes(parameters: Mapping[str, Any]) -> bool:
+    """Whether the result of a map says of each item what became of it."""
+    return parameters.get(OUTCOMES) is True
+
+
+def mapped_program(parameters: Mapping[str, Any]) -> str:
+    """The program of a map's items; "": its parameters do not say."""
+    program = SUBFLOW if WORKFLOW in parameters else parameters.get(PROGRAM)
+    return program if isinstance(program, str) else ""
+
+
+def common_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What all items of a map are given, as it stands in the map's parameters."""
+    found = parameters.get(PARAMETERS)
+    if isinstance(found, dict) and set(cast("dict[str, Any]", found)) == {"$literal"}:
+        found = cast("dict[str, Any]", found)["$literal"]
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}

@@ -1,0 +1,57 @@
+"""A task's rule, and what follows its failure, as Redis holds them: one text, with names here."""
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.definitions.map_tasks import is_tolerant, tolerated
+from flower_engine.model.tasks.rule_texts import HOLD, hold_ms
+from flower_engine.model.tasks.rules import TOLERATED, Rule, rule_of
+from flower_engine.model.values.floats import spelled_out
+from flower_engine.model.waits.wait_parameters import MAP
+
+_encode = msgspec.json.Encoder().encode
+
+
+def rule_in_force(task: PlannedTask) -> Rule:
+    """The rule by which a task starts: of a map that has its items, and tolerates that some are given up, it
+    is decided by these."""
+    if task.items is not None and is_tolerant(task.parameters):
+        return Rule(TOLERATED, tolerated(task.parameters, task.items[1]))
+    return rule_of(task.rule)
+
+
+class TaskRules(NamedTuple):
+    """Field ``yN`` of a flow's hash; Lua's rules read it."""
+
+    rule: str
+    most: int
+    on_failure: str
+    when: tuple[int, bool] | None
+    stand_in: Any
+    finally_: bool = False
+
+    @classmethod
+    def of(cls, task: PlannedTask) -> "TaskRules | None":
+        """Those of a task; None: it starts when all it waits for has ended, and is held when it fails."""
+        is_plain = task.rule == "ready" and task.on_failure == "hold" and task.when is None
+        if is_plain and not task.finally_ and not (task.program == MAP and is_tolerant(task.parameters)):
+            return None
+        word, most = rule_in_force(task)
+        return cls(word, most, task.on_failure, task.when, task.stand_in, task.finally_)
+
+    @property
+    def hold_ms(self) -> int | None:
+        """After which time a held task is given up; None: never."""
+        return hold_ms(self.on_failure)
+
+    def text(self) -> bytes:
+        """As the hash holds it: rule, how many it needs, what follows a failure (a time in ms), whose branch
+        it is ("3t": if task 3 says true; "-": nobody's), with "!" behind it if it cleans up, and its stand-in
+        as JSON (""; it has none)."""
+        on_failure = self.on_failure if self.hold_ms is None else f"{HOLD}:{self.hold_ms}"
+        stand_in = b"" if self.stand_in is None else spelled_out(_encode(self.stand_in))
+        branch = "-" if self.when is None else f"{self.when[0]}{'t' if self.when[1] else 'f'}"
+        mark = "!" if self.finally_ else ""
+        return f"{self.rule} {self.most} {on_failure} {branch}{mark} ".encode() + stand_in

@@ -1,0 +1,1 @@
+"""What happens: the events of the log, and what each of them means."""

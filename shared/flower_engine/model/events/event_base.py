@@ -1,0 +1,19 @@
+"""What events have in common."""
+
+import msgspec
+
+NO_VALUE = msgspec.Raw(b"")
+"""Of a field that holds any JSON: it is not there. Only this object is left out when an event is written."""
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
+    """What every event carries."""
+
+    at: int
+
+
+class FlowEvent(Event, frozen=True):
+    """What every event of a flow carries."""
+
+    flow: str
+    v: int

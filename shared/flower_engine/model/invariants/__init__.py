@@ -1,0 +1,1 @@
+"""What holds between the fold of a partition's log and what its Redis holds."""

@@ -1,0 +1,1 @@
+"""Maps: what one comes to, its items, and the list of their results."""

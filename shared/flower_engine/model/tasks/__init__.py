@@ -1,0 +1,1 @@
+"""What can be said of one task: its fields, statuses, rules, and why an attempt failed."""
