@@ -10,19 +10,13 @@ async def note_command(
     connection: "Connection", act: str, *, name: str | None = None, **details: Any
 ) -> None:
     """Notes that somebody at a shell did this; tables that are older than the audit are left as they are."""
-    import getpass
-
     from psycopg.errors import UndefinedTable
 
     from flower_engine.projection.definitions.acting import note_act
 
     try:
-        who = getpass.getuser()
-    except (KeyError, OSError):  # a process of no user that this system knows
-        who = "?"
-    try:
         async with connection.transaction():
-            await note_act(connection, f"shell:{who}", act, name=name, details=details or None)
+            await note_act(connection, at_the_shell(), act, name=name, details=details or None)
     except UndefinedTable:
         pass
 
@@ -33,3 +27,13 @@ async def note_command_at(database_url: str, act: str, **details: Any) -> None:
 
     async with await connect(database_url, "audit") as connection:
         await note_command(connection, act, **details)
+
+
+def at_the_shell() -> str:
+    """Who works at this shell, as the audit names them."""
+    import getpass
+
+    try:
+        return f"shell:{getpass.getuser()}"
+    except (KeyError, OSError):  # a process of no user that this system knows
+        return "shell:?"

@@ -101,12 +101,13 @@ async def _add(client: "AsyncRedis", connection: "Connection", more: int, as_jso
 
 
 async def _retire(client: "AsyncRedis", connection: "Connection", number: int, as_json: bool) -> None:
+    from flower_cli.commands.noted_commands import at_the_shell
     from flower_cli.console import out
     from flower_engine.projection.maintain.migrations import refuse_newer_tables
     from flower_engine.runtime.retiring_partitions import retire_partition
 
     await refuse_newer_tables(connection)
-    await retire_partition(client, connection, number)
+    await retire_partition(client, connection, number, by=at_the_shell())
     if not as_json:
         out.print(
             f"partition {number} gets no new flows: a projector takes it away when it is empty",
@@ -115,12 +116,13 @@ async def _retire(client: "AsyncRedis", connection: "Connection", number: int, a
 
 
 async def _keep(client: "AsyncRedis", connection: "Connection", number: int, as_json: bool) -> None:
+    from flower_cli.commands.noted_commands import at_the_shell
     from flower_cli.console import out
     from flower_engine.projection.maintain.migrations import refuse_newer_tables
     from flower_engine.runtime.retiring_partitions import keep_partition
 
     await refuse_newer_tables(connection)
-    await keep_partition(client, connection, number)
+    await keep_partition(client, connection, number, by=at_the_shell())
     if not as_json:
         out.print(f"partition {number} gets new flows", highlight=False)
 
