@@ -228,8 +228,8 @@ async def _fails_twice(loop: PartitionLoop) -> bool:
 
 
 async def _positions(connection: Connection) -> list[str | None]:
-    """How far each partition is projected; [] while there are no tables."""
+    """How far each partition is projected; [] while there are no tables, or they lack what comes later."""
     try:
         return [row.position for row in await read_positions(connection)]
-    except psycopg.errors.UndefinedTable:
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
         return []

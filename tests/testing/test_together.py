@@ -77,5 +77,4 @@ def test_a_cancel_of_the_trunk_ends_the_items_of_a_child_and_lets_it_clean_up(fl
     run.work()
     run.cancel()
     assert run.settle() == "Cancelled"
-    run.work()  # the trunk has no cleanup of its own, and does not wait for that of its child
     assert len(unlocked.calls) == 1

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from flower_engine.authoring.ref_rules import IDENTITY, PROGRAM_CALL, RULES, Rule
 from flower_engine.authoring.source_text import source_of
+from flower_engine.model.values.syntax_trees import module_tree
 from flower_engine.programs.steps import steps_of
 
 _ASKING = {
@@ -48,7 +49,7 @@ def check_source(function: Callable[..., Any]) -> list[str]:
 def _tree_of(function: FunctionType) -> ast.FunctionDef | None:
     code = function.__code__
     try:
-        tree = ast.parse(source_of(code.co_filename))
+        tree = module_tree(source_of(code.co_filename))
     except (SyntaxError, ValueError):  # it changed since it was imported, or is no text
         return None
     for node in ast.walk(tree):

@@ -8,6 +8,7 @@ from itertools import islice
 from types import CodeType, FrameType
 
 from flower_engine.authoring.source_text import State, source_of, state_of
+from flower_engine.model.values.syntax_trees import module_tree
 
 _LONGEST = 128  # as TASK_NAME_PATTERN says
 _NO_NAME = re.compile(r"[^A-Za-z0-9_]+")
@@ -54,7 +55,7 @@ def _variable_of(code: CodeType, instruction: int, state: State) -> str:
 def _variables(file: str, _state: State) -> dict[End, str]:
     """The variables of a file that a call is assigned to, by the end of the call."""
     try:
-        tree = ast.parse(source_of(file))
+        tree = module_tree(source_of(file))
     except (SyntaxError, ValueError):  # it changed since it was imported, or is no text
         return {}
     found: dict[End, str] = {}

@@ -224,11 +224,17 @@ class Engine:
 
     async def _look_at_trees(self) -> bool:
         """What a watcher does for sub-flows; whether there was something."""
+        if not await send(self.redis, "EXISTS", self.partition.keys.tree):
+            return False
+        before = await self._last_event()
         more, due = await look_at_trees(self.redis, self.partition)
         if due:
             begun = [(one, made) for one in due if (made := await self._child_plans.begin(one)) is not None]
             await begin_children(self.redis, self.partition, begun)
-        return more or bool(due)
+        return more or bool(due) or await self._last_event() != before
+
+    async def _last_event(self) -> Any:
+        return await send(self.redis, "XREVRANGE", self.partition.keys.log, "+", "-", "COUNT", 1)
 
     async def _stored(self, content: bytes) -> BlobRef:
         return self.blobs.put(content)

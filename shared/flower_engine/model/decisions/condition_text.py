@@ -30,6 +30,7 @@ from flower_engine.model.parameters.reference_forms import KEYS, is_task_name
 from flower_engine.model.parameters.references import escaped, holds_references
 from flower_engine.model.values.json_pointer import pointer_to
 from flower_engine.model.values.quoting import short
+from flower_engine.model.values.syntax_trees import expression_tree
 
 MAX_TEXT = 4_000  # characters
 
@@ -54,7 +55,7 @@ def condition_of_text(text: str) -> list[Any] | bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of "3 is None", which is refused below
-            tree = ast.parse(f"({text}\n)", mode="eval").body
+            tree = expression_tree(f"({text}\n)")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         at = error.offset if isinstance(error, SyntaxError) and error.lineno == 1 else None
         where = f" at character {at - 1}" if at is not None and at > 1 else ""
