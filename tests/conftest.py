@@ -3,7 +3,6 @@
 import gc
 import logging
 import os
-import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from flower_engine.embedded.home import Home
 from flower_engine.embedded.postgres import EmbeddedPostgres
 from flower_engine.embedded.valkey import EmbeddedValkey
 from flower_engine.log.client import connect_blocking, send_blocking
+from interrupts import heed_interrupts
 from memory_folder import memory_folder
 from prepared_postgres import make_tables, prepare_postgres
 
@@ -28,9 +28,7 @@ gc.disable()  # while tests are collected, and looks at far less from then on: s
 _OF_ENV_FILE = {name: "" for name in dotenv_values(".env") if name.startswith("FLOWER_")}
 os.environ.update(_OF_ENV_FILE)
 
-# A shell lets what it begins in the background ignore Ctrl-C, and processes hand that on to those they start.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+heed_interrupts()
 
 
 @pytest.fixture(autouse=True)

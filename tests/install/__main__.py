@@ -17,6 +17,7 @@ import zipfile
 from pathlib import Path
 
 from install.reader import Reader
+from interrupts import heed_interrupts
 
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "requirements.lock"
@@ -24,6 +25,7 @@ _OF_THE_CALLER = ("FLOWER_", "PIP_", "PYTHON", "VIRTUAL_ENV", "UV_")
 
 
 def main() -> None:
+    heed_interrupts()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="flower-install-") as made:
         folder = Path(made).resolve()
