@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from chaos.programs import PAGES
+from chaos.loops import PAGES
 from flower_engine.model.events.attempt_events import TaskAgain, TaskFinished
 from flower_engine.model.events.events import AnyEvent
 from flower_engine.model.folding.flow_state import FlowState

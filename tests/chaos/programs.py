@@ -1,4 +1,5 @@
-"""Programs that leave a trace in a table of their own for each run; the worker imports this module."""
+"""Programs that leave a trace in a table of their own for each run; workers import this module, also those of
+the version before."""
 
 import os
 import random
@@ -7,11 +8,9 @@ import time
 
 import psycopg
 
-from flower_engine import Again, Context, program
+from flower_engine import Context, program
 
 TABLE = "CREATE TABLE chaos_run (flow text, task int, attempt int, worker text, at timestamptz DEFAULT now())"
-PAGES = 5
-"""Rounds that a loop has, the first one included."""
 _TRACE = "INSERT INTO chaos_run (flow, task, attempt, worker) VALUES (%s, %s, %s, %s)"
 
 
@@ -59,16 +58,6 @@ def summed(context: Context, numbers: list[int]) -> int:
     """What came of the items."""
     trace(context, 0.01)
     return sum(numbers)
-
-
-@program
-def paged(context: Context, n: int = 0, page: int = 0, seen: list[int] | None = None) -> list[int]:
-    """Goes through its pages, a round for each, at once or a moment later; a round fails now and then."""
-    trace(context, 0.01, fails=0.05)
-    read = [*(seen or []), page + n]
-    if page + 1 < PAGES:
-        raise Again({"page": page + 1, "seen": read}, after=0.05 * (page % 2) or None)
-    return read
 
 
 def _note(context: Context) -> None:

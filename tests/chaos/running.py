@@ -24,7 +24,7 @@ from chaos.world import ASKING, SIGNALLED, World, answer_all, send
 from flower_engine.embedded.embedded_stores import Addresses
 
 SERVICES = ("api", "projector", "projector-2", "watcher", "watcher-2", "worker", "worker-2")
-PROGRAMS = "chaos.programs,chaos.forks"
+PROGRAMS = "chaos.programs,chaos.forks"  # versions before have all that they need, too
 LIMIT = 3
 SCHEDULES = 50  # of one second each
 
@@ -73,7 +73,7 @@ def run(
             )
 
         settings = {
-            "FLOWER_PROGRAMS": PROGRAMS,
+            "FLOWER_PROGRAMS": f"{PROGRAMS},chaos.loops",
             "FLOWER_CONCURRENCY": "8",
             "FLOWER_MAX_LOST": "1000",
             "PYTHONPATH": str(Path(__file__).parent.parent),
