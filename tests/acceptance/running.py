@@ -92,7 +92,7 @@ class RunningEngine:
 
     @property
     def home(self) -> Path:
-        """Where its stores are: in memory, and gone when the engine has ended."""
+        """Where its stores are: in memory, if nothing else was said, and gone when the engine has ended."""
         return self._home
 
     @property
@@ -129,18 +129,18 @@ class RunningEngine:
     ) -> Generator[Self]:
         """The same; services find the stores at the addresses that ``through`` makes of theirs. Stores whose
         addresses are in the environment are used, others are started. Postgres has Flower's tables, if so
-        asked; else the first of the services makes them."""
+        asked; else the first of the services makes them. They are in memory, where FLOWER_HOME does not
+        say otherwise."""
         redis_url, database_url = environment.get("FLOWER_REDIS_URL"), environment.get("FLOWER_DATABASE_URL")
-        made = tempfile.TemporaryDirectory(prefix="flower-engine-", dir=memory_folder())
-        with made as stored, Home(Path(stored)) as home:
+        with _folder_of_stores(environment.get("FLOWER_HOME")) as stored, Home(stored) as at_home:
             if database_url is None:
-                prepare_postgres(home, with_tables=with_tables)
-            settings = load_settings(home=home.path, redis_url=redis_url, database_url=database_url)
-            stores = EmbeddedStores(home, settings)
+                prepare_postgres(at_home, with_tables=with_tables)
+            settings = load_settings(home=stored, redis_url=redis_url, database_url=database_url)
+            stores = EmbeddedStores(at_home, settings)
             with stores as addresses:
                 found = through(addresses)
                 urls = {"FLOWER_REDIS_URL": found.redis_url, "FLOWER_DATABASE_URL": found.database_url}
-                engine = cls(folder, home.path, stores, addresses, {**urls, **environment}, anew=anew)
+                engine = cls(folder, stored, stores, addresses, {**urls, **environment}, anew=anew)
                 try:
                     for name in services:
                         engine.start(name)
@@ -152,7 +152,7 @@ class RunningEngine:
                     codes = engine.stop_all()
                     assert set(codes.values()) <= {0}, f"exit codes {codes}\n{engine.logs()}"
                 except BaseException:
-                    shutil.copytree(home.log, folder / "stores")  # what they said
+                    shutil.copytree(at_home.log, folder / "stores")  # what they said
                     raise
                 finally:
                     engine.stop_all()  # where the test failed; else nothing runs any more
@@ -364,3 +364,12 @@ class RunningEngine:
 def _ended(connection: psycopg.Connection, flows: Sequence[str]) -> int:
     row = connection.execute(_ENDED, [list(flows)]).fetchone()
     return int(row[0]) if row else 0
+
+
+@contextlib.contextmanager
+def _folder_of_stores(given: str | None) -> Generator[Path]:
+    if given is not None:
+        yield Path(given)
+        return
+    with tempfile.TemporaryDirectory(prefix="flower-engine-", dir=memory_folder()) as made:
+        yield Path(made)

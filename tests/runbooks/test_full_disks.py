@@ -76,7 +76,9 @@ def _proved(engine: RunningEngine, flows: list[str]) -> None:
 def test_that_of_redis(syncs: str, database_url: str, tmp_path: Path) -> None:
     with (
         _small_disk(tmp_path / "home", 64) as disk,
-        RunningEngine.started(tmp_path, FLOWER_DATABASE_URL=database_url, **PATIENT) as engine,
+        RunningEngine.started(
+            tmp_path, FLOWER_HOME=str(disk), FLOWER_DATABASE_URL=database_url, **PATIENT
+        ) as engine,
         engine.stores_looked_after(),
     ):
         with connect_blocking(engine.addresses.redis_url) as redis:
@@ -115,7 +117,9 @@ def test_the_memory_of_redis(database_url: str, tmp_path: Path) -> None:
 def test_that_of_postgres(redis_url: str, tmp_path: Path) -> None:
     with (
         _small_disk(tmp_path / "home", 160) as disk,
-        RunningEngine.started(tmp_path, *SERVICES, FLOWER_REDIS_URL=redis_url, **PATIENT) as engine,
+        RunningEngine.started(
+            tmp_path, *SERVICES, FLOWER_HOME=str(disk), FLOWER_REDIS_URL=redis_url, **PATIENT
+        ) as engine,
         engine.stores_looked_after(),
     ):
         engine.define("chain", _CHAIN)
