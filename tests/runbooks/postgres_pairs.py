@@ -49,7 +49,7 @@ def move_into(copy: Path, home: Home) -> None:
     """Puts a base backup where the Postgres of a data folder has its data."""
     shutil.rmtree(home.postgres, ignore_errors=True)
     home.postgres.parent.mkdir(mode=0o700, exist_ok=True)
-    copy.rename(home.postgres)
+    shutil.move(copy, home.postgres)  # from one disk to another, maybe
     account = postgres_account(home.postgres)
     if account is not None:
         for path in (home.postgres, *home.postgres.rglob("*")):

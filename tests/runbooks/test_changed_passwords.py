@@ -13,9 +13,13 @@ _CHAIN = [{"taskSeq": seq, "program": "Noop", "taskPriority": 0} for seq in (1, 
 SERVICES = ("projector", "api", "watcher", "worker")  # the order of an update
 
 
-def _start(engine: RunningEngine, service: str, redis: str, database: str, folder: Path) -> None:
+def _write(redis: str, database: str, folder: Path) -> None:
+    """Not while a service begins: it would read half of it."""
     (folder / "redis-url").write_text(redis)
     (folder / "database-url").write_text(database)
+
+
+def _start(engine: RunningEngine, service: str, folder: Path) -> None:
     engine.start(
         service,
         FLOWER_REDIS_URL="",
@@ -51,8 +55,9 @@ def test_passwords_change_while_flows_run(tmp_path: Path) -> None:
                 redis_of.format("old-word-of-redis"),
                 database_of.format("production", "old-word-of-postgres"),
             )
+            _write(*old, tmp_path)
             for service in SERVICES:
-                _start(engine, service, *old, tmp_path)
+                _start(engine, service, tmp_path)
             engine.wait_until_ready()
             engine.define("chain", _CHAIN)
             flows = engine.register("chain", 50)
@@ -65,9 +70,11 @@ def test_passwords_change_while_flows_run(tmp_path: Path) -> None:
                 redis_of.format(quote("new/word@of#redis", safe="")),
                 database_of.format("production_b", "new-word-of-postgres"),
             )
+            engine.wait_until_begun()
+            _write(*new, tmp_path)
             for service in SERVICES:
                 engine.stop(service)
-                _start(engine, service, *new, tmp_path)
+                _start(engine, service, tmp_path)
                 if service == "api":
                     engine.wait_until_ready()
                 flows += engine.register("chain", 50)
