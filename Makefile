@@ -110,23 +110,25 @@ format: .venv/.tests ## write the code in the one format
 	@$(if $(NPM),$(MAKE) --no-print-directory dashboard/node_modules/.installed && cd dashboard && npm run --silent format,true)
 
 lock: ## take the newest versions that pyproject.toml allows into the lock files, with the hashes of their files
-	@rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
-	@.venv-lock/bin/pip install -qq . && $(call freeze) > requirements.lock.new
-	@.venv-lock/bin/pip install -qq '.[dev]' && $(call freeze) | grep -vxFf requirements.lock.new > requirements-dev.lock.new
-	@.venv-lock/bin/pip install -qq uv
+	@rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install -qq uv
+	@$(call named,) > requirements.lock.new
+	@$(call named,--extra dev) | grep -vxFf requirements.lock.new > requirements-dev.lock.new
 	@$(call hashed,requirements.lock,run) && $(call hashed,requirements-dev.lock,test)
 	@rm -rf .venv-lock
 
+# For every Python from the first of 3.11 on, not for the one that runs this: some packages ask for others only there.
+# What they ask for on Windows is left out, where Flower does not run.
+compile = .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11.0 --no-annotate --no-header
+named = $(compile) $(1) --no-emit-package flower-engine --no-emit-package colorama pyproject.toml
+
 # The hashes are those of every file of a version that the index has, for whatever machine it is.
 hashed = { echo "\# What Flower needs to $(2), in exact versions with the hashes of their files; made by 'make lock'."; \
-	.venv-lock/bin/uv pip compile --quiet --no-deps --generate-hashes --no-annotate --no-header \
-		--python .venv-lock/bin/python $(1).new; } > $(1).hashed && rm $(1).new && mv $(1).hashed $(1)
+	$(compile) --no-deps --generate-hashes $(1).new; } > $(1).hashed && rm $(1).new && mv $(1).hashed $(1)
 
 lock-chart: ## take the newest versions that deploy/helm/requirements.in allows into its lock
 	@rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install -qq uv
 	@{ echo "# What renders and checks the chart, in exact versions with the hashes of their files; made of deploy/helm/requirements.in by 'make lock-chart'."; \
-		.venv-lock/bin/uv pip compile --quiet --generate-hashes --no-annotate --no-header \
-			--python .venv-lock/bin/python deploy/helm/requirements.in; } > deploy/helm/requirements.lock
+		$(compile) --generate-hashes deploy/helm/requirements.in; } > deploy/helm/requirements.lock
 	@rm -rf .venv-lock
 
 lock-peers: ## the same for benchmarks/peers/requirements/
@@ -135,8 +137,6 @@ lock-peers: ## the same for benchmarks/peers/requirements/
 		.venv-lock/bin/pip install -qq --disable-pip-version-check -r $${lock%.lock}.in && \
 		.venv-lock/bin/pip freeze > $$lock.new && mv $$lock.new $$lock || exit 1; \
 	done; rm -rf .venv-lock
-
-freeze = .venv-lock/bin/pip freeze --exclude flower-engine
 
 VERSION ?=
 
@@ -184,10 +184,9 @@ diagrams: .venv/.runs dashboard/node_modules/.installed ## draw the diagrams of 
 	@$(BIN)/python -m website.diagrams
 
 lock-site: ## take the newest versions that website/requirements.in allows into its lock
-	@rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
-	@.venv-lock/bin/pip install -qq --disable-pip-version-check -r website/requirements.in
+	@rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install -qq uv
 	@{ echo "# What makes the site, in exact versions; made of website/requirements.in by 'make lock-site'."; \
-		.venv-lock/bin/pip freeze; } > website/requirements.lock
+		$(compile) website/requirements.in; } > website/requirements.lock
 	@rm -rf .venv-lock
 
 .venv-site/.installed: website/requirements.lock | .venv/bin/python

