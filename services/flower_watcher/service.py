@@ -13,9 +13,13 @@ from flower_engine.log.partition import Partition
 from flower_engine.runtime.asyncio_tasks import cancel_all, unless_stopped
 from flower_engine.runtime.clock import SYSTEM_CLOCK
 from flower_engine.runtime.growth import Growth
-from flower_engine.runtime.installation import make_sure_of_servers, open_partitions, refuse_wrong_postgres
 from flower_engine.runtime.metrics.own_metrics import own_metrics, pages_of
 from flower_engine.runtime.partition_lives import PartitionLives, finder
+from flower_engine.runtime.partitions_in_redis import (
+    make_sure_of_servers,
+    open_partitions,
+    refuse_wrong_postgres,
+)
 from flower_engine.runtime.probes import probes_of
 from flower_engine.runtime.redis_loss import again_after_losses
 from flower_engine.runtime.service_endpoint import service_endpoint

@@ -13,8 +13,8 @@ from flower_engine.model.values.result_json import MAX_RESULT_BYTES, MAX_STORED_
 from flower_engine.programs.code_image import Image
 from flower_engine.programs.program_modules import load_programs
 from flower_engine.runtime.asyncio_tasks import unless_stopped
-from flower_engine.runtime.installation import make_sure_of_servers, open_partitions
 from flower_engine.runtime.metrics.own_metrics import own_metrics, pages_of
+from flower_engine.runtime.partitions_in_redis import make_sure_of_servers, open_partitions
 from flower_engine.runtime.probes import probes_of
 from flower_engine.runtime.process_forks import hide_from_copies
 from flower_engine.runtime.redis_loss import again_after_losses

@@ -17,8 +17,9 @@ from flower_engine.runtime.adding_partitions import add_partitions
 from flower_engine.runtime.flow_control_sync import try_to_bring_control
 from flower_engine.runtime.gap_bridge import bridge_gaps
 from flower_engine.runtime.growth import Growth
-from flower_engine.runtime.installation import check_installation, ensure_installation, open_partitions
+from flower_engine.runtime.installation import check_installation, ensure_installation
 from flower_engine.runtime.loss_recovery import recover_lost
+from flower_engine.runtime.partitions_in_redis import open_partitions
 from flower_engine.runtime.settings import Settings
 from flower_engine.transitions.flow_control_transitions import read_held
 from recovery.command import flower

@@ -22,10 +22,11 @@ from flower_engine.projection.write.projected_positions import read_census, read
 from flower_engine.runtime.adding_partitions import add_partitions
 from flower_engine.runtime.flow_control_sync import try_to_bring_control
 from flower_engine.runtime.growth import Growth
-from flower_engine.runtime.installation import ensure_installation, open_partitions
+from flower_engine.runtime.installation import ensure_installation
 from flower_engine.runtime.lending import shares_of
 from flower_engine.runtime.loss_recovery import recover_lost
 from flower_engine.runtime.partition_standings import partition_standings
+from flower_engine.runtime.partitions_in_redis import open_partitions
 from flower_engine.runtime.retiring_partitions import (
     keep_partition,
     retire_partition,

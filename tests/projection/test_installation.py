@@ -14,9 +14,10 @@ from flower_engine.projection import database
 from flower_engine.projection.database import Connection, Pool
 from flower_engine.projection.maintain.migrations import migrate
 from flower_engine.projection.write.projected_positions import Projected, add_positions, read_positions
-from flower_engine.runtime import installation
+from flower_engine.runtime import partitions_in_redis
 from flower_engine.runtime.asyncio_tasks import cancel_all
-from flower_engine.runtime.installation import ensure_installation, open_partitions
+from flower_engine.runtime.installation import ensure_installation
+from flower_engine.runtime.partitions_in_redis import open_partitions
 from flower_engine.runtime.settings import Settings
 from flower_engine.transitions.installation_transitions import halt, install
 from projection.waiting import until
@@ -187,8 +188,8 @@ async def test_a_worker_that_waits_long_says_again_and_again_that_the_installati
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(installation, "_LONG_SECONDS", 0.0)
-    monkeypatch.setattr(installation, "_SAY_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(partitions_in_redis, "_LONG_SECONDS", 0.0)
+    monkeypatch.setattr(partitions_in_redis, "_SAY_AGAIN_SECONDS", 0.0)
     await ensure_installation(client, pool, settings)
     await send(client, "FLUSHALL")
     waiting = asyncio.create_task(open_partitions(client, settings))

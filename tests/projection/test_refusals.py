@@ -12,7 +12,8 @@ import pytest
 from flower_engine.errors import StoreRefusedError
 from flower_engine.log.client import connect, connect_blocking, send_blocking
 from flower_engine.projection.database import make_pool
-from flower_engine.runtime.installation import ensure_installation, open_partitions, refuse_wrong_postgres
+from flower_engine.runtime.installation import ensure_installation
+from flower_engine.runtime.partitions_in_redis import open_partitions, refuse_wrong_postgres
 from flower_engine.runtime.settings_loading import load_settings
 from flower_projector.partition_loop import PartitionLoop, Round
 

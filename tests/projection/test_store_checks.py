@@ -16,7 +16,8 @@ from flower_engine.log.client import AsyncRedis, connect, connect_blocking, send
 from flower_engine.log.partition import Partition
 from flower_engine.projection import database
 from flower_engine.projection.database import Connection, Pool
-from flower_engine.runtime.installation import ensure_installation, open_partitions
+from flower_engine.runtime.installation import ensure_installation
+from flower_engine.runtime.partitions_in_redis import open_partitions
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.store_checks import check_postgres, check_redis, problem_of, what_a_crash_loses
 from flower_projector.partition_loop import PartitionLoop, Round

@@ -23,7 +23,7 @@ from flower_engine.projection.write.projected_positions import (
     read_positions,
 )
 from flower_engine.runtime.flow_control_sync import bring_control
-from flower_engine.runtime.installation import leaving_partitions, not_yet_projected, tell_census
+from flower_engine.runtime.partition_census import leaving_partitions, not_yet_projected, tell_census
 from flower_engine.runtime.redis_loss import why_not
 from flower_engine.store_faults import words_of
 from flower_engine.transitions.installation_transitions import install

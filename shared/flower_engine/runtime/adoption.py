@@ -10,13 +10,10 @@ from flower_engine.projection.maintain.migrations import migrate
 from flower_engine.projection.maintain.recovery_records import try_to_be_the_one
 from flower_engine.projection.write.projected_positions import add_positions, lock_positions, read_positions
 from flower_engine.runtime.gap_bridge import Bridging
-from flower_engine.runtime.installation import (
-    already_retired,
-    has_its_opening,
-    not_yet_projected,
-    partitions_of,
-    read_metas,
-)
+from flower_engine.runtime.installation import has_its_opening
+from flower_engine.runtime.matching_stores import partitions_of
+from flower_engine.runtime.partition_census import already_retired, not_yet_projected
+from flower_engine.runtime.partitions_in_redis import read_metas
 from flower_engine.runtime.settings import Settings
 
 

@@ -43,8 +43,9 @@ from flower_engine.projection.write.projected_positions import (
 )
 from flower_engine.runtime.bridged_schedules import tell_schedules
 from flower_engine.runtime.gap_crossing import gap_to_cross
-from flower_engine.runtime.installation import already_retired, has_its_opening, not_yet_projected
+from flower_engine.runtime.installation import has_its_opening
 from flower_engine.runtime.loop import until_there
+from flower_engine.runtime.partition_census import already_retired, not_yet_projected
 from flower_engine.transitions.snapshot_transitions import close, snapshot
 
 _log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from flower_engine.runtime.asyncio_tasks import cancel_all
 from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.runtime.growth import Growth
-from flower_engine.runtime.installation import find_partition
+from flower_engine.runtime.partitions_in_redis import find_partition
 from flower_engine.runtime.redis_loss import Waiting
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.work_done import Standing, watched

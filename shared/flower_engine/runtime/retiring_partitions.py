@@ -27,7 +27,7 @@ from flower_engine.projection.write.projected_positions import (
     note_retiring,
     read_positions,
 )
-from flower_engine.runtime.installation import is_untold, leaving_of, tell_census
+from flower_engine.runtime.partition_census import is_untold, leaving_of, tell_census
 from flower_engine.store_faults import words_of
 from flower_engine.transitions.installation_transitions import clear, retire
 
