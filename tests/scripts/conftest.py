@@ -7,7 +7,8 @@ import pytest
 from flower_engine.log.client import connect, connect_blocking
 from flower_engine.log.partition import Partition
 from flower_engine.transitions.installation_transitions import install
-from scripts.engine import Engine
+from scripts.engine import Engine, task
+from scripts.trees import Trees
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +26,16 @@ async def engine(redis_url: str, request: pytest.FixtureRequest) -> AsyncIterato
             yield engine
             if "leaves_damage" not in request.keywords:
                 await engine.check()
+
+
+@pytest.fixture
+async def trees(engine: Engine) -> Trees:
+    """What a watcher does for trees, and a workflow for children."""
+    made = Trees(engine)
+    await made.define(
+        task(1, program="C"), task(2, 1, program="D", task_name="last"), returns={"$from": "last"}
+    )
+    return made
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -27,8 +27,7 @@ from flower_engine.transitions import operator_transitions
 from flower_engine.transitions.tree_transitions import look_at_trees
 from flower_engine.transitions.worker_transitions import Outcome
 from scripts.engine import AN_ERROR, Engine, task
-from scripts.test_trees import mapped
-from scripts.trees import Trees, subflow
+from scripts.trees import Trees, mapped, subflow
 
 ENDS = (OutcomeKind.FINISHED, OutcomeKind.FINISHED, OutcomeKind.SUSPENDED)
 WORKFLOWS = ("leaf", "line", "clean", "nest", "many")

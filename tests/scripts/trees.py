@@ -22,6 +22,12 @@ def subflow(
     return task(seq, *depends_on, program="@flow", parameters=parameters, **more)
 
 
+def mapped(seq: int, *depends_on: int, over: Any, workflow: str = "child") -> TaskDefinition:
+    """A map each of whose items a child does."""
+    given = {"over": over, "workflow": workflow, "as": "day", "parameters": {"n": 1}}
+    return task(seq, *depends_on, program="@map", parameters=given)
+
+
 class Trees:
     """What a watcher does for trees."""
 
