@@ -10,7 +10,6 @@ import msgspec
 
 from flower_engine.log.entries import LogEntry
 from flower_engine.model.definitions.definition import PlannedTask
-from flower_engine.model.definitions.task_message import SnapshotMessage
 from flower_engine.model.events.attempt_events import (
     TaskAgain,
     TaskFinished,
@@ -21,7 +20,6 @@ from flower_engine.model.events.attempt_events import (
     TaskStarted,
     TaskSuspended,
 )
-from flower_engine.model.events.event_base import NO_VALUE
 from flower_engine.model.events.events import (
     AnyEvent,
     ControlChanged,
@@ -52,7 +50,7 @@ from flower_engine.model.events.schedule_events import (
     ScheduleMissed,
     ScheduleSkipped,
 )
-from flower_engine.model.events.snapshot_events import FlowSnapshot, SnapshotTask
+from flower_engine.model.events.snapshot_events import FlowSnapshot
 from flower_engine.model.events.wait_events import (
     FlowSignalled,
     TaskAnswered,
@@ -64,103 +62,24 @@ from flower_engine.model.events.wait_events import (
 from flower_engine.model.folding.cleanup import cleanup_of
 from flower_engine.model.folding.flow_state import FlowState, TaskState
 from flower_engine.model.folding.fold import fold_one
-from flower_engine.model.folding.kept_results import is_read_by
 from flower_engine.model.folding.schedule_state import fold_schedules
 from flower_engine.model.maps.map_items import item_like, numbers_of
 from flower_engine.model.tasks.rules import PASS, decided, is_picked, rule_of, stands_as
 from flower_engine.model.tasks.status import Status
 from flower_engine.model.tasks.task_error import TaskError
-from flower_engine.model.tasks.task_spec import RetryPolicy
 from flower_engine.model.values.blob_ref import BlobRef
 from flower_engine.model.values.ids import make_flow_id
 from flower_engine.model.waits.wait_programs import kind_of, takes_signal
+from projection.story_plans import SHAPES, WAITS, other_body, plan
+from projection.story_snapshots import found, json_or_none
 
 FIRST_MS = 1_790_000_000_000
 _numbers = itertools.count(1)
 
-SHAPES: tuple[tuple[tuple[int, ...], ...], ...] = (  # for each task the tasks it depends on
-    ((),),
-    ((), (1,), (2,)),
-    ((), (1,), (1,), (2, 3)),
-    ((), (), (), (1, 3)),
-    ((), (), (), (1, 2), (1, 3), (4, 5), (3,), (1, 7)),
-)
-RULED: dict[int, dict[str, Any]] = {
-    1: {"on_failure": "give_up"},
-    2: {"on_failure": "pass", "stand_in": {"rows": [0, None]}},
-    3: {"on_failure": "hold:60"},
-    4: {"rule": "any"},
-    5: {"rule": "failed"},
-    6: {"rule": "settled", "finally_": True},
-    8: {"rule": "finished", "on_failure": "pass"},
-}
-"""What the tasks of the last shape say of rules and failures."""
 
 _AT_THE_END = re.compile(
     rb'(\{"type":"[a-z._]+")(.*)(,"at":\d+)\}', re.DOTALL
 )  # the transitions write it first
-
-
-def plan(shape: Sequence[Sequence[int]]) -> tuple[PlannedTask, ...]:
-    """Planned tasks of this shape, no two alike."""
-    rules = RULED if shape == SHAPES[-1] else {}
-    return tuple(
-        PlannedTask(
-            seq=seq,
-            task_seq=seq * 10,
-            program=f"Program{seq}",
-            priority=seq - 2,
-            queue="default" if seq % 2 else "other",
-            depends_on=tuple(depends_on),
-            reads={"first": depends_on[0]} if depends_on else {},
-            refs=bool(depends_on),
-            parameters={"A": "ä\t\\\n", "n": seq} if seq > 1 else {},
-            **rules.get(seq, {}),
-        )
-        for seq, depends_on in enumerate(shape, start=1)
-    )
-
-
-WAITS = (
-    PlannedTask(seq=1, task_seq=10, program="@sleep", parameters={"seconds": 1}),
-    PlannedTask(seq=2, task_seq=20, program="@approval", parameters={"of": 3}),
-    PlannedTask(seq=3, task_seq=30, program="@event", depends_on=(1,), parameters={"name": "paid"}),
-    PlannedTask(seq=4, task_seq=40, program="Program4", depends_on=(2, 3)),
-    PlannedTask(
-        seq=5,
-        task_seq=50,
-        program="@map",
-        depends_on=(1,),
-        parameters={"over": ["a", {"b": 2}], "program": "Program5", "as": "n"},
-    ),
-    PlannedTask(
-        seq=6,
-        task_seq=60,
-        program="Program6",
-        depends_on=(5,),
-        parameters={"all": {"$from": 50}},
-        reads={"50": 5},
-        refs=True,
-    ),
-    PlannedTask(seq=7, task_seq=70, program="@flow", parameters={"workflow": "another"}),
-)
-"""A flow that waits for the world, and for a child, and has a map."""
-
-
-def other_body(task: PlannedTask, version: str, priority: int) -> PlannedTask:
-    """The task as another version has it."""
-    return msgspec.structs.replace(
-        task,
-        program=f"{task.program}'",
-        queue="third",
-        priority=priority,
-        parameters={"version": version},
-        definition=version,
-        retry=RetryPolicy(max_attempts=2),
-        reads={},
-        refs=False,
-        fair_key="x",
-    )
 
 
 @dataclass
@@ -483,7 +402,7 @@ class Story:
                 v=state.version + 1 + lost_events,
                 workflow=state.workflow,
                 order=state.order,
-                tasks=tuple(_found(state, task) for task in state.tasks),
+                tasks=tuple(found(state, task) for task in state.tasks),
                 paused=state.paused is not None,
                 ending=state.ending.cause if state.ending else "",
                 timeout_due_ms=state.ending.until_ms if state.ending else 0,
@@ -544,52 +463,6 @@ class Story:
         running: TaskState = state.task(task)
         head = {"at": self.now_ms, "flow": flow, "v": state.version + 1, "task": task}
         self.events.append(kind(**head, attempt=running.attempt, lease=running.lease, **rest))
-
-
-def json_or_none(value: bytes) -> msgspec.Raw:
-    """A field that is any JSON, or (b"") is not there."""
-    return msgspec.Raw(value) if value else NO_VALUE
-
-
-def _found(state: FlowState, task: TaskState) -> SnapshotTask:
-    """A task as Redis has it: no times or errors, and of results those that a task still reads."""
-    planned = task.planned
-    has_lease = task.status in (Status.RUNNING, Status.FINISH)
-    readers = [state.task(seq) for seq in state.dependents[planned.seq]]
-    is_read = any(is_read_by(one.planned, planned.seq) and not one.status.is_final for one in readers)
-    progress = task.progress and {"fraction": task.progress.fraction, "note": task.progress.note}
-    return SnapshotTask(
-        message=SnapshotMessage(
-            task_seq=planned.task_seq,
-            program=planned.program,
-            parameters=planned.parameters,
-            definition=planned.definition,
-            reads=planned.reads,
-            refs=planned.refs,
-            rule=planned.rule,
-            on_failure=planned.on_failure,
-            stand_in=planned.stand_in,
-        ),
-        queue=planned.queue,
-        priority=planned.priority,
-        dependents=tuple(state.dependents[planned.seq]),
-        status=int(task.status),
-        attempt=task.attempt,
-        lost=task.lost,
-        failures=task.failures,
-        lease=task.lease if has_lease else "",
-        worker=task.worker if task.status is Status.RUNNING else "",
-        due_ms=task.retry_ms,
-        progress=progress,
-        result=json_or_none((is_read and task.result) or b""),
-        blob=task.blob if is_read else None,
-        awaiting="flow" if task.child else task.awaiting.kind if task.is_awaiting and task.awaiting else "",
-        until_ms=task.awaiting.until_ms if task.is_awaiting and task.awaiting else 0,
-        votes=(task.votes or ()) if task.is_awaiting else (),
-        ended_as=task.ended_as,
-        used=task.used,
-        items=planned.items,
-    )
 
 
 def _without_gone(

@@ -24,7 +24,8 @@ from flower_engine.projection.write.projected_positions import Projected
 from flower_engine.projection.write.writer import Writer
 from fuzzing import examples
 from projection.rows import archived, expected, expected_schedules, held, held_schedules
-from projection.stories import SHAPES, Story
+from projection.stories import Story
+from projection.story_plans import SHAPES
 
 RESULTS = (b"null", b'{"text":"\\"\\\\ \xc3\xa4","n":[1,2.5,true]}', b'"x"', b"0")
 BLOB = BlobRef(sha256="ab" * 32, bytes=70_000, store="api")

@@ -24,7 +24,8 @@ from flower_engine.runtime.settings import Settings
 from flower_engine.traces.flow_traces import FlowTraces, spans_of
 from flower_projector.trace_export_loop import Round, TraceExportLoop
 from projection.logs import events_of, tell
-from projection.stories import SHAPES, Story
+from projection.stories import Story
+from projection.story_plans import SHAPES
 from projection.test_folding import tell as tell_story
 from projection.waiting import until
 from traces.otlp_receiver import GrpcReceiverServer, HttpReceiverServer, Told, told_in

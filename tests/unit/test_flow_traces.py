@@ -27,7 +27,8 @@ from flower_engine.model.tasks.task_error import TaskError
 from flower_engine.traces.flow_traces import FlowTraces, spans_of
 from flower_engine.traces.span import MOST_EVENTS, Span
 from flower_engine.traces.trace_ids import attempt_span_id, flow_span_id, trace_id
-from projection.stories import SHAPES, Story
+from projection.stories import Story
+from projection.story_plans import SHAPES
 from projection.test_folding import VERBS, tell
 
 FLOW = "018f3c5e-7a10-7000-b000-0123456789ab"

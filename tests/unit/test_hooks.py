@@ -20,7 +20,8 @@ from flower_engine.hooks.signatures import headers_of
 from flower_engine.model.tasks.status import Status
 from flower_engine.runtime.settings_loading import load_settings
 from flower_projector.hook_addresses import Networks
-from projection.stories import SHAPES, Story
+from projection.stories import Story
+from projection.story_plans import SHAPES
 
 WIDE = ((), (), (), ())
 
