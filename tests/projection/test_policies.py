@@ -7,12 +7,12 @@ from flower_engine.model.definitions.definition import TaskDefinition, WorkflowD
 from flower_engine.model.tasks.task_spec import RetryPolicy
 from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.definition_rows import (
-    check_definition,
     delete_workflow,
     encode_workflow,
     put_workflow,
     read_workflow,
 )
+from flower_engine.projection.definitions.rows_of_definition import check_definition
 
 POLICY = RetryPolicy(
     max_attempts=5, delay_ms=1, backoff=1.25, max_delay_ms=86_400_000, jitter=0.3, no_retry_on=("E", "a.B")

@@ -16,13 +16,14 @@ from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.schedules import Checked
 from flower_engine.model.definitions.definition import WorkflowDefinition
 from flower_engine.projection.definitions.acting import act_as
-from flower_engine.projection.definitions.definition_rows import EncodedWorkflow, encode_workflow
+from flower_engine.projection.definitions.definition_rows import encode_workflow
 from flower_engine.projection.definitions.deploy_rows import PlannedChange, carry_out, deploying
 from flower_engine.projection.definitions.deploy_schedule_rows import (
     PlannedSchedule,
     carry_out_schedules,
     planned_schedules,
 )
+from flower_engine.projection.definitions.rows_of_definition import EncodedWorkflow
 from flower_engine.schedules.schedule import Schedule
 
 Expected = Mapping[str, str | None]

@@ -15,7 +15,7 @@ from flower_engine.model.flow_control.flow_control import FlowControl, Scope
 from flower_engine.model.values.positions import as_numbers
 from flower_engine.projection.archive.archived_events import ArchivedEvent
 from flower_engine.projection.archive.histories import read_event, state_of
-from flower_engine.projection.definitions.definition_rows import check_definition
+from flower_engine.projection.definitions.rows_of_definition import check_definition
 from flower_engine.projection.definitions.version_rows import KeptVersion
 from flower_engine.projection.read.event_views import EventView
 from flower_engine.projection.read.state_views import view_of_state

@@ -1,95 +1,35 @@
-"""Workflow definitions in ``ms_task_definition``: the rows that people and the API write.
-
-A task's parameters stand in two places that are read as one: the seed's five pairs of columns, which hold
-strings, and ``parameters`` (jsonb), which holds everything else. Where both name a parameter, jsonb wins:
-it is the typed one. People edit these rows with SQL, so reading trusts nothing and names the row.
-"""
+"""Workflow definitions in ``ms_task_definition``: the rows that people and the API write, read and written."""
 
 import asyncio
 from collections.abc import Sequence
-from decimal import Decimal
-from operator import attrgetter
-from typing import Any
 
 import msgspec
 
 from flower_engine.errors import DefinitionError, TooLargeError
-from flower_engine.model.decisions.decision_tasks import CONDITION, said_trees
-from flower_engine.model.definitions.definition import Keying, TaskDefinition, WorkflowDefinition, plan_flow
-from flower_engine.model.definitions.workflow_versions import Version, version_of
-from flower_engine.model.parameters.references import holds_references
-from flower_engine.model.tasks.field_types import SPEC_FIELDS
-from flower_engine.model.tasks.rule_texts import normal_on_failure
-from flower_engine.model.tasks.task_names import branches_of
-from flower_engine.model.tasks.task_spec import MAX_TASK_SEQ, MAX_TASKS
-from flower_engine.model.values.floats import spelled_out
-from flower_engine.model.values.storable import is_unstorable, problems_of_parameters
+from flower_engine.model.definitions.definition import Keying, WorkflowDefinition, plan_flow
+from flower_engine.model.tasks.task_spec import MAX_TASKS
 from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.acting import act_as
-from flower_engine.projection.definitions.header_columns import (
-    NO_HEADER,
-    encoded_header,
-    header_of,
-    problems_of_storing,
-)
-from flower_engine.projection.definitions.policy_columns import (
-    columns_of,
-    retry_of,
-    stand_in_of,
-    timeout_of,
-)
+from flower_engine.projection.definitions.definition_of_rows import COLUMNS, Row, definition_of, keying_of
+from flower_engine.projection.definitions.header_columns import NO_HEADER
+from flower_engine.projection.definitions.rows_of_definition import EncodedWorkflow, encoded
 from flower_engine.projection.definitions.version_rows import (
     LOCK_WORKFLOW,
     forget_origin,
     write_origin,
     write_version,
 )
-from flower_engine.projection.task_columns import (
-    DEFAULTS,
-    DEFINITION_COLUMNS,
-    PAIRS,
-    PLAIN,
-    columns_of_field,
-)
+from flower_engine.projection.task_columns import DEFINITION_COLUMNS
 
 CHANNEL = "flower_definitions"  # a trigger notifies it with the task_id of each changed workflow
-_MAX_INTEGER = 2**31 - 1  # what an element of the column depends_on holds
-MAX_SHOWN = 100  # characters of what a sentence quotes
-PAIR_LENGTH = 1024  # characters that a column of a pair holds
 _MANY_ROWS = 500  # from here on the event loop goes on while a thread reads them
 
 _TOO_MANY = f"it has more than {MAX_TASKS} tasks, which is what a flow may have"
 
-Row = tuple[Any, ...]
-
-_POLICY = [
-    column.name for field in ("retry", "timeout_ms", "queue_timeout_ms") for column in columns_of_field(field)
-]
-_PAIRS = [column.name for column in columns_of_field("parameters")[1:]]
-_WHEN = 3
-_POLICY_END = len(_POLICY)
-_PAIRS_END = _POLICY_END + len(_PAIRS)
-_DEFAULTS = tuple(DEFAULTS[name] for name in PLAIN)
-_plain = attrgetter(*PLAIN)
-# What _task_of unpacks, in its order: fields that need a hand, then those that are their columns.
-_COLUMNS = ", ".join(
-    [
-        "task_seq",
-        "task_priority",
-        "depends_on",
-        "when_is::text",
-        "parameters::text",
-        "stand_in::text",
-        *_POLICY,
-        *_PAIRS,
-        *(columns_of_field(name)[0].name for name in PLAIN),
-    ]
-)
-_FREE_TEXTS = [name for name in PLAIN if SPEC_FIELDS[name].type is str and name not in ("program", "queue")]
-_READ = f"SELECT {_COLUMNS} FROM ms_task_definition WHERE task_id = %s ORDER BY task_seq LIMIT %s".encode()  # noqa: S608
+_READ = f"SELECT {COLUMNS} FROM ms_task_definition WHERE task_id = %s ORDER BY task_seq LIMIT %s".encode()  # noqa: S608
 
 _READ_MANY = f"""
-SELECT task_id, {_COLUMNS} FROM ms_task_definition WHERE task_id = ANY(%s) ORDER BY task_id, task_seq
+SELECT task_id, {COLUMNS} FROM ms_task_definition WHERE task_id = ANY(%s) ORDER BY task_id, task_seq
 """.encode()  # noqa: S608
 
 _HEADER = (
@@ -149,17 +89,6 @@ class WorkflowSummary(msgspec.Struct, frozen=True):
     problem: str = ""
 
 
-class EncodedWorkflow(msgspec.Struct, frozen=True):
-    """A checked workflow; its rows are one value of JSON that Postgres unpacks, so the statement is fixed.
-    ``header``: the same for what is said of it as a whole; None: nothing is."""
-
-    name: str
-    rows: str
-    tasks: int
-    version: Version
-    header: str | None = None
-
-
 async def read_workflow(connection: Connection, name: str) -> WorkflowDefinition | None:
     """The workflow of this name as its rows define it, or None; not yet validated as a whole.
 
@@ -176,9 +105,9 @@ async def read_workflow(connection: Connection, name: str) -> WorkflowDefinition
     header: Row = await (await connection.execute(_READ_HEADER, (name,))).fetchone() or NO_HEADER
     keying = await read_keying(connection, name)
     if len(rows) > _MANY_ROWS:
-        definition = await asyncio.to_thread(_definition_of, name, rows, header)
+        definition = await asyncio.to_thread(definition_of, name, rows, header)
     else:
-        definition = _definition_of(name, rows, header)
+        definition = definition_of(name, rows, header)
     return msgspec.structs.replace(definition, keying=keying)
 
 
@@ -210,7 +139,7 @@ async def read_workflows(
             made: dict[str, WorkflowDefinition | DefinitionError | None] = {}
             for name, own in read.items():
                 try:
-                    definition = _definition_of(name, own, headers.get(name, NO_HEADER))
+                    definition = definition_of(name, own, headers.get(name, NO_HEADER))
                     made[name] = msgspec.structs.replace(definition, keying=keyings[name])
                 except DefinitionError as error:
                     made[name] = error
@@ -224,12 +153,12 @@ async def _read_keyings(connection: Connection, names: Sequence[str]) -> dict[st
     rows = await (await connection.execute(_READ_KEYINGS, (list(names),))).fetchall()
     of_programs = [row for row in rows if row[0] == "program"]
     own = {row[1]: row for row in rows if row[0] == "workflow"}
-    return {name: _keying_of([*of_programs, own[name]] if name in own else of_programs) for name in names}
+    return {name: keying_of([*of_programs, own[name]] if name in own else of_programs) for name in names}
 
 
 async def read_keying(connection: Connection, name: str) -> Keying:
     """Which parameters tell flows of a workflow of this name apart, whether it is defined or not."""
-    return _keying_of(await (await connection.execute(_READ_KEYING, (name,))).fetchall())
+    return keying_of(await (await connection.execute(_READ_KEYING, (name,))).fetchall())
 
 
 async def encode_workflow(definition: WorkflowDefinition) -> EncodedWorkflow:
@@ -239,8 +168,8 @@ async def encode_workflow(definition: WorkflowDefinition) -> EncodedWorkflow:
         DefinitionError: it cannot be run as defined; every problem found is named.
     """
     if len(definition.tasks) > _MANY_ROWS:
-        return await asyncio.to_thread(_encoded, definition)
-    return _encoded(definition)
+        return await asyncio.to_thread(encoded, definition)
+    return encoded(definition)
 
 
 async def put_workflow(connection: Connection, workflow: EncodedWorkflow, by: str) -> bool:
@@ -327,223 +256,10 @@ async def _problems_of(connection: Connection, names: Sequence[str]) -> dict[str
         found: dict[str, str] = {}
         for name, own in by_name.items():
             try:
-                plan_flow(_definition_of(name, own, headers.get(name, NO_HEADER)))
+                plan_flow(definition_of(name, own, headers.get(name, NO_HEADER)))
             except DefinitionError as error:
                 others = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
                 found[name] = error.problems[0] + others
         return found
 
     return await asyncio.to_thread(check)
-
-
-def check_definition(definition: WorkflowDefinition) -> None:
-    """Refuses what :func:`plan_flow` refuses, and parameters that the tables cannot keep.
-
-    Raises:
-        DefinitionError: every problem found, each naming its row.
-    """
-    problems: list[str] = []
-    try:
-        plan_flow(definition)
-    except TooLargeError:
-        raise
-    except DefinitionError as error:
-        problems += error.problems
-    problems += problems_of_storing(definition)
-    for task in definition.tasks:
-        row = _row_name(definition.name, task.task_seq)
-        if abs(task.task_seq) > MAX_TASK_SEQ:
-            problems.append(f"{row} has a task_seq beyond {MAX_TASK_SEQ}")
-        if any(abs(dependency) > _MAX_INTEGER for dependency in task.depends_on or ()):
-            problems.append(f"{row} depends on a task_seq beyond {_MAX_INTEGER}: use smaller task_seqs")
-        problems += (
-            f"{row} has a {name} that holds a NUL or a surrogate, which Postgres cannot keep"
-            for name in _FREE_TEXTS
-            if is_unstorable(getattr(task, name) or "")
-        )
-        problems += (f"{row} {problem}" for problem in problems_of_parameters(task.parameters))
-    if problems:
-        raise DefinitionError(definition.name, problems)
-
-
-def _encoded(definition: WorkflowDefinition) -> EncodedWorkflow:
-    check_definition(definition)
-    rows = spelled_out(msgspec.json.encode([_row_of(task) for task in definition.tasks]))
-    version, header = version_of(definition), encoded_header(definition)
-    return EncodedWorkflow(definition.name, rows.decode(), len(definition.tasks), version, header)
-
-
-def _row_of(task: TaskDefinition) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "task_seq": task.task_seq,
-        "task_priority": task.priority,
-        "depends_on": task.depends_on,
-        "stand_in": task.stand_in,
-        "when_is": task.when,
-        **columns_of(task),
-        **{
-            columns_of_field(name)[0].name: value
-            for name, value, default in zip(PLAIN, _plain(task), _DEFAULTS, strict=True)
-            if value != default
-        },
-    }
-    others: dict[str, Any] = {}
-    pair = 0
-    for key, value in task.parameters.items():
-        if pair < PAIRS and isinstance(value, str) and _fits_pair(key, value):
-            pair += 1
-            row[f"param{pair}_key"], row[f"param{pair}_value"] = key, value
-        else:
-            others[key] = value
-    row["parameters"] = others or None
-    return row
-
-
-def _fits_pair(key: str, text: str) -> bool:
-    """Whether a pair of columns can hold this; what would be read as a reference there must stay text."""
-    if not 0 < len(key) <= PAIR_LENGTH >= len(text):
-        return False
-    return '"$' not in text or _json_with_references(text) is None
-
-
-def _definition_of(name: str, rows: Sequence[Row], header: Row) -> WorkflowDefinition:
-    problems: list[str] = []
-    said = header_of(header, problems)
-    problems = [f"its row in ms_workflow {problem}" for problem in problems]
-    tasks = [_task_of(name, row, problems) for row in rows]
-    whens = [_when_of(name, row, problems) for row in rows]
-    if problems:
-        raise DefinitionError(name, problems)
-    if any(whens):
-        named = zip(tasks, whens, strict=True)
-        branches = branches_of(name, [(task.task_seq, task.task_name, when) for task, when in named])
-        tasks = [
-            msgspec.structs.replace(task, when=branch) for task, branch in zip(tasks, branches, strict=True)
-        ]
-    return WorkflowDefinition(name=name, tasks=tuple(tasks), **said)
-
-
-def _keying_of(rows: Sequence[Row]) -> Keying:
-    fair_by = limit_by = None
-    programs: dict[str, str] = {}
-    for scope, name, its_fair_by, its_limit_by in rows:
-        if scope == "workflow":
-            fair_by, limit_by = its_fair_by, its_limit_by
-        else:
-            programs[name] = its_limit_by
-    return Keying(fair_by=fair_by, limit_by=limit_by, programs=programs)
-
-
-def _task_of(name: str, row: Row, problems: list[str]) -> TaskDefinition:
-    """The task that a row defines; what cannot be understood is added to ``problems``."""
-    seq_number, priority_number, depends_on, _, parameters, stand_in, *others = row
-    said = len(problems)
-    seq = _whole(seq_number)
-    if seq is None:
-        problems.append(f"has a task_seq that is not a whole number up to {MAX_TASK_SEQ}")
-    priority = _whole(priority_number)
-    if priority is None:
-        problems.append(f"has priority {_shown(priority_number)}, which is not a whole number")
-    dependencies: list[Any] = [] if depends_on is None else depends_on
-    if not all(isinstance(dependency, int) for dependency in dependencies):
-        problems.append("has a depends_on that is not a plain list of task_seqs")
-    merged = _pairs_of(others[_POLICY_END:_PAIRS_END], problems)
-    if parameters is not None:
-        merged |= _parameters_of(parameters, problems)
-    retry = retry_of(others[: _POLICY_END - 2], problems)
-    timeout_ms = timeout_of(others[_POLICY_END - 2], "timeout_seconds", problems)
-    queue_timeout_ms = timeout_of(others[_POLICY_END - 1], "queue_timeout_seconds", problems)
-    plain = {
-        field: value for field, value in zip(PLAIN, others[_PAIRS_END:], strict=True) if value is not None
-    }
-    if "on_failure" in plain:
-        plain["on_failure"] = normal_on_failure(plain["on_failure"])
-    stand_in = stand_in_of(stand_in, problems)
-    row_name = _row_name(name, _shown(seq_number) if seq is None else seq)
-    problems[said:] = (f"{row_name} {problem}" for problem in problems[said:])
-    if CONDITION in merged:
-        merged = said_trees(row_name, plain.get("program", ""), merged, problems)
-    return TaskDefinition(
-        task_seq=seq or 0,
-        priority=priority or 0,
-        parameters=merged,
-        depends_on=None if depends_on is None else tuple(dependencies),
-        retry=retry,
-        timeout_ms=timeout_ms,
-        queue_timeout_ms=queue_timeout_ms,
-        stand_in=stand_in,
-        **plain,
-    )
-
-
-def _when_of(name: str, row: Row, problems: list[str]) -> list[Any] | None:
-    """The column ``when_is``, as a list of anything."""
-    text = row[_WHEN]
-    if text is None:
-        return None
-    try:
-        return msgspec.json.decode(text, type=list[Any])
-    except (msgspec.DecodeError, RecursionError):
-        problems.append(f'{_row_name(name, _shown(row[0]))} has a when_is that is no list like ["big", true]')
-        return None
-
-
-def _shown(number: Decimal) -> str:
-    """The number for a sentence; a column may hold 130,000 digits."""
-    text = str(number)
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
-
-
-def _whole(number: Decimal) -> int | None:
-    if not number.is_finite() or abs(number) > MAX_TASK_SEQ or number != number.to_integral_value():
-        return None
-    return int(number)
-
-
-def _pairs_of(pairs: Sequence[str | None], problems: list[str]) -> dict[str, Any]:
-    """The pairs of columns as parameters. A key without a value is a null, neither of both is no pair."""
-    found: dict[str, Any] = {}
-    for number in range(1, PAIRS + 1):
-        key, value = pairs[2 * number - 2 : 2 * number]
-        if not key:
-            if value:
-                problems.append(f"has param{number}_value but no param{number}_key")
-        elif key in found:
-            problems.append(
-                f"has the parameter {key[:MAX_SHOWN]!r} twice, the second time as param{number}_key"
-            )
-        else:
-            found[key] = _text_or_reference(key, value, problems)
-    return found
-
-
-def _text_or_reference(key: str, value: str | None, problems: list[str]) -> Any:
-    """A text of a pair; one that is JSON with a reference in it is that JSON."""
-    found = _json_with_references(value) if value and '"$' in value else None
-    if found is None:
-        return value
-    problems += problems_of_parameters({key: found})
-    return found
-
-
-def _json_with_references(text: str) -> Any:
-    try:
-        found = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return None
-    return found if holds_references(found) else None
-
-
-def _parameters_of(text: str, problems: list[str]) -> dict[str, Any]:
-    """The column ``parameters`` as parameters."""
-    try:
-        parameters = msgspec.json.decode(text, type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError) as error:
-        problems.append(f"has parameters that are not a JSON object of usable values: {error}")
-        return {}
-    problems += problems_of_parameters(parameters)
-    return parameters
-
-
-def _row_name(name: str, seq: object) -> str:
-    return f"row (task_id {name!r}, task_seq {seq})"

@@ -19,11 +19,11 @@ from flower_engine.model.definitions.workflow_versions import (
 )
 from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.definition_rows import (
-    EncodedWorkflow,
     erase_workflow,
     read_workflows,
     write_workflow,
 )
+from flower_engine.projection.definitions.rows_of_definition import EncodedWorkflow
 from flower_engine.projection.definitions.version_rows import find_versions, write_version
 
 Action = Literal["new", "changed", "unchanged", "pruned"]
