@@ -2,61 +2,34 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import msgspec
 
 from flower_engine.authoring.condition import Said
 from flower_engine.authoring.given_values import Given, ValueFault, form_of_target
-from flower_engine.authoring.program_steps import (
-    StepSignature,
-    bound_arguments,
-    step_signature,
-    written_argument,
-    written_elements,
-)
+from flower_engine.authoring.program_steps import StepSignature, step_signature
 from flower_engine.authoring.ref import Ref, Target
-from flower_engine.authoring.result_types import NoMemberError, field_of
+from flower_engine.authoring.step_documents import (
+    Called,
+    bounds_of_map,
+    said_of_options,
+    written_arguments,
+    written_stand_in,
+    written_value,
+)
 from flower_engine.authoring.step_names import UniqueNames, name_of_step
 from flower_engine.errors import DefinitionError, ProgramError
 from flower_engine.model.decisions.decision_tasks import CONDITION
 from flower_engine.model.definitions.child_flows import GIVEN, WORKFLOW
-from flower_engine.model.definitions.map_tasks import (
-    ALIGNED,
-    AS,
-    FLAT,
-    KEY,
-    LIMIT,
-    OUTCOMES,
-    OVER,
-    PARAMETERS,
-    PROGRAM,
-    TOLERATE,
-    ZIPPED,
-)
-from flower_engine.model.definitions.workflow_document import RetryDocument
+from flower_engine.model.definitions.map_tasks import ALIGNED, FLAT, KEY, OUTCOMES, OVER, ZIPPED
 from flower_engine.model.parameters.references import holds_references
 from flower_engine.model.tasks.rules import READY
 from flower_engine.model.tasks.task_spec import MAX_TASKS
-from flower_engine.model.values.json_pointer import pointer_to
 from flower_engine.model.waits.wait_parameters import DECISION, MAP, SUBFLOW
 from flower_engine.programs.call_site import call_site, calling_frame
 
 _ROW = re.compile(r"row \(task_id .*?, task_seq (\d+)\)")
-_SECONDS = {"timeout": "timeoutSeconds", "queue_timeout": "queueTimeoutSeconds"}
-_AS_THEY_ARE = {
-    "queue": "queue",
-    "priority": "taskPriority",
-    "units": "units",
-    "max_rounds": "maxRounds",
-    "rule": "rule",
-    "on_failure": "onFailure",
-    "stand_in": "standIn",
-    "finally_": "finally",
-}
-
-
-_OF_MAPS = {"limit": LIMIT, "tolerate": TOLERATE}
 
 
 class StepTask(msgspec.Struct):
@@ -66,17 +39,6 @@ class StepTask(msgspec.Struct):
     name: str
     site: str
     said: dict[str, Any]
-
-
-class _Called(NamedTuple):
-    """What a step calls: in words, the program of its task, what it takes, the workflow of a child, whether
-    it runs for each element of a list."""
-
-    words: str
-    program: str
-    signature: StepSignature
-    workflow: str | None = None
-    is_map: bool = False
 
 
 class Branch(NamedTuple):
@@ -165,22 +127,22 @@ class Body:
         """
         return self._add_called(self._child(child, signature)._replace(is_map=True), options, arguments)
 
-    def _child(self, child: Any, signature: StepSignature) -> _Called:
+    def _child(self, child: Any, signature: StepSignature) -> Called:
         name: str = child.name
         self.children[name] = child
-        return _Called(f"workflow {name!r}", SUBFLOW, signature, workflow=name)
+        return Called(f"workflow {name!r}", SUBFLOW, signature, workflow=name)
 
     def _add_called(
         self,
-        step: _Called,
+        step: Called,
         options: Mapping[str, Any],
         arguments: tuple[tuple[Any, ...], Mapping[str, Any]],
     ) -> Any:
         site = call_site()
         _, program, signature, workflow, is_map = step
         try:
-            parameters, targets = _arguments(step, arguments)
-            parameters |= _bounds_of_map(step, options)
+            parameters, targets = written_arguments(step, arguments)
+            parameters |= bounds_of_map(step, options)
             targets.extend(self._order(options.get("after", ())))
             if is_map and self._is_aligned(parameters, targets, options):
                 parameters[ALIGNED] = True
@@ -188,7 +150,7 @@ class Body:
             else:
                 self._refuse_others(targets)
             if "stand_in" in options:
-                options = {**options, "stand_in": _stand_in(options["stand_in"], signature.result)}
+                options = {**options, "stand_in": written_stand_in(options["stand_in"], signature.result)}
         except ValueFault as fault:
             raise self.fault(site, str(fault)) from fault
         name: str | None = options.get("name")
@@ -196,7 +158,7 @@ class Body:
         if workflow is not None and not is_map:
             parameters = {WORKFLOW: workflow} | ({GIVEN: parameters} if parameters else {})
         self._say(task, MAP if is_map else program, parameters, targets)
-        task.said.update(_said(options))
+        task.said.update(said_of_options(options))
         result = list[signature.result] if is_map else signature.result
         made: Ref[Any] = Ref(Target(self, task.name, result, {"$from": task.name}, (task,), has_parts=True))
         return made
@@ -279,18 +241,18 @@ class Body:
             parameters: dict[str, Any] = {}
             targets: list[Target] = []
             for name, value in given.items():
-                parameters[name], found = _written(name, value)
+                parameters[name], found = written_value(name, value)
                 targets.extend(found)
             targets.extend(self._order(options.get("after", ())))
             self._refuse_others(targets)
             if "stand_in" in options:
-                options = {**options, "stand_in": _stand_in(options["stand_in"], Any)}
+                options = {**options, "stand_in": written_stand_in(options["stand_in"], Any)}
         except ValueFault as fault:
             raise self.fault(site, f"{program[1:]}(...): {fault}") from fault
         own: str | None = options.get("name")
         task = self._add(own, own or name_of_step(calling_frame(), program), site)
         self._say(task, program, parameters, targets)
-        task.said.update(_said(options))
+        task.said.update(said_of_options(options))
         form = {"$from": task.name}
         made: Ref[Any] = Ref(Target(self, task.name, result, form, (task,), has_parts=True, path=part))
         return made
@@ -330,12 +292,12 @@ class Body:
         site = row and next((task.site for task in self._tasks.values() if task.seq == int(row[1])), "")
         return f"{site}: {problem}" if site else problem
 
-    def _called(self, program: str, function: Callable[..., Any]) -> _Called:
+    def _called(self, program: str, function: Callable[..., Any]) -> Called:
         try:
             signature = self._signature(program, function)
         except ProgramError as fault:
             raise self.fault(call_site(), str(fault)) from fault
-        return _Called(f"program {program!r}", program, signature)
+        return Called(f"program {program!r}", program, signature)
 
     def _signature(self, program: str, function: Callable[..., Any]) -> StepSignature:
         known = self._signatures.get(id(function))
@@ -415,100 +377,5 @@ class Body:
                 )
 
 
-def _arguments(
-    step: _Called, arguments: tuple[tuple[Any, ...], Mapping[str, Any]]
-) -> tuple[dict[str, Any], list[Target]]:
-    """What a step, or a map, is given as its parameters, and the references in that."""
-    called, program, signature, workflow, is_map = step
-    if is_map and not arguments[0]:
-        raise ValueFault(
-            f"{called}: .map(...) takes the list that it goes over as its first argument, by position"
-        )
-    bound = bound_arguments(called, signature, *arguments)
-    mapped = next(iter(bound)) if is_map else ""
-    parameters: dict[str, Any] = {}
-    targets: list[Target] = []
-    over: Any = None
-    how: dict[str, Any] = {}
-    for name, value in bound.items():
-        parameter = signature.parameters.get(name) or cast(Any, signature.extra).replace(name=name)
-        if name == mapped:
-            over, found, how = written_elements(called, parameter, value)
-        else:
-            parameters[name], found = written_argument(called, parameter, value)
-        targets.extend(found)
-    if is_map:
-        others = {PARAMETERS: parameters} if parameters else {}
-        runs = {PROGRAM: program} if workflow is None else {WORKFLOW: workflow}
-        parameters = {OVER: over, **runs, AS: mapped, **others, **how}
-    return parameters, targets
-
-
-def _bounds_of_map(step: _Called, options: Mapping[str, Any]) -> dict[str, Any]:
-    """What options say of the items of a map."""
-    given = {_OF_MAPS[name]: value for name, value in options.items() if name in _OF_MAPS}
-    if "key" in options:
-        given[KEY] = _key_pointer(step, options["key"]) if step.is_map else ""
-    if not step.is_map and (given or "aligned" in options):
-        name = next(iter(given), "aligned")
-        raise ValueFault(f"{step.words}: {name}=... is of items: write it for .map(...)")
-    return given
-
-
-def _key_pointer(step: _Called, key: str) -> str:
-    """Where in an element its key stands, as definitions have it."""
-    parameter = next(iter(step.signature.parameters.values()), None)
-    if key == "" or key.startswith("/") or parameter is None:
-        return key
-    annotation: Any = Any if parameter.annotation is parameter.empty else parameter.annotation
-    steps: list[str | int] = []
-    for name in key.split("."):
-        try:
-            found = field_of(annotation, name)
-        except NoMemberError as error:
-            raise ValueFault(f"{step.words}: key={key!r} is no field of its elements: {error}") from error
-        steps.append(found.step)
-        annotation = found.annotation
-    return pointer_to(*steps)
-
-
 def _holds_secret(form: dict[str, Any]) -> bool:
     return holds_references(form, frozenset({"$secret"}))
-
-
-def _written(name: str, value: object) -> tuple[Any, list[Target]]:
-    """The JSON of what a wait is given, and the references in it."""
-    try:
-        given = Given(value)
-        return given.written(lambda target, _: form_of_target(target)), given.targets
-    except ValueFault as fault:
-        raise ValueFault(f"its {name!r} {fault}") from fault
-
-
-def _stand_in(value: object, annotation: Any) -> Any:
-    """The JSON of what takes the place of a result of this type."""
-    try:
-        given = Given(value)
-        given.check(annotation)
-        if given.targets:
-            raise ValueFault(f"holds {given.targets[0].shown}, a reference, where only a constant can stand")
-    except ValueFault as fault:
-        raise ValueFault(f"stand_in {fault}") from fault
-    return given.plain
-
-
-def _said(options: Mapping[str, Any]) -> dict[str, Any]:
-    said: dict[str, Any] = {}
-    for option, value in options.items():
-        if option in _SECONDS:
-            said[_SECONDS[option]] = seconds(value)
-        elif option in _AS_THEY_ARE:
-            said[_AS_THEY_ARE[option]] = value
-        elif option == "retry":
-            said["retry"] = msgspec.to_builtins(RetryDocument.of(value))
-    return said
-
-
-def seconds(ms: int) -> float:
-    """As documents have durations: whole seconds without a point."""
-    return ms // 1000 if ms % 1000 == 0 else ms / 1000

@@ -10,10 +10,11 @@ from typing import Any, Self, TypeVar, cast, overload
 
 import msgspec
 
-from flower_engine.authoring.definition_body import Body, seconds
+from flower_engine.authoring.definition_body import Body
 from flower_engine.authoring.given_values import Given, ValueFault, form_of_target, json_of
 from flower_engine.authoring.json_kinds import json_word, may_be
 from flower_engine.authoring.ref import Ref, Target, refusal, target_of
+from flower_engine.authoring.step_documents import seconds
 from flower_engine.errors import DefinitionError
 from flower_engine.model.tasks.durations import Duration
 from flower_engine.model.waits.wait_parameters import APPROVAL, EVENT, SLEEP

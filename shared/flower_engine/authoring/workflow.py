@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar, Un
 
 import msgspec
 
-from flower_engine.authoring.definition_body import Body, seconds
+from flower_engine.authoring.definition_body import Body
 from flower_engine.authoring.given_values import Given, ValueFault
 from flower_engine.authoring.program_steps import StepSignature, bound_arguments
 from flower_engine.authoring.ref_rules import USED_AS_VALUE
 from flower_engine.authoring.scheduled import Scheduled, ScheduleOptions
 from flower_engine.authoring.schemas import parameters_schema
 from flower_engine.authoring.source_check import check_source
+from flower_engine.authoring.step_documents import seconds
 from flower_engine.authoring.workflow_maps import MapOfWorkflow
 from flower_engine.errors import DefinitionError, TooLargeError
 from flower_engine.model.definitions.definition import plan_flow

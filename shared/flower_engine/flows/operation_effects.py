@@ -6,31 +6,26 @@ What is taken and refused is what the transitions take and refuse (``operator/re
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Literal, NoReturn
 
 import msgspec
 
 from flower_engine.errors import RefusedError
+from flower_engine.flows.run_again import Again, Selection
 from flower_engine.model.definitions.task_rules import rule_in_force
 from flower_engine.model.events.events import TasksPassed
 from flower_engine.model.events.operator_events import FlowCancelled, FlowEnding, FlowRerun, TaskIgnored
 from flower_engine.model.events.wait_events import TaskLifted
-from flower_engine.model.folding.cleanup import cleanup_of, spared_tasks
-from flower_engine.model.folding.flow_state import FlowState, TaskState
-from flower_engine.model.folding.fold_rules import edges_of
+from flower_engine.model.folding.cleanup import cleanup_of
+from flower_engine.model.folding.flow_state import FlowState
 from flower_engine.model.folding.fold_steps import STEPS
-from flower_engine.model.folding.kept_results import is_read_by, reads_of
-from flower_engine.model.maps.map_items import numbers_of
-from flower_engine.model.tasks.end_kinds import NOT_TAKEN, UNMET, VANISHED
-from flower_engine.model.tasks.rules import FAILED, PASS, decide, decided
+from flower_engine.model.folding.kept_results import reads_of
+from flower_engine.model.tasks.rules import PASS, decided
 from flower_engine.model.tasks.status import Status
 from flower_engine.model.waits.wait_parameters import PROGRAMS
 from flower_engine.transitions.operator_transitions import Scope, refusal
 
 _MOST_NAMED = 10  # of those that need a result
 _BY = "dry run"
-
-Selection = Sequence[int] | Literal["failed", "all"]
 
 
 class Effect(msgspec.Struct, kw_only=True):
@@ -91,7 +86,7 @@ def effect_of_rerun(
             effect.within = sorted(within)
             return effect
         selection = others
-    again = _Again(flow, scope, set(changed), now_ms, keep_answers)
+    again = Again(flow, scope, set(changed), now_ms, keep_answers)
     again.select(selection)
     ran = again.checked(selection)
     chosen = set(ran if isinstance(selection, str) else selection)
@@ -276,223 +271,6 @@ class _Before:
             ready=sorted(ready - self._ready),
             ends=flow.ended_ms is not None,
         )
-
-
-class _Again:
-    """What runs again, found as the transition finds it."""
-
-    def __init__(
-        self, flow: FlowState, scope: Scope, changed: set[int], now_ms: int, keep_answers: bool
-    ) -> None:
-        self._flow = flow
-        self._scope = scope
-        self._changed = changed
-        self._now_ms = now_ms
-        self._keeps_answers = keep_answers
-        self._kept: set[int] = set()
-        self.gone: list[int] = []
-        """Items of maps that are expanded anew."""
-        self._anew: set[int] = set()
-        self._spared = spared_tasks([task.planned for task in flow.tasks]) if flow.ruled else frozenset[int]()
-        self._again: dict[int, None] = {}
-        self._stack: list[int] = []
-
-    def select(self, selection: Selection) -> None:
-        """The tasks that are asked for, and what follows by the scope and by rules."""
-        flow = self._flow
-        if selection == "all":
-            self._add(range(1, len(flow.tasks) + 1))
-        elif selection == "failed":
-            self._add(task.planned.seq for task in flow.tasks if task.status is Status.SUSPEND)
-            cut_off = flow.cut_off if flow.ended_ms is not None else ()
-            self._add(seq for seq in cut_off if flow.task(seq).status is Status.IGNORE)
-        else:
-            for seq in selection:
-                self._select_one(int(seq))
-        if not self._stack:
-            self._refuse("nothing", str(selection) if isinstance(selection, str) else "tasks")
-        self._walk_on()
-        self._add_away()
-        while (self._flow.ruled and self._open_behind()) or self._add_along(selection):
-            self._walk_on()
-            self._add_away()
-
-    def checked(self, selection: Selection) -> list[int]:
-        """What runs again, in order; refused as the transition refuses."""
-        flow, ran = self._flow, list[int]()
-        self._take_items()
-        for seq in selection if flow.ruled and not isinstance(selection, str) else ():
-            if flow.task(seq).ended_as in (NOT_TAKEN, UNMET) and self._is_passed(flow.task(seq)):
-                cause = next((one for one in flow.task(seq).planned.depends_on if self._stays(one)), 0)
-                self._refuse("not-taken", str(seq), str(cause))
-        if flow.is_ending and (others := sorted(self._again.keys() - self._spared)):
-            self._refuse("ending", str(others[0]))
-        for seq in sorted(self._again):
-            task = flow.task(seq)
-            if task.status is Status.RUNNING:
-                self._refuse("running", str(seq))
-            if self._is_heard_of(task):
-                self._refuse_started(seq)
-            is_same = seq not in self._changed and seq not in self._anew
-            if task.status is Status.WAIT and not task.attempt and is_same:
-                continue  # it waits as it did
-            ran.append(seq)
-        if not ran:
-            self._refuse("nothing", str(selection) if isinstance(selection, str) else "tasks")
-        return ran
-
-    def _take_items(self) -> None:
-        """The items of maps that are expanded anew go."""
-        flow = self._flow
-        for seq in sorted(self._anew):
-            for item in numbers_of(flow.task(seq).planned.items):
-                if flow.task(item).status is Status.RUNNING:
-                    self._refuse("dependent-running", str(seq), str(item))
-                self._again.pop(item, None)
-                self.gone.append(item)
-        self.gone.sort()
-
-    def _add_along(self, selection: Selection) -> bool:
-        """Maps are expanded anew that are asked for, or behind others than their items, and those that go
-        along such a map; True: that led to more."""
-        tasks = [self._flow.task(seq).planned for seq in self._again]
-        asked = self._again if selection == "all" else () if selection == "failed" else selection
-        for one in tasks:
-            items = numbers_of(one.items)
-            before = (seq for seq in one.depends_on if seq not in items and seq != one.along)
-            if one.items is not None and (
-                (one.seq in asked and not one.along)
-                or one.seq in self._changed
-                or any(seq in self._again for seq in before)
-            ):
-                self._anew.add(one.seq)
-        along = [task.planned for task in self._flow.tasks if task.planned.along]
-        while more := {one.seq for one in along if one.along in self._anew} - self._anew:
-            self._anew |= more
-        self._add(sorted(self._anew))
-        return bool(self._stack)
-
-    def _select_one(self, seq: int) -> None:
-        if not 1 <= seq <= len(self._flow.tasks):
-            self._refuse("unknown", str(seq))
-        task = self._flow.task(seq)
-        if task.ended_as == VANISHED:
-            self._refuse("vanished", str(seq))
-        is_away = self._is_away(task) or task.planned.items is not None
-        if task.status is Status.WAIT and not is_away and seq not in self._changed:
-            self._refuse("waits", str(seq))
-        if task.planned.along and seq not in self._changed:
-            self._add(numbers_of(task.planned.items))
-        self._add([seq])
-
-    def _add(self, tasks: Iterable[int]) -> None:
-        for seq in tasks:
-            if seq not in self._again and self._flow.task(seq).ended_as != VANISHED:
-                self._again[seq] = None
-                self._stack.append(seq)
-
-    def _is_away(self, task: TaskState) -> bool:
-        """Whether it waits for the time of its retry or its round, or for the world."""
-        if task.status is not Status.WAIT:
-            return False
-        due_ms = task.again_ms if task.retry_ms is None else task.retry_ms
-        return task.awaiting is not None or (due_ms is not None and due_ms > self._now_ms)
-
-    def _is_heard_of(self, task: TaskState) -> bool:
-        """Whether tasks behind it may have gone on because of how it stands."""
-        return task.status.is_final or (self._flow.ruled and task.status is Status.SUSPEND)
-
-    def _walk_on(self) -> None:
-        """By the scope: all behind them, or what read a result that goes."""
-        flow = self._flow
-        while self._stack:
-            seq = self._stack.pop()
-            for dependent in flow.dependents[seq]:
-                behind = flow.task(dependent)
-                follows = (
-                    self._scope == "" and _uses(behind, seq) and self._is_followed(flow.task(seq), behind)
-                )
-                if self._scope != "dependents" and not follows:
-                    continue
-                if not self._keeps_its_answer(behind):
-                    self._add([dependent])
-                elif dependent not in self._kept:
-                    self._kept.add(dependent)
-                    self._stack += [dependent] if self._scope == "dependents" else []
-
-    def _is_followed(self, task: TaskState, behind: TaskState) -> bool:
-        """Whether what has run behind a task read what goes of it, or cleaned up."""
-        seq, has_run = task.planned.seq, behind.status in (Status.FINISH, Status.SUSPEND)
-        if task.has_ended and is_read_by(behind.planned, seq) and (has_run or _began_with(behind, seq)):
-            return True
-        return task.has_ended and has_run and behind.planned.seq in self._spared
-
-    def _keeps_its_answer(self, task: TaskState) -> bool:
-        """Whether it has waited for the world, and what came of it stays; decisions are made anew."""
-        is_wait_over = task.status is Status.FINISH and task.planned.program in PROGRAMS
-        return self._keeps_answers and is_wait_over and task.planned.seq not in self._again
-
-    def _add_away(self) -> None:
-        """A dependent that waits for its retry, or the world, began on a result that goes."""
-        for seq in list(self._again):
-            if self._is_heard_of(self._flow.task(seq)):
-                for dependent in self._flow.dependents[seq]:
-                    behind = self._flow.task(dependent)
-                    if self._is_away(behind) and _uses(behind, seq):
-                        self._again.setdefault(dependent)
-
-    def _open_behind(self) -> bool:
-        """What rules had passed over because of these, and what began because they failed; True: there is
-        more."""
-        found = False
-        for task in self._flow.tasks:
-            seq = task.planned.seq
-            if seq in self._again or self._again.keys().isdisjoint(task.planned.depends_on):
-                continue
-            is_over = task.ended_as in (NOT_TAKEN, UNMET) and not self._is_passed(task)
-            if is_over or self._began_on_failure(task):
-                self._add([seq])
-                found = True
-        return found
-
-    def _is_passed(self, task: TaskState) -> bool:
-        """Whether its rule passes over a task while all of these are open."""
-        edges = zip(task.planned.depends_on, edges_of(self._flow, task), strict=True)
-        now = [edge if self._stays(seq) else edge.opened() for seq, edge in edges]
-        return decide(task.planned.rule, now) is PASS
-
-    def _stays(self, seq: int) -> bool:
-        return seq not in self._again
-
-    def _began_on_failure(self, task: TaskState) -> bool:
-        if task.planned.rule != FAILED or task.status not in (Status.FINISH, Status.SUSPEND):
-            return False
-        return any(seq in self._again and self._flow.task(seq).status is Status.SUSPEND for seq in task.used)
-
-    def _refuse_started(self, seq: int) -> None:
-        for dependent in self._flow.dependents[seq]:
-            behind = self._flow.task(dependent)
-            if dependent in self._again or not _uses(behind, seq) or behind.planned.along == seq:
-                continue
-            if behind.status is Status.RUNNING:
-                self._refuse("dependent-running", str(seq), str(dependent))
-            if behind.status is Status.FINISH and self._scope == "" and dependent not in self._kept:
-                self._refuse("dependent-started", str(seq), str(dependent))
-
-    def _refuse(self, reason: str, *words: str) -> NoReturn:
-        raise refusal(self._flow.flow, reason, *words)
-
-
-def _began_with(behind: TaskState, seq: int) -> bool:
-    """Whether a map that waits began on the result of this task: it has its items."""
-    items = behind.planned.items
-    has_begun = items is not None and behind.status is Status.WAIT
-    return has_begun and seq not in numbers_of(items) and seq != behind.planned.along
-
-
-def _uses(behind: TaskState, seq: int) -> bool:
-    """Whether a task that has begun did so with this dependency; with its decision in any case."""
-    return not behind.used or seq in behind.used or behind.planned.is_branch_of(seq)
 
 
 def _pass_over(flow: FlowState) -> list[int]:

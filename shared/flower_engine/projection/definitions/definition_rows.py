@@ -1,4 +1,4 @@
-"""Workflow definitions in ``ms_task_definition``: the rows that people and the API write, read and written."""
+"""Workflow definitions in ``ms_task_definition``: what people and the API define, read and written."""
 
 import asyncio
 from collections.abc import Sequence
