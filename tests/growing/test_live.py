@@ -64,8 +64,9 @@ def test_services_that_begin_later_work_on_all_partitions_whatever_they_are_told
         proved(engine, flows)
 
 
-def state_of(engine: RunningEngine, number: int) -> str:
-    return str(standings(engine)[number]["state"])
+def shown_state(engine: RunningEngine, number: int) -> str:
+    shown: list[dict[str, Any]] = engine.client.get("/partitions").json()["partitions"]
+    return str(shown[number]["state"])
 
 
 def test_a_partition_is_retired_under_load_and_nothing_is_refused_or_interrupted(tmp_path: Path) -> None:
@@ -73,18 +74,19 @@ def test_a_partition_is_retired_under_load_and_nothing_is_refused_or_interrupted
         engine.define("naps", NAPS)
         engine.define("slow", [{**NAPS[0], "parameters": {"SLEEP_TIME_SECOND": "20"}}])
         assert engine.flower("partitions", "--add", "2").returncode == 0
-        with Load.under(engine, "naps") as load:
+        with Load.under(engine, "naps", every_seconds=0.2) as load:  # for as long as the slow ones take
             engine.wait_for(
                 "flows in all partitions", lambda: {partition_of(one) for one in load.flows} == {0, 1, 2}
             )
             command = engine.flower("partitions", "--retire", "1")
             assert command.returncode == 0, command.stdout + command.stderr
             slow = engine.register("slow", 2)
-            engine.wait_for("it is taken away", lambda: state_of(engine, 1) == "retired")
+            engine.wait_for("it is taken away", lambda: shown_state(engine, 1) == "retired")
             known = len(load.flows)
-            load.wait_for(engine, known + 30)
+            load.wait_for(engine, 30)
         assert load.refused == 0
         assert {partition_of(one) for one in load.flows[known:]} == {0, 2}
+        assert [one["state"] for one in standings(engine)] == ["", "retired", ""]
         [one, *_] = [flow for flow in load.flows if partition_of(flow) == 1]
         shown = engine.client.get(f"/flows/{one}").json()
         assert (shown["execStatus"], shown["tasks"][0]["attempt"]) == (3, 1)
