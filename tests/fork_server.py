@@ -30,7 +30,7 @@ import fork_children
 from api.known_parameters import remember_parameters
 from flower_api.app import create_app
 from flower_engine import crash_points
-from flower_engine.transitions.loader import Timing
+from flower_engine.transitions.loader import Script, Timing
 from prepared_postgres import begin_with_copies
 
 if TYPE_CHECKING:
@@ -117,6 +117,10 @@ def _import_all() -> None:
     remember_parameters()
     create_app(cast("PostgresStores", None))  # what FastAPI finds out of the routes is there for all copies
     Timing.by_script = None  # only those who tell of them time their transitions
+    for module in list(sys.modules.values()):
+        for script in vars(module).values():
+            if isinstance(script, Script):
+                _ = script.sha  # put together once, where each service would for those that it sends
 
 
 if __name__ == "__main__":

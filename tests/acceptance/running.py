@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, LiteralString, Self
 
 import httpx
 import psycopg
@@ -36,8 +36,11 @@ TESTS = Path(__file__).parents[1]
 WAITING = {"FLOWER_PROGRAMS": "worker.sample_programs", "PYTHONPATH": str(TESTS)}
 """Programs that go on when the test lets them."""
 _TRACEBACK = re.compile(r"^.*\n(?:.*\n)??Traceback \(most recent call last\)", re.MULTILINE)
-_PROJECTED = "SELECT count(*) FROM kr_flow_stat WHERE task_flow_id = ANY(%s)"
-_ENDED = "SELECT count(*) FROM kr_flow_stat WHERE finished_ts IS NOT NULL AND task_flow_id = ANY(%s)"
+_PROJECTED = "SELECT count(*) FROM kr_flow_stat WHERE task_flow_id = ANY(string_to_array(%s, ' '))"
+_ENDED = f"{_PROJECTED} AND finished_ts IS NOT NULL"
+_ENDED_OF = "SELECT task_flow_id FROM kr_flow_stat WHERE task_flow_id = ANY(%s) AND finished_ts IS NOT NULL"
+_LOOKED_AT = 50
+"""So many flows of thousands are asked for in one look: to send all of them with each was most of a test."""
 
 
 def stall(pid: int, seconds: float) -> None:
@@ -293,28 +296,39 @@ class RunningEngine:
     def wait_until_ended(self, flows: Sequence[str]) -> None:
         """Waits until the projection shows the end of all these flows."""
         with psycopg.connect(self.addresses.database_url, autocommit=True) as connection:
-            self.wait_for(
-                f"the end of {len(flows)} flows",
-                lambda: _ended(connection, flows) == len(flows),
-            )
+            left = list(flows)
+
+            def have_ended() -> bool:
+                while left:
+                    asked = left[-_LOOKED_AT:]  # those that were registered last end last
+                    ended = {row[0] for row in connection.execute(_ENDED_OF, [asked])}
+                    left[-_LOOKED_AT:] = [flow for flow in asked if flow not in ended]
+                    if len(ended) < len(asked):
+                        return False
+                if _count(connection, _ENDED, " ".join(flows)) == len(flows):
+                    return True
+                left.extend(flows)  # what had ended was lost, or begun again
+                return False
+
+            self.wait_for(f"the end of {len(flows)} flows", have_ended)
 
     def wait_until_some_ended(self, flows: Sequence[str], count: int) -> None:
         """Waits until the projection shows the end of so many of these flows."""
-        with psycopg.connect(self.addresses.database_url, autocommit=True) as connection:
-            self.wait_for(f"the end of {count} flows", lambda: _ended(connection, flows) >= count)
+        self._wait_until_counted(_ENDED, flows, count, f"the end of {count} flows")
 
     def wait_until_projected(self, flows: Sequence[str]) -> None:
         """Waits until the projection shows all these flows: what is archived survives the loss of Redis."""
+        self._wait_until_counted(_PROJECTED, flows, len(flows), f"{len(flows)} flows in the projection")
+
+    def _wait_until_counted(self, query: LiteralString, flows: Sequence[str], count: int, what: str) -> None:
+        names = " ".join(flows)  # put together once: a list would be at each look
         with psycopg.connect(self.addresses.database_url, autocommit=True) as connection:
-            self.wait_for(
-                f"{len(flows)} flows in the projection",
-                lambda: connection.execute(_PROJECTED, [list(flows)]).fetchone() == (len(flows),),
-            )
+            self.wait_for(what, lambda: _count(connection, query, names) >= count)
 
     def ended(self, flows: Sequence[str]) -> int:
         """How many of these flows the projection shows the end of."""
         with psycopg.connect(self.addresses.database_url, autocommit=True) as connection:
-            return _ended(connection, flows)
+            return _count(connection, _ENDED, " ".join(flows))
 
     def wait_until_ready(self) -> None:
         self.wait_for("the API to be ready", lambda: self._api.missing() is None)
@@ -361,8 +375,8 @@ class RunningEngine:
         return asyncio.run(verify(self.addresses, self.partitions))
 
 
-def _ended(connection: psycopg.Connection, flows: Sequence[str]) -> int:
-    row = connection.execute(_ENDED, [list(flows)]).fetchone()
+def _count(connection: psycopg.Connection, query: LiteralString, names: str) -> int:
+    row = connection.execute(query, [names]).fetchone()
     return int(row[0]) if row else 0
 
 

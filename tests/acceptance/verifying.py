@@ -37,9 +37,13 @@ _FLOWS = (
 )
 
 
-@dataclass
+@dataclass(repr=False)
 class Verdict:
-    """What the log adds up to, and each thing that contradicts it."""
+    """What the log adds up to, and each thing that contradicts it.
+
+    It has no text of its own: ``asyncio.run`` makes one of whatever it returns, twice, only to throw it away
+    (where it restores what SIGINT does), and that of thousands of events takes seconds.
+    """
 
     flows: dict[str, FlowState] = field(default_factory=dict[str, FlowState])
     events: list[AnyEvent] = field(default_factory=list[AnyEvent])
