@@ -23,12 +23,12 @@ dashboard: .venv/.runs ## build the dashboard, where it is not of these sources;
 	@$(BIN)/python dashboard/bundle.py
 
 # Many tests wait for real processes, so twice as many at once as there are cores do well. The files keep the
-# order that tests/conftest.py gives them, the long ones first; xdist's own puts those with few tests last.
+# order that tests/conftest.py gives them, the long ones first; tests/copied_runs.py says what the copies are.
 # What is compiled is kept, whatever the environment says: else each of many hundred processes does it again.
 JOBS ?= 4
 
 test: .venv/.tests ## the whole test suite
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --ignore tests/cluster --ignore tests/deployment --ignore tests/runbooks --ignore tests/upgrade
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --copies $(JOBS) --ignore tests/cluster --ignore tests/deployment --ignore tests/runbooks --ignore tests/upgrade
 
 test-cluster: .venv/.tests ## whole engines on clusters and on sets that sentinels watch, whose servers are killed and moved
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 3 --dist worksteal tests/cluster

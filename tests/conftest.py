@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from dotenv import dotenv_values
 
+import copied_runs
 import fuzzing
 from databases import EMPTY, ReusedDatabase, fresh_database
 from flower_engine import secrets
@@ -95,7 +96,8 @@ def postgres_url(stores_home: Home) -> Iterator[str]:
 def _given(variable: str) -> str:
     """The server that this process of a parallel run is to use; "": none was given."""
     urls = os.environ.get(variable, "").split(",")
-    return urls[int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % len(urls)]
+    of_xdist = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return urls[(copied_runs.number or of_xdist) % len(urls)]
 
 
 @pytest.fixture
@@ -173,8 +175,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fuzz", type=int, default=0, metavar="N", help="random examples of Hypothesis, N times as many"
     )
+    parser.addoption(
+        "--copies", type=int, default=0, metavar="N", help="run files beside each other in N copies"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     fuzzing.set_up(config.getoption("--fuzz") or 0)
+    if copies := config.getoption("--copies"):
+        config.pluginmanager.register(copied_runs.CopiedRun(copies))
     config.addinivalue_line("markers", "no_tables: the database of this test is without Flower's tables")
