@@ -25,6 +25,7 @@ from flower_engine.embedded.home import Home
 from flower_engine.embedded.processes import tail
 from flower_engine.log.client import connect_blocking, send_blocking
 from flower_engine.runtime.settings_loading import load_settings
+from looking import rest
 from memory_folder import memory_folder
 from prepared_postgres import prepare_postgres
 
@@ -344,10 +345,13 @@ class RunningEngine:
     def wait_for(self, what: str, condition: Callable[[], bool]) -> None:
         """Polls until the condition holds; fails with the logs of all services."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
-        while not condition():
-            if time.monotonic() >= deadline:
+        while True:
+            began = time.monotonic()
+            if condition():
+                return
+            if began >= deadline:
                 raise AssertionError(f"waited {_PATIENCE_SECONDS:g} s for {what}\n{self.logs()}")
-            time.sleep(_POLL_SECONDS)
+            rest(began)
 
     def logs(self) -> str:
         """The last lines of each service."""

@@ -115,14 +115,14 @@ def run(
             engine.wait_for("all flows to end", lambda: has_ended(engine, list(kept.values())))
             ended_seconds = time.monotonic() - began
             known = set(projected(engine, list(people.flows.values())))
+            verdict = engine.verify()
             problems = (
                 people.problems
                 + world.problems
                 + told_to_stop(folder)
-                + judge(engine, kept, limit, SCHEDULES, fails_over=nodes is not None)
+                + judge(engine, verdict, kept, limit, SCHEDULES, fails_over=nodes is not None)
                 + engine.tracebacks()
             )
-            verdict = engine.verify()
             problems += judge_trees(verdict.flows)
             problems += judge_loops(verdict.flows, verdict.events)
             heard = (world.signals, world.answers) if nodes is None else ((), ())  # else some may be lost

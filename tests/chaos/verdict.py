@@ -23,16 +23,16 @@ from flower_engine.model.tasks.status import Status
 
 def judge(
     engine: RunningEngine,
+    verdict: Verdict,
     acknowledged: Mapping[str, str],
     limit: int,
     schedules: int,
     *,
     fails_over: bool = False,
 ) -> list[str]:
-    """Everything that is wrong; nothing but the projector runs any more. ``fails_over``: Redis may have lost
-    what it had answered last, as only registrations wait for a replica: that an attempt started is then told
-    again, or never."""
-    verdict = engine.verify()  # order, outcomes, both stores against the fold
+    """Everything that is wrong; nothing but the projector runs any more. ``verdict``: on order, outcomes, and
+    both stores against the fold. ``fails_over``: Redis may have lost what it had answered last, as only
+    registrations wait for a replica: that an attempt started is then told again, or never."""
     problems = list(verdict.problems)
     problems += _registrations(verdict, acknowledged)
     problems += _limits(verdict.events, limit)  # each partition has a share of its own

@@ -14,6 +14,7 @@ from typing import IO
 import psutil
 
 import forked_flower
+from looking import rest
 from process_commands import command_of
 
 SERVES_READYZ = """
@@ -158,12 +159,19 @@ def up(
                 process.wait(timeout=120)
 
 
-def wait_until(condition: Callable[[], bool], *, pause_seconds: float = 0.05) -> None:
-    """Return as soon as the condition holds. To look for a process is to look at all of this machine."""
+def wait_until(condition: Callable[[], bool], *, pause_seconds: float | None = None) -> None:
+    """Return as soon as the condition holds. To look for a process is to look at all of this machine, so the
+    pause between looks grows with what they take, where none is given."""
     deadline = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(pause_seconds)
+    while True:
+        began = time.monotonic()
+        if condition():
+            return
+        assert began < deadline
+        if pause_seconds is None:
+            rest(began)
+        else:
+            time.sleep(pause_seconds)
 
 
 def urls(home: Path, *flags: str) -> dict[str, str]:
