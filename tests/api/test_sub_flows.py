@@ -2,12 +2,17 @@
 
 from typing import Any
 
+import msgspec
+
 from api.serving import RunningApi
 from api.test_operations import done, post, refused
 from flower_engine.flows.begun_children import ChildPlans
 from flower_engine.flows.postgres_sources import PostgresDefinitions
+from flower_engine.flows.wait_words import in_words
 from flower_engine.projection.database import connect
+from flower_engine.projection.read.wait_views import WaitReason
 from flower_engine.runtime.clock import SYSTEM_CLOCK
+from flower_engine.runtime.deciding import Decider
 from flower_engine.transitions.tree_transitions import begin_children, look_at_trees
 from scripts.engine import Engine
 
@@ -218,6 +223,31 @@ async def test_it_is_said_for_which_cleanup_a_task_waits(own_api: RunningApi, da
         assert own_api.flow(flow)["cancelledBy"] != "parent"
 
 
+async def test_it_is_said_for_which_place_a_child_waits(own_api: RunningApi, database_url: str) -> None:
+    schema: Any = {"type": "object", "properties": {"n": {}}, "required": ["n"]}
+    body: dict[str, Any] = {"tasks": [{"taskSeq": 1, "program": "A"}], "parametersSchema": schema}
+    own_api.client.put("/workflows/sub.one", json=body).raise_for_status()
+    given = {"over": [1, 2, 3], "workflow": "sub.one", "as": "n", "limit": 1}
+    own_api.define("sub.windowed", {"program": "@map", "parameters": given})
+    flow = own_api.register("sub.windowed")
+    async with own_api.engine() as engine:
+        engine.programs |= {"A"}
+        await Decider(engine.client, engine.partition, "w1").run_once()
+        await begin(engine, database_url)
+        first, *others = own_api.flow(flow)["tasks"][1:]
+        assert first["waitReason"]["reason"] == "awaits"
+        place = {"reason": "noPlaceInMap", "flow": flow, "map": 1, "inside": 1, "most": 1}
+        assert [one["waitReason"] for one in others] == [place | {"ahead": 0}, place | {"ahead": 1}]
+        words = f"waits for a place in the window of map 1 (n=1) of flow {flow}: 1 goes on, 1 waits before it"
+        assert in_words(msgspec.convert(others[1]["waitReason"], type=WaitReason)) == words
+        await engine.suspend(*await engine.claim())
+        await begin(engine, database_url)
+        done(post(own_api, first["childFlowId"], "rerun", {"selection": "failed"}))
+        why = own_api.flow(first["childFlowId"])["tasks"][0]["waitReason"]
+        assert why == place | {"ahead": 0}
+        assert own_api.flow(flow)["tasks"][1]["waitReason"] == place | {"ahead": 0}
+
+
 def test_what_a_map_of_a_workflow_cannot_have_is_said(api: RunningApi) -> None:
     api.define("sub.each", {})
 
@@ -231,7 +261,7 @@ def test_what_a_map_of_a_workflow_cannot_have_is_said(api: RunningApi) -> None:
         (mapped(workflow="nobody"), "is done by workflow 'nobody', which does not exist"),
         (mapped(version="ab"), "the versions of a tree are fixed when a flow begins"),
         ({**mapped(), "timeoutSeconds": 5}, "flows, whose workflow says that of its own tasks"),
-        (mapped(limit=2), "give the workflow a limit of flows"),
+        (mapped(limit=0), "its 'limit' is 0: it is a whole number of 1..10000"),
         ({**mapped(), "units": 2}, "flows, which do its items, take no room of any limit"),
     ]
     for wrong, why in cases:

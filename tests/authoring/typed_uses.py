@@ -208,7 +208,7 @@ def one_day(day: date, strict: bool = False) -> int:
 
 @workflow("all_days")
 def all_days(days: list[date]) -> list[int]:
-    counts = one_day.map(days, strict=True)
+    counts = one_day.having(limit=5).map(days, strict=True)
     assert_type(counts, list[int])
     assert_type(one_day.having(name="again").map(days), list[int])
     return counts

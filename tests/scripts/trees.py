@@ -5,12 +5,13 @@ from typing import Any
 
 from flower_engine.flows.begun_children import ChildPlans
 from flower_engine.flows.memory_sources import MemoryDefinitions
+from flower_engine.log.client import send
 from flower_engine.model.definitions.child_flows import child_flow_id
 from flower_engine.model.definitions.definition import TaskDefinition, WorkflowDefinition
 from flower_engine.model.tasks.status import Status
 from flower_engine.runtime.clock import SYSTEM_CLOCK
 from flower_engine.runtime.deciding import Decider
-from flower_engine.transitions.tree_transitions import begin_children, look_at_trees
+from flower_engine.transitions.tree_transitions import DueChild, begin_children, look_at_trees
 from scripts.engine import Engine, task
 
 
@@ -44,11 +45,24 @@ class Trees:
         await self.definitions.put(definition, "test")
         self.engine.programs |= {one.program for one in tasks}
 
-    async def step(self) -> Sequence[str]:
-        """One round; the words of what was handed in."""
-        _, due = await look_at_trees(self.engine.client, self.engine.partition)
+    async def handed(self) -> list[DueChild]:
+        """The children that a watcher is given to begin."""
+        return (await look_at_trees(self.engine.client, self.engine.partition))[1]
+
+    async def begin(self, due: Sequence[DueChild]) -> list[str]:
+        """These begin; the words of what was handed in."""
         begun = [(one, made) for one in due if (made := await self.plans.begin(one)) is not None]
         return await begin_children(self.engine.client, self.engine.partition, begun) if begun else []
+
+    async def step(self) -> Sequence[str]:
+        """One round; the words of what was handed in."""
+        return await self.begin(await self.handed())
+
+    async def look_again(self) -> None:
+        """What is noted of trees is to be looked at now, as if its time had come."""
+        tree = self.engine.keys.tree
+        for member in await send(self.engine.client, "ZRANGE", tree, 0, -1):
+            await send(self.engine.client, "ZADD", tree, 0, member)
 
     async def settle(self) -> None:
         """Everything that needs no worker."""

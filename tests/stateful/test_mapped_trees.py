@@ -21,31 +21,31 @@ MOST_TRUNKS = 4
 RETURNED = Decided("returned", b'{"of":"it"}')
 
 
-def _each(workflow: str, over: Any = (1, 2), **more: Any) -> dict[str, Any]:
+def each(workflow: str, elements: Any = (1, 2), **more: Any) -> dict[str, Any]:
     """A map each of whose items a flow of this workflow does."""
-    return {"program": "@map", "parameters": {"over": over, "workflow": workflow, "as": "n", **more}}
+    return {"program": "@map", "parameters": {"over": elements, "workflow": workflow, "as": "n", **more}}
 
 
-def _over(seq: int, workflow: str, **more: Any) -> dict[str, Any]:
+def over(seq: int, workflow: str, **more: Any) -> dict[str, Any]:
     """The same over what another task gives."""
     reads: dict[str, Any] = {"depends_on": (seq,), "reads": {str(seq): seq}, "refs": True}
-    return {**_each(workflow, {"$from": seq}, **more), **reads}
+    return {**each(workflow, {"$from": seq}, **more), **reads}
 
 
 PLANS = (
-    FlowPlan("each", tasks_of(_each("leaf"), {"depends_on": (1,)})),
+    FlowPlan("each", tasks_of(each("leaf"), {"depends_on": (1,)})),
     FlowPlan(
         "tolerant each",
         tasks_of(
-            {}, _over(1, "line", tolerate=0.5), {"depends_on": (2,), "rule": "settled"}, {"child": "clean"}
+            {}, over(1, "line", tolerate=0.5), {"depends_on": (2,), "rule": "settled"}, {"child": "clean"}
         ),
         timeout_ms=600_000,
     ),
-    FlowPlan("below", tasks_of({"child": "many"}, _each("clean"), {"depends_on": (1, 2), "rule": "any"})),
+    FlowPlan("below", tasks_of({"child": "many"}, each("clean"), {"depends_on": (1, 2), "rule": "any"})),
 )
 
 
-MANY = {"many": tasks_of({}, _over(1, "leaf"), {"depends_on": (2,), "program": "A"})}
+MANY = {"many": tasks_of({}, over(1, "leaf"), {"depends_on": (2,), "program": "A"})}
 
 
 class MappedTreeTransitions(MappedTransitions, TreeTransitions):

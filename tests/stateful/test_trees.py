@@ -13,6 +13,7 @@ from flower_engine.log.client import send_blocking
 from flower_engine.model.definitions.child_flows import child_flow_id
 from flower_engine.model.definitions.definition import PlannedTask
 from flower_engine.model.flow_control.lanes import lane_of
+from flower_engine.model.flow_control.map_windows import Window
 from flower_engine.model.folding.flow_state import FlowState, TaskState
 from flower_engine.model.maps.decision_outcomes import Decided
 from flower_engine.model.tasks.status import Status
@@ -170,7 +171,7 @@ class TreeTransitions(RuledTransitions):
         begun: list[tuple[DueChild, Begun]] = []
         expected: list[str] = []
         held = {name for name in self.oracle.flows if self._is_held(name)}
-        for flow, task, _ in self._tasks_that(has_child=False):
+        for flow, task, child in self._tasks_that(has_child=False):
             says = data.draw(st.sampled_from(["begins", "begins", "begins", "cannot", "late"]))
             attempt = task.attempt - (says == "late")
             member = f"{flow.flow}:{task.planned.seq}".encode()
@@ -179,11 +180,20 @@ class TreeTransitions(RuledTransitions):
                 begun.append((due, Begun("cannot", payload=AN_ERROR)))
             else:
                 begun.append((due, Begun("begins", plan=self._plan_of(task.planned))))
-            expected.append("stale" if says == "late" or flow.flow in held else "ok")
+            lacks_place = says == "begins" and not self._has_place(task, child)
+            expected.append("stale" if says == "late" or flow.flow in held or lacks_place else "ok")
         for time in range(sends):
             words = self.run(begin_children(self.client, self.partition, begun))
             assert time or words == expected
         self._read_log()
+
+    def _has_place(self, task: TaskState, child: str) -> bool:
+        """Whether a child has the place that it needs in the window of a map."""
+        window = Window.parse(task.planned.window)
+        if window is None or window.most is None:
+            return True
+        inside = self.partition.keys.inside(task.planned.window)
+        return send_blocking(self.blocking, "ZSCORE", inside, child) is not None
 
     def _is_held(self, flow: str) -> bool:
         state = self.oracle.flows[flow]

@@ -309,6 +309,32 @@ def test_items_that_flows_do_have_keys_and_may_be_given_up(flower: FlowerTest) -
     assert (view.finished_ts is not None, bytes(view.result)) == (True, b"6")
 
 
+@workflow("sub.windowed")
+def windowed(days: list[str]) -> int:
+    """Two days at once."""
+    return add.step(one_day.having(limit=2).map(days))
+
+
+def test_so_many_flows_of_a_map_go_on_at_once(flower: FlowerTest) -> None:
+    assert windowed.document()["tasks"][0]["parameters"]["limit"] == 2
+    assert flower.run(windowed, ["a", "bb", "ccc", "dddd", "eeeee"]).result == 30
+
+
+def test_flows_of_a_map_that_failed_give_their_places_and_get_them_again(flower: FlowerTest) -> None:
+    def fails(day: str) -> int:
+        raise Fatal(f"no day {day}")
+
+    flower.stub(load, fails)
+    run = flower.start(windowed, ["a", "bb", "ccc"])
+    assert run.settle() == "Suspend"
+    view = server().call(flower._engine.view(run.id))  # pyright: ignore[reportPrivateUsage]
+    items = [task for task in view.tasks if task.item_of]
+    assert [task.exec_status for task in items] == [2, 2, 2]  # each gave its place to the next
+    flower.stub(load, 1)
+    run.rerun()  # what failed in the children goes on as there are places
+    assert run.finish() == 6
+
+
 def test_what_tolerates_failures_is_a_map() -> None:
     @workflow("sub.tolerates_alone")
     def wrong() -> int:

@@ -50,6 +50,8 @@ export function waitWords(why: WaitReason): string {
       return `${of("rate")} of ${scope()} have started within ${of("periodSeconds")} s; the next may at ${time(of("untilTs"))}.`;
     case "behind":
       return `It is ready, behind ${of("tasks")}${why.atLeast ? " or more" : ""} others in its queue.`;
+    case "noPlaceInMap":
+      return `It waits for a place in the window of map ${of("map")}, which lets ${of("most")} go on at once: ${of("inside")} do, and ${of("ahead")} come first.`;
     case "noPlace":
       return `${of("underWay")} of ${of("most")} flows of its workflow are under way; ${of("ahead")} come first.`;
     default:

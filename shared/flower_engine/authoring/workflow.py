@@ -133,6 +133,7 @@ class Workflow(Generic[P, R_co]):
         on_failure: OnFailure | None = None,
         stand_in: object = None,
         after: Sequence[object] | None = None,
+        limit: int | None = None,
         tolerate: float | None = None,
     ) -> "Prepared[P, R_co]":
         """How a flow of it is to be registered: ``client.register(nightly.having(key="k"), day=day)``; or, in
@@ -140,8 +141,9 @@ class Workflow(Generic[P, R_co]):
 
         ``key``: the same key gives the same flow. ``priority``: of all its tasks, -20..19, the lower goes
         first. Nothing starts before ``start_at``, or before ``delay`` has passed. ``name``, ``rule``,
-        ``on_failure``, ``stand_in`` and ``after`` are for steps, as those of programs are. ``tolerate`` is
-        for maps, and ``key`` of a map says where in an element its key stands.
+        ``on_failure``, ``stand_in`` and ``after`` are for steps, as those of programs are. ``limit`` (so many
+        flows go on at once) and ``tolerate`` are for maps, and ``key`` of a map says where in an element its
+        key stands.
 
         Raises:
             DefinitionError: a value does not fit; names the option, and file and line.
@@ -163,6 +165,7 @@ class Workflow(Generic[P, R_co]):
                     "rule": rule,
                     "on_failure": on_failure,
                     "stand_in": stand_in,
+                    "limit": limit,
                     "tolerate": tolerate,
                 },
             ),

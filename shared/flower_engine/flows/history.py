@@ -30,7 +30,9 @@ from flower_engine.flows.wait_reasons import (
     tasks_with_later_children,
     unable_in,
     versions_in,
+    windows_of_children,
 )
+from flower_engine.insight.children_in_line import items_in_line
 from flower_engine.insight.children_under_way import children_under_way
 from flower_engine.insight.obstacles import Held, find_obstacles
 from flower_engine.log.engine_clock import now_ms
@@ -325,12 +327,13 @@ async def _refuse_unknown(stores: Stores, partition: Partition, flow_id: str) ->
 
 
 async def _seen(stores: Stores, partition: Partition, flow: FlowView) -> Seen | None:
-    ready, again = ready_tasks(flow), tasks_with_later_children(flow)
-    if not ready and not again:
+    ready, again, windows = ready_tasks(flow), tasks_with_later_children(flow), windows_of_children(flow)
+    if not ready and not again and not windows:
         return Seen(set(), {}, {}, 0)
     try:
         async with stores.log_readers:
             children = await children_under_way(stores.redis, partition, flow.task_flow_id, again)
+            in_line = await items_in_line(stores.redis, partition, windows)
             workers = await live_workers(stores.redis, partition)
             served, unable, versions = served_by(workers), unable_in(workers), versions_in(workers)
             stopped = await find_obstacles(stores.redis, partition, flow.task_flow_id, ready, served)
@@ -338,6 +341,7 @@ async def _seen(stores: Stores, partition: Partition, flow: FlowView) -> Seen | 
     except RedisError:
         return None
     if not any(isinstance(obstacle, Held) for obstacle in stopped.values()):
-        return Seen(served, unable, stopped, now, versions=versions, children=children)
+        return Seen(served, unable, stopped, now, versions=versions, children=children, in_line=in_line)
     # Who paused it, and why.
-    return Seen(served, unable, stopped, now, await stores.definitions.controls(), versions, children)
+    controls = await stores.definitions.controls()
+    return Seen(served, unable, stopped, now, controls, versions, children, in_line)

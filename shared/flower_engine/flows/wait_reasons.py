@@ -11,11 +11,13 @@ import msgspec
 from flower_engine.flows.item_counts import items_open, tell_items, what_of_items
 from flower_engine.flows.task_ends import rule_of_task
 from flower_engine.insight import obstacles
+from flower_engine.insight.children_in_line import InLine
 from flower_engine.insight.obstacles import Obstacle
 from flower_engine.model.decisions.decision_tasks import condition_in_words
 from flower_engine.model.definitions.child_flows import WORKFLOW
-from flower_engine.model.definitions.map_tasks import mapped_program
+from flower_engine.model.definitions.map_tasks import is_tolerant, limit_of_items, mapped_program
 from flower_engine.model.flow_control.flow_control import FlowControl
+from flower_engine.model.flow_control.map_windows import Window
 from flower_engine.model.parameters.references import known_value
 from flower_engine.model.tasks.rules import FAILED, Rule, Standing, is_picked, stands_as
 from flower_engine.model.tasks.status import Status
@@ -32,6 +34,7 @@ from flower_engine.projection.read.wait_views import (
     ItemsOpen,
     LimitReached,
     NoPlace,
+    NoPlaceInMap,
     NoVersion,
     NoWorker,
     Paused,
@@ -72,6 +75,8 @@ class Seen(NamedTuple):
     versions: Versions = MappingProxyType({})
     children: Mapping[int, str] = MappingProxyType({})
     """Of tasks with children of several attempts those that are under way."""
+    in_line: Mapping[int, InLine] = MappingProxyType({})
+    """Of items of maps those whose children wait for a place."""
 
 
 def ready_tasks(flow: FlowView) -> list[int]:
@@ -94,11 +99,32 @@ def tasks_with_later_children(flow: FlowView) -> dict[int, int]:
     return dict(islice(found.items(), _MOST_CHILDREN))
 
 
+def windows_of_children(flow: FlowView) -> list[Window]:
+    """Those of maps of which an item awaits a child, where so many of these go on at once."""
+    found: list[Window] = []
+    for number in sorted(
+        {
+            task.item_of
+            for task in flow.tasks
+            if task.item_of and task.awaiting is not None and task.awaiting.kind == "flow"
+        }
+    ):
+        said: Any = msgspec.json.decode(flow.tasks[number - 1].parameters)
+        most = limit_of_items(said)
+        if most is not None:
+            found.append(Window(most, is_tolerant(said), flow.task_flow_id, number))
+    return found
+
+
 def explain(flow: FlowView, seen: Seen | None) -> None:
     """Fills in the wait reason of each task in Wait; ``seen`` is None if Redis does not answer now."""
     now = datetime.now(UTC) if seen is None else moment(seen.now_ms)
     for task in _tell_dependencies(flow):
         child = "" if seen is None else seen.children.get(task.task_exec_seq, "")
+        waits = None if seen is None else seen.in_line.get(task.task_exec_seq)
+        if waits is not None and task.awaiting is not None and not child:
+            task.wait_reason = _in_line(waits)
+            continue
         task.wait_reason = _why_held(flow, task, now, child) or _why_ready(task, seen, flow.task_id)
 
 
@@ -245,13 +271,15 @@ def _why_ready(task: TaskView, seen: Seen | None, workflow: str) -> WaitReason:
 
 
 def _stopped_by(
-    obstacle: obstacles.NoPlace | obstacles.Full | obstacles.Slow | obstacles.Held,
+    obstacle: obstacles.NoPlace | InLine | obstacles.Full | obstacles.Slow | obstacles.Held,
     controls: Sequence[FlowControl],
     workflow: str,
 ) -> WaitReason:
     match obstacle:
         case obstacles.NoPlace(under_way, most, ahead):
             return NoPlace(under_way, most, ahead, _whole(controls, "workflow", workflow, "max_flows", most))
+        case InLine():
+            return _in_line(obstacle)
         case obstacles.Full(scope, name, key, running, most, held_by):
             field = "max_per_key" if key else "max_running"
             whole = _whole(controls, scope, name, field, most)
@@ -262,6 +290,10 @@ def _stopped_by(
         case obstacles.Held(scope, name):
             row = next((row for row in controls if (row.scope, row.name) == (scope, name)), None)
             return ScopePaused(scope, name, row.changed_by if row else "", row.reason if row else "")
+
+
+def _in_line(waits: InLine) -> NoPlaceInMap:
+    return NoPlaceInMap(waits.flow, waits.map, waits.inside, waits.most, waits.ahead)
 
 
 def _whole(

@@ -15,6 +15,7 @@ from flower_engine.projection.read.wait_views import (
     ItemsOpen,
     LimitReached,
     NoPlace,
+    NoPlaceInMap,
     NoVersion,
     NoWorker,
     Paused,
@@ -111,7 +112,9 @@ def _for_others(reason: DependenciesOpen | ItemsOpen | RuleOpen) -> str:
     return f"waits for {needed - have} of {those} to finish (rule {rule}, {have} did)"
 
 
-def _of_flow_control(reason: ScopePaused | LimitReached | RateReached | Behind | NoPlace) -> str:
+def _of_flow_control(
+    reason: ScopePaused | LimitReached | RateReached | Behind | NoPlace | NoPlaceInMap,
+) -> str:
     match reason:
         case ScopePaused("map", name):
             return f"map {name} is held, as too many of its items were given up"
@@ -134,6 +137,11 @@ def _of_flow_control(reason: ScopePaused | LimitReached | RateReached | Behind |
         case Behind(tasks, at_least):
             least = "at least " if at_least else ""
             return f"behind {least}{counted(tasks, 'task')} of higher or equal priority"
+        case NoPlaceInMap(flow, number, inside, most, ahead):
+            before = f"{ahead} wait{'s' if ahead == 1 else ''} before it"
+            goes_on = f"{inside} go{'es' if inside == 1 else ''} on"
+            window = f"the window of map {number} (n={most}) of flow {flow}"
+            return f"waits for a place in {window}: {goes_on}, {before}"
         case NoPlace(under_way, most, ahead, whole):
             before = f"{ahead} wait{'s' if ahead == 1 else ''} before it"
             places = f"{under_way} of {counted(most, 'flow')} {are(most)} under way"

@@ -103,6 +103,8 @@ def _add(state: LiveState, kind: str, name: str, content: list[Any]) -> None:  #
             state.slots_under_way[name] = _scored(content)
         case "new":
             state.line[name] = _scored(content)
+        case "inside" | "outside":
+            getattr(state, kind)[name] = _scored(content)
         case "admitting":
             state.admitting.update(member.decode() for member in content)
         case "aside":

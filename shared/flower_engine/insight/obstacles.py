@@ -4,6 +4,7 @@ from collections.abc import Container, Sequence
 
 import msgspec
 
+from flower_engine.insight.children_in_line import InLine, child_in_line
 from flower_engine.insight.tasks_ahead import count_ahead
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.engine_clock import now_ms
@@ -78,7 +79,7 @@ class Refused(msgspec.Struct, frozen=True):
     versions: tuple[str, ...]
 
 
-Obstacle = NoPlace | Full | Slow | Held | Refused | Behind
+Obstacle = NoPlace | InLine | Full | Slow | Held | Refused | Behind
 
 
 async def find_obstacles(
@@ -102,7 +103,9 @@ async def find_obstacles(
     lanes = {seq: lane.decode() for seq, lane in zip(tasks, raw, strict=True) if lane is not None}
     flags = "".join(counters.decode().split(" ")[4:])
     if "n" in flags and lanes:
-        place = await _place(client, partition, flow, next(iter(lanes.values())))
+        place: Obstacle | None = await child_in_line(client, partition, flow)
+        if place is None:
+            place = await _place(client, partition, flow, next(iter(lanes.values())))
         return dict.fromkeys(lanes, place)
     names = sorted({name for lane in lanes.values() for name in limits_of_lane(lane)[0]})
     if not names or "h" in flags or "w" in flags:

@@ -91,6 +91,14 @@ class Keys:
     def new(self, workflow: str) -> str:
         return f"{self.prefix}new:{escape(workflow)}"
 
+    def inside(self, window: str) -> str:
+        """Children that have a place in the window of a map; see ``lua/lib/child_windows.lua``."""
+        return f"{self.prefix}inside:{window}"
+
+    def outside(self, window: str) -> str:
+        """Children that wait for a place in the window of a map."""
+        return f"{self.prefix}outside:{window}"
+
     def turns(self, queue: str) -> str:
         return f"{self.prefix}turns:{escape(queue)}"
 

@@ -165,7 +165,9 @@ def spelled(text: str) -> str:
 def _told_flags(flow: FlowState) -> str:
     """Whether a schedule, or a parent, hears of it when it goes on, and whether it returns something."""
     told = "S" if flow.registered.schedule else ""
-    return told + ("" if flow.parent is None else "K") + returns_flag(task.planned for task in flow.tasks)
+    if flow.parent is not None:
+        told += "Kv" if flow.parent.window else "K"
+    return told + returns_flag(task.planned for task in flow.tasks)
 
 
 def _of_child(flow: FlowState) -> tuple[Arg, ...]:

@@ -82,14 +82,16 @@ def is_reference(value: Mapping[str, Any]) -> bool:
 
 
 class ParentTask(msgspec.Struct, frozen=True):
-    """The task that awaits a child, in one of its attempts; ``trunk``: the flow at the top of their tree."""
+    """The task that awaits a child, in one of its attempts; ``trunk``: the flow at the top of their tree;
+    ``window``: that of a map in which the child needs a place (``Window.text``; "": it needs none)."""
 
     flow: str
     task: int
     attempt: int
     trunk: str
+    window: str = ""
 
     @property
     def text(self) -> str:
         """As the hash of the child has it (field ``P``)."""
-        return f"{self.flow} {self.task} {self.attempt} {self.trunk}"
+        return f"{self.flow} {self.task} {self.attempt} {self.trunk} {self.window}".rstrip()

@@ -5,12 +5,12 @@ for each element, which it takes as its parameter ``as``, and all get ``paramete
 ``workflow`` in the place of ``program`` a flow of that does each item, its child (``child_flows.py``). Queue,
 priority, units, retries and timeouts of the row are those of the items. Its result is the list of theirs, in
 the order of the list; with ``outcomes`` a list that says of each item what became of it. At most ``limit``
-items run at once. With ``tolerate`` items that fail for good are given up, and the map is held if they are
-more than so many (a whole number), or than this share of them. With ``key`` (a JSON Pointer into the
-element; "": the element itself) items are told apart by what stands there. With ``zipped`` the list holds
-lists, which the map goes over side by side: an element is the list of theirs; with ``flat`` it goes over one
-after another. With ``aligned`` it goes along the items of another map, each of its own behind one of these
-(``map_chains.py``).
+items run at once; where flows do them, so many of these go on. With ``tolerate`` items that fail for good are
+given up, and the map is held if they are more than so many (a whole number), or than this share of them. With
+``key`` (a JSON Pointer into the element; "": the element itself) items are told apart by what stands there.
+With ``zipped`` the list holds lists, which the map goes over side by side: an element is the list of theirs;
+with ``flat`` it goes over one after another. With ``aligned`` it goes along the items of another map, each of
+its own behind one of these (``map_chains.py``).
 """
 
 import math
@@ -99,8 +99,6 @@ def _of_children(task: TaskSpec) -> Iterator[str]:
     for field in ("retry", "timeout_ms", "queue_timeout_ms"):
         if getattr(task, field) is not None:
             yield f"and has {field}: what does its items are flows, whose workflow says that of its own tasks"
-    if LIMIT in task.parameters:
-        yield f"and has {LIMIT!r}, which is of items that workers run: give the workflow a limit of flows"
     if task.units != 1:
         yield f"and weighs {task.units} units: flows, which do its items, take no room of any limit"
 

@@ -47,7 +47,8 @@ class FlowRegistered(FlowEvent, frozen=True, tag="flow.registered"):
     ``parameters`` are the flow's own, where its workflow says what it takes; ``definition`` is the hash of
     the workflow's version. One that a schedule fired has its uid, the slot and those before and behind it, in
     milliseconds (0: there is none). ``traceparent``: in which trace it was asked for (W3C Trace Context).
-    A child has its parent's flow, the task and the attempt that await it, and the ``trunk`` of their tree.
+    A child has its parent's flow, the task and the attempt that await it, the ``trunk`` of their tree, and
+    the ``window`` of a map in which it needs a place ("": it needs none).
     """
 
     workflow: str
@@ -76,6 +77,7 @@ class FlowRegistered(FlowEvent, frozen=True, tag="flow.registered"):
     parent_task: int = 0
     parent_attempt: int = 0
     trunk: str = ""
+    window: str = ""
 
     @property
     def due_ms(self) -> int:

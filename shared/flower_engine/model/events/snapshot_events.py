@@ -89,6 +89,7 @@ class FlowSnapshot(FlowEvent, frozen=True, tag="flow.snapshot"):
     parent_task: int = 0
     parent_attempt: int = 0
     trunk: str = ""
+    window: str = ""
     rounds: int = 0
 
     @property

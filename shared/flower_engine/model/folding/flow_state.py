@@ -165,7 +165,11 @@ class FlowState(msgspec.Struct, kw_only=True):
         if not registered.parent:
             return None
         return ParentTask(
-            registered.parent, registered.parent_task, registered.parent_attempt, registered.trunk
+            registered.parent,
+            registered.parent_task,
+            registered.parent_attempt,
+            registered.trunk,
+            registered.window,
         )
 
     @property

@@ -44,6 +44,7 @@ def registration_of(snapshot: FlowSnapshot, known: FlowRegistered | None = None)
         parent_task=snapshot.parent_task,
         parent_attempt=snapshot.parent_attempt,
         trunk=snapshot.trunk,
+        window=snapshot.window,
     )
     if known is None:
         return registered

@@ -114,7 +114,8 @@ def _place(flow_id: str, held: LiveFlow, flow: FlowState, live: LiveState) -> It
     workflow = escape(lane.workflow)
     has = (flow_id in live.places.get(workflow, {}), flow_id in live.line.get(workflow, {}))
     if "n" in held.flags:
-        expected = (False, True)
+        # In line for the window of a map it is in none for its workflow.
+        expected = (False, not any(flow_id in children for children in live.outside.values()))
     elif "w" in held.flags or "z" in held.flags:
         expected = (False, False)
     else:

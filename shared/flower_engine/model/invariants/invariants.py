@@ -11,6 +11,7 @@ from flower_engine.model.events.event_meaning import STANDING
 from flower_engine.model.flow_control.lanes import lane_of, plain_lane, queue_and_priority, share_of_lane
 from flower_engine.model.folding.flow_state import FlowState, TaskState
 from flower_engine.model.folding.schedule_state import ScheduleState
+from flower_engine.model.invariants.child_window_invariants import child_window_differences
 from flower_engine.model.invariants.flow_control_invariants import control_differences
 from flower_engine.model.invariants.item_invariants import item_differences
 from flower_engine.model.invariants.kept_invariants import kept_differences, kept_total_differences
@@ -59,6 +60,7 @@ def differences(
         *kept_total_differences(live),
         *wait_differences(comparable, live, damaged),
         *tree_differences(flows, live, damaged),
+        *child_window_differences(flows, live, damaged),
         *(() if schedules is None else schedule_differences(schedules, flows, live, damaged)),
     ]
 

@@ -113,7 +113,9 @@ class LiveState(msgspec.Struct, frozen=True, kw_only=True):
     at each, ``slots_under_way``: by uid, their flows -> slot, or minus it (``lua/lib/scheduled.lua``).
     ``waits``: where signals find tasks that await them (``wait_programs.Awaited.member``). ``decide``: what
     somebody is to evaluate; ``decisions``: how many of them are counted.
-    ``tree``: what is to be looked at of trees (``lua/lib/tree_notes.lua``). Names are as keys have them
+    ``tree``: what is to be looked at of trees (``lua/lib/tree_notes.lua``). ``inside`` and ``outside``: by
+    the window of a map the children that have a place, and those that wait for one -> their item
+    (``lua/lib/child_windows.lua``). Names are as keys have them
     (escaped). ``unreadable``: a sentence for each key that is something else.
     """
 
@@ -143,4 +145,6 @@ class LiveState(msgspec.Struct, frozen=True, kw_only=True):
     decide: set[str] = set()
     decisions: int = 0
     tree: set[str] = set()
+    inside: dict[str, dict[str, int]] = {}
+    outside: dict[str, dict[str, int]] = {}
     unreadable: list[str] = []

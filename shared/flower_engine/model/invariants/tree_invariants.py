@@ -12,6 +12,7 @@ from flower_engine.model.tasks.status import Status
 def tree_differences(flows: Mapping[str, FlowState], live: LiveState, damaged: Set[str]) -> Iterator[str]:
     """Each way in which trees in Redis are not as the events of their flows say."""
     noted = {member[:36] + member[36:].rstrip("?pry") for member in live.tree}
+    excused = damaged | {child for children in live.outside.values() for child in children}
     for flow in flows.values():
         held = live.flows.get(flow.flow)
         if held is None or flow.flow in damaged:
@@ -19,7 +20,7 @@ def tree_differences(flows: Mapping[str, FlowState], live: LiveState, damaged: S
         text = "" if flow.parent is None else flow.parent.text
         if held.of_parent != text:
             yield f"flow {flow.flow}: it is the child of {held.of_parent!r}, its events say {text!r}"
-        yield from _of_tasks(flow, flows, live, noted, damaged)
+        yield from _of_tasks(flow, flows, live, noted, excused)
         if flow.parent is not None and f"{flow.flow}:0" not in noted and flow.parent.flow not in damaged:
             yield from _of_child(flow, held, flows)
 

@@ -159,6 +159,17 @@ class NoPlace(View, tag="noPlace", tag_field="reason"):
     whole: int | msgspec.UnsetType = msgspec.UNSET
 
 
+class NoPlaceInMap(View, tag="noPlaceInMap", tag_field="reason"):
+    """Its child (or, of a task of a child, its flow) waits until fewer than ``most`` children of this map of
+    this flow go on; ``inside`` have a place, ``ahead`` come first."""
+
+    flow: str
+    map: int
+    inside: int
+    most: int
+    ahead: int
+
+
 WaitReason = (
     DependenciesOpen
     | ItemsOpen
@@ -173,6 +184,7 @@ WaitReason = (
     | RateReached
     | Behind
     | NoPlace
+    | NoPlaceInMap
     | NoWorker
     | CannotStart
     | NoVersion

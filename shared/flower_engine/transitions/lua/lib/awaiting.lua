@@ -8,7 +8,7 @@
 -- "tree" has those that await a child (see tree_notes.lua). See waits/wait_programs.py; they begin and end
 -- in waits.lua.
 -- rarely used
--- needs: base, engine_time, flow_fields, flows, keys, meta, timers, tree_notes
+-- needs: base, child_windows, engine_time, flow_fields, flows, keys, meta, timers, tree_notes
 -- layer: 2
 local AWAITED = '^~(%a+) (%d+) ?(.*)$'
 local FOR_EVER = '0'
@@ -36,6 +36,10 @@ local function change_wait(flow, task, wait)
   end
 end
 
+local function attempt_of(flow, task)
+  return (select(2, match(flow[state_field(task)] or call('HGET', flow.key, state_field(task)), STATE)))
+end
+
 -- The task awaits until then: whatever tells it that its time is up, and signals, find it.
 local function place_awaiting(flow, task, lease)
   local kind, until_ms, names = match(lease, AWAITED)
@@ -49,7 +53,7 @@ local function place_awaiting(flow, task, lease)
     end
     return
   elseif kind == 'flow' then
-    note_tree(flow.id .. ':' .. task)
+    await_child(flow, task, attempt_of(flow, task))
     return
   elseif until_ms ~= FOR_EVER then
     set_timeout(wait_timer(flow.id, task), until_ms - now_ms)
@@ -72,8 +76,9 @@ local function stop_awaiting(flow, task, lease)
     return
   elseif kind == 'flow' then
     if flow.answered ~= task then -- else its child has ended, and that is why
-      leave_child(flow.id, task, select(2, match(flow[state_field(task)]
-        or call('HGET', flow.key, state_field(task)), STATE)))
+      local attempt = attempt_of(flow, task)
+      leave_child(flow.id, task, attempt)
+      leave_window(flow, task, attempt)
     end
     return
   elseif until_ms ~= FOR_EVER then

@@ -2,8 +2,8 @@
 --
 -- While nothing else is left of a flow it is ending (flag e or E): the timer of the flow is that of its
 -- cleanup then. When it fires, or the flow is cancelled again, it ends.
--- needs: base, edges, engine_time, events, flow_fields, flows, kept_results, keys, places, statuses, timers
--- needs: tree_notes, whole_flow, whole_rules
+-- needs: base, child_windows, edges, engine_time, events, flow_fields, flows, kept_results, keys, places
+-- needs: statuses, timers, tree_notes, whole_flow, whole_rules
 local DEFAULT_CLEANUP_MS = 3600000
 
 local function is_ending(flow) return string.find(flow.flags, ENDING) ~= nil end
@@ -108,6 +108,7 @@ local function parents_left(flow, spared)
         found = found or {}
         found[task] = true
       end
+      leave_window(flow, text, known.attempt)
       known.lease = NO_LEASE
     end
   end

@@ -8,9 +8,9 @@
 -- that fired it (absent: none did; times in ms, 0: there is none); the signals that it keeps (absent: none),
 -- see signals.lua, and the ids of all that it got; tasks that may take signals of a certain type only, "2,3";
 -- items of a map that are not counted yet, see items.lua; how long its cleanup may take, in ms (absent: as
--- cleanup.lua has it); "<flow> <task> <attempt> <trunk>" whose child it is (absent: nobody's); "<task>
--- <JSON>" of what it returns then, once that is known (see children.lua); how many rounds its loops had
--- (absent: none), see rounds.lua.
+-- cleanup.lua has it); "<flow> <task> <attempt> <trunk>[ <window>]" whose child it is (absent: nobody's; the
+-- window is that of a map, see child_windows.lua); "<task> <JSON>" of what it returns then, once that is
+-- known (see children.lua); how many rounds its loops had (absent: none), see rounds.lua.
 local COUNTERS = 'c'
 local ACTIVE = 'a'
 local TIMEOUT = 't'
@@ -39,6 +39,7 @@ local EITHER_OF_SCHEDULE = '[sS]'
 local IS_CHILD = 'k' -- a task of another flow awaits it, and it goes on as far as that knows (and is counted)
 local CHILD_STOPPED = 'K' -- the same, and that task knows that nothing of it goes on
 local EITHER_CHILD = '[kK]'
+local IN_WINDOW = 'v' -- a child that needs a place in the window of a map, see child_windows.lua
 local RETURNS = 'y' -- it is to return something: a task of it says what
 local COUNTS_ACTIVE = '[asSkK]'
 local IS_TOLD_OF = '[sSkK]'

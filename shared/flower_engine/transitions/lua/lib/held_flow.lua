@@ -1,6 +1,6 @@
 -- A flow as a whole is paused, goes on, or has another priority: what operators do, and what a child takes
 -- over from its parent. The event is the caller's.
--- needs: base, flow_fields, flows, lanes, places, ready, statuses, tree_notes, whole_flow
+-- needs: base, child_windows, flow_fields, flows, lanes, places, ready, statuses, tree_notes, whole_flow
 
 -- Its children are to do the same: "p", "r" or "y", see tree_notes.lua.
 local function hand_down(flow, what)
@@ -51,7 +51,7 @@ local function prioritise_flow(flow, priority)
       push(moved, flow, text)
     end
   end
-  if has_flag(flow, WITHOUT_PLACE) then
+  if has_flag(flow, WITHOUT_PLACE) and not waits_outside(flow) then
     queue_flow(flow, lane_of(flow.l1 or call('HGET', flow.key, 'l1')).workflow, priority)
   end
   hand_down(flow, 'y')

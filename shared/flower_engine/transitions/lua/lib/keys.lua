@@ -36,6 +36,8 @@ local function flow_key(id) return prefix .. 'flow:' .. id end
 local function ended_key(id) return prefix .. 'ended:' .. id end
 local function flows_key(workflow) return prefix .. 'flows:' .. workflow end
 local function new_flows_key(workflow) return prefix .. 'new:' .. workflow end
+local function inside_key(window) return prefix .. 'inside:' .. window end
+local function outside_key(window) return prefix .. 'outside:' .. window end
 local function taken_key(key) return prefix .. 'key:' .. key end
 local function operation_key(operation) return prefix .. 'op:' .. operation end
 local function rate_key(limit) return prefix .. 'rate:' .. limit end

@@ -2,7 +2,8 @@
 --   "<queue>:<priority>:<workflow>[/<fair key>]:[!]<program>[@<versions>][*<units>]
 --   [/<workflow's key>[/<program's key>[/<window>]]]"
 -- up to the last ":" is its share, which fairness serves; see suspects.lua for "!", misfits.lua for "@". The
--- window is that of the map whose item a task is, see limits.lua; where one is met there is flow control.
+-- window is that of the map whose item a task is, see limits.lua; where one is met there is flow control, but
+-- for items that other flows do (child_windows.lua).
 -- needs: base, flow_control, keys
 -- layer: 2
 
@@ -20,7 +21,7 @@ local function lane_of(name)
       lane.units = tonumber(match(rest, '^%*(%d+)') or 1)
       lane.workflow_key, lane.program_key = match(rest, '/([^/]*)/?([^/]*)')
       lane.window = match(rest, '/[^/]*/[^/]*/(.+)$')
-      if lane.window and not has_control then
+      if lane.window and not has_control and sub(name, 1, 1) ~= '@' then
         begin_control()
       end
     end

@@ -5,9 +5,12 @@
 -- order; nothing of it is in a lane. Where suspended flows are not to count (flag a), field "a" counts the
 -- tasks that run, are ready or retry; at 0 the flow gives its place back (flag z) until an operator moves it.
 -- A flow that is ending waits for no place: where it has none (flag z), its cleanup goes on without.
--- needs: base, boards, fanout_notes, flow_control, flow_fields, flows, keys, lanes, statuses, timers
--- needs: whole_flow
-local ADMIT_TASKS = 1000 -- of flows that one call lets in; "admitting" names workflows to go on with
+-- A child may need a place in the window of a map first (child_windows.lua): while it waits there (flag n,
+-- too) it has none of its workflow, so whoever has one of that waits for no window.
+-- needs: base, boards, child_windows, fanout_notes, flow_control, flow_fields, flows, keys, lanes, statuses
+-- needs: timers, tree_notes, whole_flow
+local ADMIT_TASKS = 1000 -- of flows that one call lets in; "admitting" names workflows to go on with, and
+-- windows of maps, "m:<window>"
 local admitted_tasks = 0
 
 local function lane_of_flow(flow)
@@ -29,6 +32,11 @@ local function flow_limit(workflow)
   return tonumber(most), choice, counts_suspended == '1'
 end
 
+-- Whether a flow that has a place gives it back when nothing of it goes on.
+local function gives_back(flow, most, counts_suspended)
+  return (most ~= nil or has_flag(flow, IN_WINDOW)) and not counts_suspended
+end
+
 -- The flow waits for a place.
 local function queue_flow(flow, workflow, priority)
   set_flag(flow, WITHOUT_PLACE, true)
@@ -41,7 +49,14 @@ local function seek_place(flow)
   local most, _, counts_suspended = flow_limit(lane.workflow)
   local under_way_key = flows_key(lane.workflow)
   set_flag(flow, GAVE_PLACE_BACK, false)
-  if most and call('ZCARD', under_way_key) >= most and not call('ZSCORE', under_way_key, flow.id) then
+  if has_flag(flow, IN_WINDOW) and not enters_window(flow) then
+    local is_to_end = string.find(flow.flags, ENDING) ~= nil
+    if is_to_end then
+      gives_place(flow)
+    end
+    set_flag(flow, IS_COUNTED, false)
+    set_flag(flow, is_to_end and GAVE_PLACE_BACK or WITHOUT_PLACE, true)
+  elseif most and call('ZCARD', under_way_key) >= most and not call('ZSCORE', under_way_key, flow.id) then
     if string.find(flow.flags, ENDING) then
       set_flag(flow, IS_COUNTED, false)
       set_flag(flow, GAVE_PLACE_BACK, true)
@@ -50,7 +65,7 @@ local function seek_place(flow)
     end
   else
     call('ZADD', under_way_key, flow.order, flow.id)
-    set_flag(flow, IS_COUNTED, most ~= nil and not counts_suspended)
+    set_flag(flow, IS_COUNTED, gives_back(flow, most, counts_suspended))
   end
 end
 
@@ -75,10 +90,94 @@ local function leave_place(flow, under_way_key)
   set_flag(flow, IS_COUNTED, false)
   set_flag(flow, GAVE_PLACE_BACK, true)
   call('ZREM', under_way_key, flow.id)
+  if has_flag(flow, IN_WINDOW) then
+    gives_place(flow)
+  end
+end
+
+-- A flow that waited has the places that it needs.
+local function let_flow_in(flow, under_way_key, most, counts_suspended)
+  load_whole(flow)
+  admitted_tasks = admitted_tasks + flow.count
+  call('ZADD', under_way_key, flow.order, flow.id)
+  set_flag(flow, WITHOUT_PLACE, false)
+  set_flag(flow, IS_COUNTED, gives_back(flow, most, counts_suspended))
+  local timeout = call('HGET', flow.key, TIMEOUT)
+  if timeout and not call('ZSCORE', timers_key(), flow_timer(flow.id)) then
+    set_timeout(flow_timer(flow.id), timeout)
+  end
+  push_ready(flow)
+  count_active(flow)
+  if flow.active == 0 and has_flag(flow, IS_COUNTED) then
+    leave_place(flow, under_way_key)
+  end
+end
+
+-- A child has a place in its window from here on: it is to begin, or goes on if its workflow has a place.
+local function let_child_in(window, child, task)
+  local key, flow = flow_key(child), flows[child]
+  local counters = not flow and call('HGET', key, COUNTERS)
+  if counters then
+    flow = keep_flow(child, key, counters)
+  end
+  if not flow then
+    note_tree(window.flow .. ':' .. task)
+    admitted_tasks = admitted_tasks + 1
+  elseif flow.left > 0 and has_flag(flow, WITHOUT_PLACE) then
+    local lane = lane_of_flow(flow)
+    local most, _, counts_suspended = flow_limit(lane.workflow)
+    local under_way_key = flows_key(lane.workflow)
+    if most and call('ZCARD', under_way_key) >= most then
+      queue_flow(flow, lane.workflow, lane.priority)
+    else
+      let_flow_in(flow, under_way_key, most, counts_suspended)
+    end
+  end
+end
+
+-- Lets children in as far as a window has places; whether some are left for later.
+local function fill_window(window)
+  save_waiting(window)
+  while admitted_tasks < ADMIT_TASKS do
+    local room = window.most - call('ZCARD', window.inside)
+    local most = math.min(room, ADMIT_TASKS - admitted_tasks)
+    local waiting = most > 0 and call('ZRANGE', window.outside, 0, most - 1, 'WITHSCORES') or {}
+    if #waiting == 0 then
+      return false
+    end
+    local come, gone = {}, {}
+    for index = 1, #waiting, 2 do
+      come[index], come[index + 1] = waiting[index + 1], waiting[index]
+      gone[#gone + 1] = waiting[index]
+    end
+    call('ZREM', window.outside, unpack(gone))
+    call_chunked('ZADD', window.inside, come, CHUNK)
+    for index = 1, #waiting, 2 do
+      let_child_in(window, waiting[index], waiting[index + 1])
+    end
+    save_waiting(window)
+  end
+  return call('ZCARD', window.outside) > 0 and call('ZCARD', window.inside) < window.most
+end
+
+-- What became of windows in this call: whoever waits gets the places that there are.
+local function settle_windows()
+  for index = 1, #touched_windows do
+    local window = touched_windows[index]
+    if window.is_changed and fill_window(window) then
+      call('SADD', admitting_key(), 'm:' .. window.name)
+    end
+  end
 end
 
 -- Lets waiting flows of a workflow in, as far as there are places; what is left for later is noted.
 local function admit(workflow)
+  if sub(workflow, 1, 2) == 'm:' then
+    if not fill_window(window_named(sub(workflow, 3))) then
+      call('SREM', admitting_key(), workflow)
+    end
+    return
+  end
   local under_way_key, in_line_key = flows_key(workflow), new_flows_key(workflow)
   while true do
     local most, _, counts_suspended = flow_limit(workflow)
@@ -98,20 +197,7 @@ local function admit(workflow)
       flow = keep_flow(id, key, counters)
     end
     if flow and flow.left > 0 then
-      load_whole(flow)
-      admitted_tasks = admitted_tasks + flow.count
-      call('ZADD', under_way_key, flow.order, id)
-      set_flag(flow, WITHOUT_PLACE, false)
-      set_flag(flow, IS_COUNTED, most ~= nil and not counts_suspended)
-      local timeout = call('HGET', key, TIMEOUT)
-      if timeout and not call('ZSCORE', timers_key(), flow_timer(id)) then
-        set_timeout(flow_timer(id), timeout)
-      end
-      push_ready(flow)
-      count_active(flow)
-      if flow.active == 0 and has_flag(flow, IS_COUNTED) then
-        leave_place(flow, under_way_key)
-      end
+      let_flow_in(flow, under_way_key, most, counts_suspended)
     end
   end
 end
@@ -139,6 +225,9 @@ local function settle_places()
       elseif has_flag(flow, WITHOUT_PLACE) then
         call('ZREM', new_flows_key(workflow), flow.id)
       end
+      if flow.left == 0 and has_flag(flow, IN_WINDOW) then
+        gives_place(flow)
+      end
     end
   end
   for workflow, ids in pairs(left) do
@@ -147,4 +236,5 @@ local function settle_places()
       admit(workflow)
     end
   end
+  settle_windows()
 end

@@ -1,6 +1,6 @@
 -- Registering flows: what a plan's arguments say, and how a flow of it begins.
--- needs: base, bells, cancel_flow, cleanup, engine_time, events, fanout_notes, flow_control, flow_fields
--- needs: flows
+-- needs: base, bells, cancel_flow, child_windows, cleanup, engine_time, events, fanout_notes, flow_control
+-- needs: flow_fields, flows
 -- needs: kept_results, keys, lanes, meta, places, ready, timers
 
 -- Reads so many plans of a call's values, as register.lua has them, the first at `at`; returns them, and what
@@ -73,6 +73,7 @@ local function at_limit(plan, may_only_queue)
         leave_place(flow, under_way_key)
       else
         flow.has_left = true
+        gives_place(flow)
       end
     end
     call('ZREM', under_way_key, id)
@@ -84,8 +85,8 @@ local function at_limit(plan, may_only_queue)
 end
 
 -- Registers a flow; returns a word, see register.lua. `of_schedule`: "<uid> <slot> <slot before> <slot
--- behind>" of one that a schedule fired (nil: none did). `parent`: of a child {flow, PARENT as it has it}: it
--- has the place of that flow, and where there is none for it it waits in line.
+-- behind>" of one that a schedule fired (nil: none did). `parent`: of a child {flow, PARENT as it has it, its
+-- window or nil}: it has the place of that flow, and where there is none for it it waits in line.
 local function register_flow(id, plan, idempotency_key, start, extra, of_schedule, parent)
   local key = flow_key(id)
   if call('EXISTS', key, ended_key(id)) > 0 then
@@ -112,7 +113,7 @@ local function register_flow(id, plan, idempotency_key, start, extra, of_schedul
   if of_schedule then
     flow.flags = flow.flags .. OF_SCHEDULE
   elseif parent then
-    flow.flags = flow.flags .. IS_CHILD
+    flow.flags = flow.flags .. IS_CHILD .. (parent.window and IN_WINDOW or '')
   end
   if start then
     set_flag(flow, BEFORE_START, true)
@@ -126,7 +127,7 @@ local function register_flow(id, plan, idempotency_key, start, extra, of_schedul
     end
     taken[#taken + 1], taken[#taken + 2] = digits(order), id
     local most, _, counts_suspended = flow_limit(plan.lane.workflow)
-    if most and not counts_suspended then
+    if gives_back(flow, most, counts_suspended) then
       set_flag(flow, IS_COUNTED, true)
       active = active_roots(plan)
     end

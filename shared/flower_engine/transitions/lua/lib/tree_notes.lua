@@ -21,12 +21,12 @@ end
 
 -- The fields of an event that say whose child a flow is; "" for nobody's.
 local function parent_fields(text)
-  local id, task, attempt, trunk = match(text or '', '^(%S+) (%d+) (%d+) (%S+)$')
+  local id, task, attempt, trunk, window = match(text or '', '^(%S+) (%d+) (%d+) (%S+) ?(%S*)$')
   if not id then
     return ''
   end
   return ',"parent":"' .. id .. '","parent_task":' .. task .. ',"parent_attempt":' .. attempt
-    .. ',"trunk":"' .. trunk .. '"'
+    .. ',"trunk":"' .. trunk .. '"' .. (window ~= '' and ',"window":"' .. window .. '"' or '')
 end
 
 local function note_tree(member)

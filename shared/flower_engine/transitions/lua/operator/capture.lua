@@ -41,7 +41,8 @@ end
 local read = {
   flow = flow_hash, aside = hash, boards = hash, limits = hash, running = hash,
   lane = scored, share = scored, ready = scored, timers = scored, open = scored, reopen = scored,
-  flows = scored, new = scored, waits = scored, decide = scored, tree = scored,
+  flows = scored, new = scored, inside = scored, outside = scored,
+  waits = scored, decide = scored, tree = scored,
   schedule = hash, schedules = scored, sflows = scored,
   admitting = function(key) return call('SMEMBERS', key) end,
   fanout = function(key) return call('LRANGE', key, 0, -1) end,

@@ -1,11 +1,12 @@
 #!lua
 -- begin_children: children of tasks that await them begin. Refused as a whole when memory is short.
--- needs: awaiting, base, commit, events, failed_for_good, flow_fields, flows, keys, lanes, meta, registering
--- needs: statuses, tree_notes, waits
+-- needs: awaiting, base, child_windows, commit, events, failed_for_good, flow_fields, flows, keys, lanes
+-- needs: meta, registering, statuses, tree_notes, waits
 --
 -- Guarantees: a child is registered once, however often it is handed in, while its task awaits it in this
 --   attempt, with the place and the priority of its parent; it waits in line where its workflow has a limit,
---   whatever that says of others. A task whose child cannot begin is suspended, and what its definition says
+--   whatever that says of others; none begins for which the window of its map has no place (it is handed out
+--   again when there is one). A task whose child cannot begin is suspended, and what its definition says
 --   of failures follows. Safe to send twice.
 -- ARGV: generation, number of plans, the plans as register.lua has them, then for each child:
 --   "<flow>:<task>", attempt, lane of the task as it was handed out, "p" (it begins) | "r" (it had
@@ -25,12 +26,28 @@ local function is_of_priority(flow, task, lane)
   return lane_of(is_now).priority == lane_of(lane).priority
 end
 
+local trunks = {} -- of the flows of this call
+local function trunk_of(flow)
+  local trunk = trunks[flow.id]
+  if not trunk then
+    trunk = match(call('HGET', flow.key, PARENT) or '', '^%S+ %S+ %S+ (%S+)') or flow.id
+    trunks[flow.id] = trunk
+  end
+  return trunk
+end
+
 local function begin_child(flow, task, attempt, plan, extra)
-  local id = child_of(flow.id, task, attempt)
-  local trunk = match(call('HGET', flow.key, PARENT) or flow.id, '%S+$')
-  local text = flow.id .. ' ' .. task .. ' ' .. attempt .. ' ' .. trunk
-  register_flow(id, plan, '', nil, extra .. parent_fields(text), nil, { flow = flow, text = text })
+  local id, window = child_of(flow.id, task, attempt), window_of(flow, task)
   call('ZREM', tree_key(), flow.id .. ':' .. task, flow.id .. ':' .. task .. '?')
+  if window and not has_place(window, id) then
+    await_child(flow, task, attempt)
+    return 'stale'
+  end
+  local text = flow.id .. ' ' .. task .. ' ' .. attempt .. ' ' .. trunk_of(flow)
+    .. (window and ' ' .. window.name or '')
+  register_flow(id, plan, '', nil, extra .. parent_fields(text), nil,
+    { flow = flow, text = text, window = window })
+  return 'ok'
 end
 
 for index = at, #ARGV, 6 do
@@ -43,7 +60,7 @@ for index = at, #ARGV, 6 do
     or not is_of_priority(flow, task, lane) then
     word = 'stale'
   elseif says == 'p' then
-    begin_child(flow, task, attempt, plans[tonumber(payload)], extra)
+    word = begin_child(flow, task, attempt, plans[tonumber(payload)], extra)
   elseif says == 'r' or says == 'b' then
     end_wait(flow, task, state, '"child"', payload, nil, nil, says == 'b')
   else

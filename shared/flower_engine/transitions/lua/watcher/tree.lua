@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- tree: what is to be done for trees of flows: children follow their parents; which ones are to be begun.
--- needs: base, cancel_flow, children, commit, engine_time, events, flow_fields, flows, held_flow
--- needs: inputs, keys, lanes, limits, meta, statuses, tree_notes
+-- needs: base, cancel_flow, child_windows, children, commit, engine_time, events, flow_fields, flows
+-- needs: held_flow, inputs, keys, lanes, limits, meta, statuses, tree_notes
 --
 -- Guarantees: a child that no task awaits any more is cancelled; one whose parent was paused, resumed or
 --   given another priority is so, too, and hands it down; each together with its event. A task hears of its
@@ -95,13 +95,18 @@ local function look_at_task(id, task, doubt)
     or child_under_way(id, task, attempt - 1) then -- that is cancelled, and may clean up
     return now_ms + HELD_MS
   end
+  local is_in_doubt = doubt ~= '' or call('EXISTS', ended_key(child_id)) == 1
+  local places = not is_in_doubt and window_of(flow, task)
+  if places and not has_place(places, child_id) then
+    await_child(flow, task, attempt)
+    return nil
+  end
   local wanted, results = reads_of_message(message), {}
   if #found > 0 and left <= 0 then
     return now_ms
   elseif #wanted > 0 then
     left = left - add_results(results, flow, wanted, math.huge, true)
   end
-  local is_in_doubt = doubt ~= '' or call('EXISTS', ended_key(child_id)) == 1
   local n = #found
   found[n + 1], found[n + 2], found[n + 3] = id .. ':' .. task, attempt, is_in_doubt and '?' or ''
   found[n + 4], found[n + 5], found[n + 6] = lane, message, results
