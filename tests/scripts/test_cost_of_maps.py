@@ -8,8 +8,9 @@ import pytest
 from flower_engine.log.client import send
 from flower_engine.model.tasks.outcome_kinds import OutcomeKind
 from flower_engine.transitions.decision_transitions import due_decisions
-from flower_engine.transitions.worker_transitions import Outcome
+from flower_engine.transitions.worker_transitions import Claim, Outcome
 from scripts.engine import Engine, task
+from scripts.test_map_chains import CHAIN, along
 from scripts.test_maps import MAPPED, a_map, decider, expand
 
 ITEMS, SLOTS = 120, 30
@@ -43,6 +44,55 @@ async def test_what_a_call_does_for_thirty_items_takes_no_command_for_each(
         claims = (await engine.exchange(outcomes=outcomes, wanted=SLOTS)).claims
         assert await _commands(engine) - before <= COMMANDS_A_CALL
     await engine.check()
+
+
+@pytest.mark.parametrize(
+    ("tolerant", "most"),
+    [({}, COMMANDS_A_CALL), ({"tolerate": 0.5}, COMMANDS_A_CALL + 10)],
+    ids=["no bound", "tolerance"],
+)
+@pytest.mark.parametrize("items", [ITEMS, SLOTS], ids=["others wait", "nothing else waits"])
+async def test_items_that_go_along_others_take_no_command_for_each_either(
+    engine: Engine, tolerant: dict[str, Any], most: int, items: int
+) -> None:
+    maps = (a_map(2, parameters=tolerant), along(3, 2, parameters=tolerant), along(4, 3, parameters=tolerant))
+    await engine.register(CHAIN[0], *maps, CHAIN[-1])
+    await expand(engine, msgspec.json.encode(list(range(items))))
+    claims = await engine.claim(SLOTS)
+    ran = set[int]()
+    while len(claims) == SLOTS:
+        ran |= {claim.task for claim in claims}
+        before = await _commands(engine)
+        claims = (await engine.exchange(outcomes=_ended(*claims), wanted=SLOTS)).claims
+        assert await _commands(engine) - before <= most
+    assert ran == set(range(6, 6 + 3 * items))
+    await engine.check()
+
+
+async def test_items_that_go_along_others_count_one_by_one_as_together(engine: Engine) -> None:
+    flow = await engine.register(*CHAIN)
+    await expand(engine, b"[1,2,3]")
+    first, *others = await engine.claim(3)
+    claims = (await engine.exchange(outcomes=_ended(first), wanted=1)).claims  # item 9
+    await engine.check()
+    claims = (await engine.exchange(outcomes=_ended(*claims, *others), wanted=3)).claims
+    assert {claim.task for claim in claims} == {10, 11, 12}
+    await engine.check()
+    await engine.exchange(outcomes=_ended(*claims), wanted=0)
+    await engine.check()
+    for _ in range(2):  # the list of a map is told before that of the one that goes along it
+        assert await decider(engine).run_once() == 1
+    claims = await engine.claim(9)
+    assert {claim.task for claim in claims} == {13, 14}
+    await engine.exchange(outcomes=_ended(*claims), wanted=0)
+    assert await decider(engine).run_once() == 1
+    found = await engine.flow(flow)
+    assert [found.task(seq).result for seq in (2, 3, 4)] == [b"[6,7,8]", b"[9,10,11]", b"[12,13,14]"]
+    await engine.check()
+
+
+def _ended(*claims: Claim) -> list[Outcome]:
+    return [Outcome(claim, OutcomeKind.FINISHED, b"%d" % claim.task) for claim in claims]
 
 
 @pytest.mark.parametrize("bounds", BOUNDS.values(), ids=list(BOUNDS))

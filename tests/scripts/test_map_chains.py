@@ -6,9 +6,11 @@ import msgspec
 import pytest
 
 from flower_engine.errors import RefusedError
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
 from flower_engine.model.tasks.status import Status
 from flower_engine.transitions.operator_transitions import ignore
 from flower_engine.transitions.snapshot_transitions import snapshot
+from flower_engine.transitions.worker_transitions import Outcome
 from scripts.engine import Engine, task
 from scripts.test_maps import a_map, decider, expand, run_again, stands
 
@@ -66,6 +68,22 @@ async def test_each_item_goes_on_when_the_one_before_it_has_ended(engine: Engine
     found = await engine.flow(flow)
     assert [found.task(seq).result for seq in (2, 3, 4)] == [b'["six",null]', b"[null,9]", b"[10,11]"]
     assert found.ended_ms is not None
+
+
+async def test_items_that_become_ready_in_one_call_have_the_places_that_they_would_have_one_by_one(
+    engine: Engine,
+) -> None:
+    for together in (True, False):
+        await engine.register(*CHAIN)
+        await expand(engine, b'["a","b"]')
+        claims = await engine.claim()
+        for some in (claims,) if together else ([claims[0]], [claims[1]]):
+            outcomes = [Outcome(claim, OutcomeKind.FINISHED, b"1") for claim in some]
+            await engine.exchange(outcomes=outcomes, wanted=0)
+        (first,) = await engine.claim(1)
+        assert first.task == 9  # more of its flow had ended when it became ready
+        await engine.finish(first)
+        await end(engine)
 
 
 async def test_an_empty_list_ends_the_whole_chain(engine: Engine) -> None:

@@ -83,6 +83,32 @@ def test_a_helper_needs_none_of_a_layer_further_in(name: str) -> None:
     ] == []
 
 
+def divided() -> dict[str, str]:
+    """Transitions of which the rest is made only if a call comes so far -> what stands above that."""
+    parts = {
+        name: (LUA / f"{name}.lua").read_text().split("-- the rest is made from here on\n") for name in FILES
+    }
+    return {name: found[0] for name, found in parts.items() if len(found) > 1}
+
+
+def test_what_is_done_before_the_rest_is_made_uses_helpers_of_the_outermost_layer_alone() -> None:
+    used_early = {
+        (name, each)
+        for name, early in divided().items()
+        for each in re.findall(r"(?<![.\w])[A-Za-z_]\w*\b", re.sub(_TEXT, "", early))
+        if each in owners()
+    }
+    assert divided()
+    assert [(name, each) for name, each in used_early if read_header(owners()[each]).layer != "1"] == []
+
+
+def test_where_a_transition_ends_early_nothing_of_the_rest_was_made() -> None:
+    early, _, rest = compose("watcher/fire").partition("return { 'ok', next_ms and")
+    assert "local function digits(" in early
+    assert "local function push(" in rest
+    assert early.count("return (function()") == 0
+
+
 def test_what_helpers_define_has_one_name_each() -> None:
     assert sorted(each for helper in HELPERS for each in outermost(helper)) == sorted(owners())
 

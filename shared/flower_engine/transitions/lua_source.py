@@ -14,6 +14,9 @@ with each call, and Lua finds a variable that it shares with the function around
 younger ones that are shared, but one of a function further out at once. So each layer is a function around
 the next. (No function may share more than 60 variables with those around it, or have more than 200.)
 
+A line ``-- the rest is made from here on`` in a transition divides it: what stands above it comes right
+behind the helpers of layer 1, which are all that it may use. Where it returns, nothing else is made.
+
 A line ``-- rarely used`` says of a helper that plain flows do without it: its functions are made by the first
 call of one of them, and not by each call of a script.
 """
@@ -26,10 +29,11 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 _LUA = files("flower_engine.transitions") / "lua"
-_INNERMOST = "3"
+_OUTERMOST, _INNERMOST = "1", "3"
 _NEEDS = re.compile(r"^-- needs: (.+)$", re.MULTILINE)
 _LAYER = re.compile(r"^-- layer: ([12])$", re.MULTILINE)
 _RARE = re.compile(r"^-- rarely used$", re.MULTILINE)
+_THE_REST = re.compile(r"^-- the rest is made from here on\n", re.MULTILINE)
 _ARGUMENTS = re.compile(r"^local (.+) = unpack\(ARGV, 1, \d+\)$", re.MULTILINE)
 _CONSTANT = re.compile(r"^local ([A-Z][A-Z0-9_]*) = (.+?)(?: --.*)?\n", re.MULTILINE)
 _ONE_LINE = re.compile(r"^local function (\w+)\((.*)\) return (.+) end\n", re.MULTILINE)
@@ -66,8 +70,8 @@ class Header(NamedTuple):
 class LuaFile(NamedTuple):
     """A file without its comments, with what is inlined written out.
 
-    ``parts``: what a transition gets if it uses one of the names; without names, in any case. ``inlined`` is
-    what the file itself defines.
+    ``parts``: of a helper what a transition gets if it uses one of the names; without names, in any case. Of
+    a transition its text, in two parts where it is divided. ``inlined`` is what the file itself defines.
     """
 
     shebang: str
@@ -89,7 +93,10 @@ def compose(name: str, constants: Mapping[str, str] = MappingProxyType({})) -> s
     layers = dict[str, dict[str, tuple[_Part, ...]]]()
     for helper in closure(read_header(name).needs):
         layers.setdefault(read_header(helper).layer, {})[helper] = read_lua(helper, values).parts
-    layers.setdefault(max(layers, default=_INNERMOST), {})[name] = script.parts
+    *early, rest = script.parts
+    if early:
+        layers[_OUTERMOST][name] = tuple(early)
+    layers.setdefault(max(layers, default=_INNERMOST), {})[name] = (rest,)
     used = _used([part for layer in layers.values() for parts in layer.values() for part in parts])
     rare = dict[str, str]()
     functions = list[str]()
@@ -201,8 +208,11 @@ def read_lua(name: str, constants: frozenset[tuple[str, str]] = frozenset()) -> 
             parameters = tuple(re.findall(r"\w+", function[2]))
             inlined[function[1]] = Inlined(parameters, expand(function[3], known | inlined))
         text = _CONSTANT.sub("", _ONE_LINE.sub("", text))
-    text = _BLANK_LINES.sub("\n", expand(text, known | inlined)).lstrip("\n")
-    return LuaFile(shebang, tuple(_parts(text)) if name.startswith("lib/") else (((), text),), inlined)
+    texts = [
+        _BLANK_LINES.sub("\n", expand(part, known | inlined)).lstrip("\n") for part in _THE_REST.split(text)
+    ]
+    parts = _parts(texts[0]) if name.startswith("lib/") else (((), part) for part in texts)
+    return LuaFile(shebang, tuple(parts), inlined)
 
 
 def expand(text: str, inlined: Mapping[str, Inlined]) -> str:

@@ -96,6 +96,13 @@ local function hand_over(worker, queue, wanted, serves)
   local before = #claims
   for _, lane in ipairs(handed) do
     local list = pushed[lane.name]
+    if #list > 2 then
+      local id, task = split_member(list[2])
+      local flow = flows[id]
+      if flow and flow[message_field(task)] == nil then
+        read_for_claims(flow, list, 2)
+      end
+    end
     for at = 2, #list, 2 do
       start_task(worker, queue, list[at], lane.name)
     end

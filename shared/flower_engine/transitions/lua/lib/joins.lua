@@ -1,20 +1,19 @@
 -- Tasks that finished in this call, and behind which one stands that reads very many, as a map reads its
--- items: that one hears of all of them together, when the outcomes of the call are counted.
+-- items: that one hears of all of them together, when the outcomes of the call are counted. Then the others
+-- hear, too, that stand behind each of them, as items of a map that goes along do: what is to be known of all
+-- these is asked together.
 -- rarely used
--- needs: base, edges, flow_fields, kept_results, release, rules
-local READ_BY_LONG = '<!' -- what the links of a task end with that one task reads, which reads very many
-local joins = {} -- {flow, task, how many, the last of them}
+-- needs: base, edges, flow_fields, kept_results, reading_ahead, release, rules
+local LONG = 33 -- "!", which the links of a task end with that is read by one that reads very many
+local JOINED = '^(%d+),?([%d,]*)<(%d*)!$' -- who reads very many, others behind the task, what it read itself
+local joins = {} -- {flow, task, how many, the last of them, the flow's `done` when that had finished}
+local joined_flows = {} -- those of which others are to hear
 
 -- What is told later of a task behind others; false: its rule picks some of these, so it hears of each.
 local function make_join(flow, task)
   local names = { open_field(task), lane_field(task), state_field(task), edges_field(task),
     rules_field(task) }
-  local values = call('HMGET', flow.key, unpack(names))
-  for index = 1, #names do
-    if flow[names[index]] == nil then
-      flow[names[index]] = values[index]
-    end
-  end
+  learn_fields(flow, names)
   local by = flow.ruled and rules_of_edges()
   if by and by.picks(by.rule_in(flow[rules_field(task)] or nil)) > 0 then
     return false
@@ -30,11 +29,19 @@ local function join_later(flow, task, links, payload)
     known = {}
     flow.joins = known
   end
-  local found = known[links]
+  local found, others, read = known[links], '', ''
   if found == nil then
-    local behind = match(links, '^(%d+)<!$')
-    found = behind and make_join(flow, behind) or false
-    known[links] = found
+    local behind
+    behind, others, read = match(links, JOINED)
+    if not behind or #others > WIDE_BYTES then
+      return false
+    end
+    found = known[behind]
+    if found == nil then
+      found = make_join(flow, behind)
+      known[behind] = found
+      known[behind .. '<!'] = found -- what most items of maps have
+    end
   end
   if not found or flow.left == 0 then
     return false
@@ -42,11 +49,11 @@ local function join_later(flow, task, links, payload)
   if found.count == 0 then
     joins[#joins + 1] = found
   end
-  found.count, found.last = found.count + 1, task
+  found.count, found.last, found.done = found.count + 1, task, flow.done
   local own = readers_field(task)
   local use = flow[own]
-  if use == '1' then -- as most often, and so without keep_result
-    local result, counted, changed = result_field(task), '1 ' .. digits(#payload), flow.changed
+  if use == '1' or use == '2' then -- as most often, and so without keep_result
+    local result, counted, changed = result_field(task), use .. ' ' .. digits(#payload), flow.changed
     local n = #changed
     changed[n + 1], changed[n + 2], changed[n + 3], changed[n + 4] = own, counted, result, payload
     flow[own], flow[result], flow.kept = counted, payload, flow.kept + #payload
@@ -54,23 +61,84 @@ local function join_later(flow, task, links, payload)
     flow[own] = use or call('HGET', flow.key, own) or '0'
     keep_result(flow, task, payload)
   end
+  if others ~= '' or read ~= '' then
+    local later = flow.joined
+    if not later then
+      later = {}
+      flow.joined = later
+      joined_flows[#joined_flows + 1] = flow
+    end
+    local n = #later
+    later[n + 1], later[n + 2], later[n + 3], later[n + 4] = task, flow.done, others, read
+  end
   return true
 end
 
-local function tell_joins()
-  for index = 1, #joins do
-    local found = joins[index]
-    local flow, task, count = found.flow, found.task, found.count
-    found.count = 0
-    local open, lane = flow[open_field(task)], flow[lane_field(task)]
-    local state = flow[state_field(task)] or NEVER
-    if flow.left > 0 and flow.ruled then
-      by_rules().tell_one(flow, task, found.last, 'f', open, lane, state, nil, flow[edges_field(task)],
-        flow[rules_field(task)] or nil, nil, count)
-      by_rules().settle_ends(flow, found.last)
-    elseif flow.left > 0 then
-      release_one(flow, task, false, open, lane, state, nil, count)
+-- Tells a task of `count` others, the last of which is `of`. How far ahead its flow is, and so its place in
+-- the lane, is as it was when that one had finished: `done`.
+local function tell_as_of(flow, done, task, of, count)
+  if flow.left == 0 then
+    return
+  end
+  local now_done = flow.done
+  flow.done = done
+  local open, lane, state = flow[open_field(task)], flow[lane_field(task)], flow[state_field(task)] or NEVER
+  if flow.ruled then
+    by_rules().tell_one(flow, task, of, 'f', open, lane, state, nil, flow[edges_field(task)],
+      flow[rules_field(task)] or nil, nil, count)
+  else
+    release_one(flow, task, false, open, lane, state, nil, count)
+  end
+  flow.done = now_done + flow.done - done -- it may be passed over
+  if flow.ruled then
+    by_rules().settle_ends(flow, of)
+  end
+end
+
+-- Asks what is to be known of those that stand beside who reads very many, and of what finished tasks read.
+local function learn_joined(flow)
+  local later, names = flow.joined, {}
+  for index = 1, #later, 4 do
+    for other in string.gmatch(later[index + 2], '%d+') do
+      local n = #names
+      names[n + 1], names[n + 2], names[n + 3] = open_field(other), lane_field(other), state_field(other)
+      if flow.ruled then
+        names[n + 4], names[n + 5] = edges_field(other), rules_field(other)
+      end
+    end
+    if later[index + 3] ~= '' then
+      names[#names + 1] = readers_field(later[index + 3])
     end
   end
-  joins = {}
+  learn_fields(flow, names)
+end
+
+local function tell_others(flow)
+  local later = flow.joined
+  flow.joined = nil
+  for index = 1, #later, 4 do
+    local task, done, others, read = unpack(later, index, index + 3)
+    if read ~= '' then
+      local readers = readers_field(read)
+      flow[readers] = flow[readers] or '0'
+      count_reader(flow, read, -1)
+    end
+    for other in string.gmatch(others, '%d+') do
+      tell_as_of(flow, done, other, task, 1)
+    end
+  end
+end
+
+local function tell_joins()
+  for index = 1, #joined_flows do
+    learn_joined(joined_flows[index])
+    tell_others(joined_flows[index])
+  end
+  for index = 1, #joins do
+    local found = joins[index]
+    local count = found.count
+    found.count = 0
+    tell_as_of(found.flow, found.done, found.task, found.last, count)
+  end
+  joins, joined_flows = {}, {}
 end

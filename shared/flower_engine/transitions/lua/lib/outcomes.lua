@@ -60,7 +60,7 @@ local function finish(worker, lease, member, queue, kind, payload, progress)
       .. payload .. (flow.left == 0 and ',"ends":true}' or '}'))
     if dependents then
       local kept = flow.kept and (is_stored and '@' or '=') .. payload
-      if not (kept and sub(dependents, -2) == READ_BY_LONG and join_later(flow, task, dependents, kept)) then
+      if not (kept and string.byte(dependents, -1) == LONG and join_later(flow, task, dependents, kept)) then
         release(flow, task, dependents, kept, 'f')
       end
     end

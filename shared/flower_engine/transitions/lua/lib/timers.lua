@@ -1,14 +1,13 @@
 -- Timers: what happens by itself at a time. "timers" is a zset of members. By due ms in engine time:
 --   r:<flow>:<task> its retry is due     b:<flow> it begins     s:<flow>:<task> its sleep is over
--- and, behind all of these, timeouts by TIMEOUTS + due ms in steady time, so that no stall and no jump of the
--- clock makes one due. That is engine time less what passed while nobody watched: beyond the `horizon` that
--- the last tick set it stands still.
+-- and, behind all of these, timeouts by TIMEOUTS + due ms in steady time (see due.lua), so that no stall and
+-- no jump of the clock makes one due.
 --   q:<flow>:<task> it has waited too long for a worker     a:<flow>:<task> its attempt takes too long
 --   f:<flow> the flow takes too long     d:<flow>:<task> what it awaits of the world did not come in time
 --   g:<flow>:<task> it was held too long, and is given up
 -- An older version has timeouts by engine time, too; they stay where they are until they are due.
 -- rarely used
--- needs: base, engine_time, flow_fields, keys
+-- needs: base, due, engine_time, flow_fields, keys
 -- layer: 2
 local function retry_timer(id, task) return 'r:' .. id .. ':' .. task end
 local function queue_timer(id, task) return 'q:' .. id .. ':' .. task end
@@ -19,30 +18,12 @@ local function hold_timer(id, task) return 'g:' .. id .. ':' .. task end
 local function flow_timer(id) return 'f:' .. id end
 local function start_timer(id) return 'b:' .. id end
 
-local TIMEOUTS = 2 ^ 50
-local TIMEOUTS_FROM = '1125899906842624' -- as a score
-
 local function set_timer(member, after_ms)
   call('ZADD', timers_key(), string.format('%d', now + after_ms), member)
 end
 
-local steady = nil
-local function steady_now()
-  if not steady then
-    local got = call('HMGET', meta_key(), 'horizon', 'held')
-    steady = math.min(now_ms, tonumber(got[1] or now_ms)) - tonumber(got[2] or 0)
-  end
-  return steady
-end
-
 local function set_timeout(member, after_ms)
   call('ZADD', timers_key(), string.format('%d', TIMEOUTS + steady_now() + after_ms), member)
-end
-
--- In how many ms a timer with this score is due.
-local function due_in(score)
-  score = tonumber(score)
-  return score < TIMEOUTS and score - now_ms or score - TIMEOUTS - steady_now()
 end
 
 local function drop_timer(member)

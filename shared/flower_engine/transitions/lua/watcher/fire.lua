@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- fire: moves timers that are due.
--- needs: awaiting, base, cleanup, commit, engine_time, events, failed_attempt, failed_for_good, flow_fields
--- needs: flows, keys, meta, places, ready, release, statuses, timers, tree_notes, waits, whole_flow
--- needs: whole_rules
+-- needs: awaiting, base, cleanup, commit, due, engine_time, events, failed_attempt, failed_for_good
+-- needs: flow_fields, flows, keys, meta, places, ready, release, statuses, timers, tree_notes, waits
+-- needs: whole_flow, whole_rules
 --
 -- Guarantees: a retry or a delayed start becomes ready; an attempt that takes too long fails (its lease
 --   ends, its policy decides); a task that waited too long for a worker is suspended; a sleep ends; what
@@ -14,11 +14,21 @@
 --   Where a very wide release waits for its steps, one is taken: what it frees may need no worker.
 -- ARGV: generation, lease time in ms, allowed gap between ticks in ms, most timers to move
 -- Reply: {"ok", ms until the next timer (-1: none), {what, flow, task (0: the flow), ...}} or {"lost"}.
--- Cost: linear in timers moved; of flows that begin or take too long, in their tasks.
+-- Cost: linear in timers moved; of flows that begin or take too long, in their tasks; where nothing is due,
+--   next to nothing.
 local generation, lease_ms, tick_gap_ms, most = unpack(ARGV, 1, 4)
 if current_generation ~= generation then
   return { 'lost' }
 end
+local grace_ms = tonumber(call('HGET', meta_key(), 'grace') or 0) - now_ms -- for so long nothing times out
+local notes = tonumber(fanout_mark or 0)
+if notes == 0 then
+  local next_ms = next_due_in(grace_ms)
+  if (not next_ms or next_ms > 0) and call('EXISTS', admitting_key()) == 0 then
+    return { 'ok', next_ms and string.format('%d', next_ms) or '-1', {} }
+  end
+end
+-- the rest is made from here on
 local WHOLE_TASKS = 5000 -- tasks of whole flows in one call
 local fired, whole_tasks = {}, 0
 
@@ -203,7 +213,6 @@ function move.d(id, task)
 end
 
 local IS_TIMEOUT = { a = true, q = true, f = true, g = true }
-local grace_ms = tonumber(call('HGET', meta_key(), 'grace') or 0) - now_ms
 local is_stalled = grace_ms > 0 or now_ms - tick > tonumber(tick_gap_ms)
 for _, member in ipairs(call('ZRANGE', timers_key(), '-inf', now, 'BYSCORE', 'LIMIT', 0, most)) do
   local kind, id, task = match(member, '^(%a):([^:]*):?(%d*)$')
@@ -222,7 +231,7 @@ for _, member in ipairs(call('ZRANGE', timers_key(), TIMEOUTS_FROM, due, 'BYSCOR
     move[kind](id, task)
   end
 end
-local releasing = release_step(tonumber(fanout_mark or 0))
+local releasing = release_step(notes)
 for _, workflow in ipairs(call('SRANDMEMBER', admitting_key(), 20)) do
   admit(workflow)
 end
@@ -230,10 +239,6 @@ commit()
 if releasing > 0 or call('EXISTS', admitting_key()) == 1 then
   return { 'ok', '0', fired }
 end
-local soonest = call('ZRANGE', timers_key(), 0, 0, 'WITHSCORES')[2]
-local timeout = call('ZRANGE', timers_key(), TIMEOUTS_FROM, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
-local next_ms = soonest and math.min(
-  tonumber(soonest) < TIMEOUTS and due_in(soonest) or math.huge,
-  timeout and math.max(due_in(timeout), grace_ms) or math.huge)
+local next_ms = next_due_in(grace_ms)
 next_ms = next_ms and math.max(0, next_ms)
 return { 'ok', next_ms and string.format('%d', next_ms) or '-1', fired }
