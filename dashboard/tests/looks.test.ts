@@ -54,6 +54,8 @@ const PLACES: [string, string, ...string[]][] = [
   ["#/limits", "tbody tr"],
   ["#/audit", "tbody tr"],
   [`#/flows/${FLOWS.mapped}?task=2`, ".item-list li"],
+  [`#/flows/${FLOWS.chained}?task=3`, ".chain-line"],
+  [`#/flows/${FLOWS.chained}?view=list&task=9`, ".chain-of-item"],
   [`#/flows/${FLOWS.tree}?view=tree&task=1`, ".tree-line + ul .tree-line"],
   [`#/flows/${FLOWS.tree}?view=about`, ".flow-facts dd"],
   ["#/hooks", "tbody tr"],

@@ -20,6 +20,7 @@ const folder = process.env.FLOWER_UI_PICTURES ?? "screenshots";
 const only = process.env.FLOWER_UI_ONLY ?? "";
 mkdirSync(folder, { recursive: true });
 await until(async () => (await statusOf(FLOWS.failed ?? "")) === "Suspend");
+await until(async () => (await statusOf(FLOWS.chained ?? "")) === "Suspend");
 await until(async () => (await statusOf(FLOWS.large ?? "")) === "Finish");
 for (const [path, settings] of [
   ["workflow/large", { maxRunning: 40, rate: 500, reason: "as the warehouse can bear" }],
@@ -97,6 +98,9 @@ const screens: Screen[] = [
   { name: "workers", path: "#/workers", shown: "table tbody tr" },
   { name: "limits", path: "#/limits", shown: "tbody tr" },
   { name: "flow-map", path: `#/flows/${FLOWS.mapped}?task=2`, shown: ".item-list li" },
+  { name: "flow-chain", path: `#/flows/${FLOWS.chained}?task=3`, shown: ".chain-line" },
+  { name: "flow-chain-list", path: `#/flows/${FLOWS.chained}?view=list&task=9`, shown: ".chain-of-item" },
+  { name: "flow-chain-gantt", path: `#/flows/${FLOWS.chained}?view=gantt&task=0`, shown: ".load .uplot" },
   { name: "flow-about", path: `#/flows/${FLOWS.failed}?view=about`, shown: ".flow-facts dd" },
   { name: "flow-tree", path: `#/flows/${FLOWS.tree}?view=tree&task=1`, shown: ".tree-line + ul .tree-line" },
   { name: "audit", path: "#/audit", shown: "tbody tr" },

@@ -157,6 +157,82 @@ def test_items_of_a_chain_run_and_one_that_is_given_up_is_left_out_of_all_of_it(
     assert run.tasks["maps_double"].result == [4, 8]
 
 
+def along_pairs(day: str) -> None:
+    totals = count.map(list_files.step(day))
+    doubled = double.map(totals)
+    join_pair.having(aligned=True).map(zipped(totals, doubled))
+
+
+def along_flat(day: str) -> None:
+    double.having(aligned=True).map(flat(halves.map(list_sizes.step(day))))
+
+
+def along_with_a_key(day: str) -> None:
+    double.having(aligned=True, key="").map(count.map(list_files.step(day)))
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (along_pairs, "Let the map right before it return all that they take"),
+        (along_flat, "Go along it with a map of a workflow"),
+        (along_with_a_key, "Say 'key' at the first map of the chain"),
+    ],
+)
+def test_what_an_aligned_map_cannot_do_says_what_can_be_written(function: Any, said: str) -> None:
+    line = function.__code__.co_firstlineno
+    with pytest.raises(DefinitionError, match=f"test_maps.py:({line + 1}|{line + 3}): ") as error:
+        Workflow(function, "refused").document()
+    assert said in str(error.value)
+    assert len(error.value.problems) == 1
+
+
+@program("maps: join pair")
+def join_pair(pair: tuple[int, int]) -> int:
+    return sum(pair)
+
+
+@program("maps: halves")
+def halves(number: int) -> list[int]:
+    return [number // 2, number - number // 2]
+
+
+@program("maps: with double")
+def with_double(total: int) -> tuple[int, int]:
+    return total, 2 * total
+
+
+@workflow("maps: along pairs")
+def pairs_along(day: str) -> list[int]:
+    return join_pair.map(with_double.map(count.map(list_files.step(day))))
+
+
+@workflow("maps: doubled halves")
+def doubled_halves(parts: list[int]) -> list[int]:
+    return double.map(parts)
+
+
+@workflow("maps: along lists")
+def lists_along(day: str) -> list[list[int]]:
+    return doubled_halves.map(halves.map(count.map(list_files.step(day))))
+
+
+@workflow("maps: keys along")
+def keys_along(day: str) -> list[int]:
+    return double.map(count.having(key="path").map(list_files.step(day)))
+
+
+def test_what_can_be_written_instead_goes_along_item_by_item(flower: FlowerTest) -> None:
+    for one in (pairs_along, lists_along, keys_along):
+        assert [task["parameters"].get("aligned") for task in tasks_of(one).values()][2:] in (
+            [True],
+            [True] * 2,
+        )
+    assert flower.run(pairs_along, day="a bb").result == [3, 6]
+    assert flower.run(lists_along, day="a bb").result == [[0, 2], [2, 2]]
+    assert flower.run(keys_along, day="a bb").result == [2, 4]
+
+
 def of_another_type(day: str) -> None:
     double.map(list_files.step(day))  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 

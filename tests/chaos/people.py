@@ -12,7 +12,7 @@ from chaos.world import ASKING, SIGNALLED
 
 _PATIENCE_SECONDS = 5.0
 WORKFLOWS = ("line", "diamond", "fan", "limited", "flaky", "forking")
-DECIDING = ("tree", "mapping", "deciding", "looping", ASKING, SIGNALLED)
+DECIDING = ("tree", "mapping", "chaining", "deciding", "looping", ASKING, SIGNALLED)
 """Those that decide as they run."""
 _OPERATIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("rerun", {"selection": "all"}),

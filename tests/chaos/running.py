@@ -12,6 +12,7 @@ import msgspec
 import psycopg
 
 from acceptance.running import RunningEngine
+from chaos.chains_verdict import judge_chains
 from chaos.loops_verdict import judge_loops
 from chaos.nodes import Deployment, started
 from chaos.people import DECIDING, WORKFLOWS, People
@@ -124,6 +125,7 @@ def run(
                 + engine.tracebacks()
             )
             problems += judge_trees(verdict.flows)
+            problems += judge_chains(verdict.flows, verdict.events)
             problems += judge_loops(verdict.flows, verdict.events)
             heard = (world.signals, world.answers) if nodes is None else ((), ())  # else some may be lost
             problems += judge_world(verdict.events, *heard)
@@ -195,6 +197,20 @@ def define_deciding(engine: RunningEngine) -> None:
             _task(3, 1, program="@map", **over, workflow="one-item"),
             _task(4, 2, program="summed", numbers={"$from": 2}),
             _task(5, 3, program="summed", numbers={"$from": 3}),
+        ],
+    )
+    engine.define(
+        "chaining",
+        [
+            _task(1, program="listed"),
+            {**_task(2, 1, program="@map"), "parameters": over | of_program},
+            *(
+                {**_task(seq, seq - 1, program="@map"), "parameters": along | of_program}
+                for seq, along in (
+                    (seq, {**over, "over": {"$from": seq - 1}, "aligned": True}) for seq in (3, 4)
+                )
+            ),
+            _task(5, 4, program="summed", numbers={"$from": 4}),
         ],
     )
     small_loop = {"tasks": [_task(1, program="paged")], "returns": {"$from": 1}}

@@ -65,6 +65,21 @@ def seed(client: httpx.Client, folder: Path) -> dict[str, str]:
         }),
         task("publish", "nothing", ["resize"]),
     ])  # fmt: skip
+    define(client, "stamp-images", [
+        task("find", "find_images", parameters={"count": 12}),
+        task("crop", "@map", ["find"], parameters={
+            "over": {"$from": "find"}, "program": "stamp", "as": "image", "key": "",
+            "parameters": {"broken": 3},
+        }),
+        task("stamp", "@map", ["crop"], parameters={
+            "over": {"$from": "crop"}, "program": "stamp", "as": "image", "aligned": True,
+            "parameters": {"broken": 8},
+        }),
+        task("sign", "@map", ["stamp"], parameters={
+            "over": {"$from": "stamp"}, "program": "stamp", "as": "image", "aligned": True,
+        }),
+        task("publish", "nothing", ["sign"]),
+    ])  # fmt: skip
     define(client, "ledger", [task("read", "read_rows"), task("post", "load", ["read"])])
     define(client, "region", [
         task("rates", "read_rows"),
@@ -90,6 +105,7 @@ def seed(client: httpx.Client, folder: Path) -> dict[str, str]:
         "given_up": register(client, "import-prices"),
         "approval": register(client, "refund"),
         "mapped": register(client, "resize-images"),
+        "chained": register(client, "stamp-images"),
         "tree": register(client, "close-books"),
         "failed": register(client, "nightly-sales"),
         "running": register(client, "import-orders"),

@@ -80,6 +80,15 @@ def resize(image: str, width: int) -> str:
     return f"small-{image}"
 
 
+@program("stamp")
+def stamp(image: str, broken: int = -1) -> str:
+    """Fails for good for the image with this number."""
+    _log.info("a stamp on %s", image)
+    if hash_of(image) == broken:
+        raise Fatal(f"{image} has no place for a stamp")
+    return image
+
+
 def hash_of(image: str) -> int:
     """The number in its name."""
     return int("".join(filter(str.isdigit, image)))

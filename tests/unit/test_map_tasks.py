@@ -69,8 +69,13 @@ ALONG: dict[str, Any] = {"over": {"$from": 2}, "program": "count", "as": "file",
     ("parameters", "of_map", "said"),
     [
         ({"aligned": 1}, {}, "its 'aligned' is 1: it is true or false"),
-        ({"key": ""}, {}, "and has 'key', for which the whole list must be known"),
-        ({"zipped": True, "over": [{"$from": 2}, {"$from": 2}]}, {}, "and has 'zipped'"),
+        ({"key": ""}, {}, "and has 'key': its items have the keys of those that they go along. Say 'key' at"),
+        ({"flat": True}, {}, "and has 'flat': how many elements an item comes to nobody knows before it has"),
+        (
+            {"zipped": True, "over": [{"$from": 2}, {"$from": 2}]},
+            {},
+            "and has 'zipped': its items would wait for those of several maps",
+        ),
         ({"over": {"$from": 1}}, {"depends_on": (1,)}, "is not the whole result of another map"),
         ({"over": {"$from": 2, "path": "/0"}}, {}, "is not the whole result of another map"),
         ({"parameters": {"all": {"$from": 2}}}, {}, "or it takes more than that"),
@@ -91,6 +96,70 @@ def test_what_is_wrong_with_an_aligned_map_is_said(
     with pytest.raises(DefinitionError, match="task_seq 3\\) is a map") as error:
         plan_flow(WorkflowDefinition(name="w", tasks=tasks))
     assert said in str(error.value)
+
+
+def side_by_side(
+    *, of: int = 0, first: int = 0, second: int = 0, **more: dict[str, Any]
+) -> WorkflowDefinition:
+    """Two maps that go along a third one, and one over the lists of both; how many items each tolerates."""
+    tolerate = {2: of, 3: first, 4: second}
+    over: dict[int, dict[str, Any]] = {2: RIGHT, 3: ALONG, 4: ALONG}
+    given = {seq: over[seq] | ({"tolerate": count} if count else {}) for seq, count in tolerate.items()}
+    given[4] |= more.get("fourth", {})
+    pairs: dict[str, Any] = {
+        "over": [{"$from": 3}, {"$from": 4}],
+        "zipped": True,
+        "program": "p",
+        "as": "pair",
+    }
+    return WorkflowDefinition(
+        name="w",
+        tasks=(
+            TaskDefinition(task_seq=1, program="list"),
+            *(
+                TaskDefinition(task_seq=seq, program="@map", depends_on=(min(seq - 1, 2),), parameters=one)
+                for seq, one in given.items()
+            ),
+            TaskDefinition(
+                task_seq=5, program="@map", depends_on=(3, 4), parameters=pairs | more.get("fifth", {})
+            ),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        side_by_side(first=1, second=1),
+        side_by_side(of=1, first=1, second=1),
+        side_by_side(first=1, second=1, fifth={"over": [{"$from": 3}, {"$from": 2}, {"$from": 4}]}),
+    ],
+)
+def test_lists_from_which_each_may_lack_something_else_are_not_paired(definition: WorkflowDefinition) -> None:
+    with pytest.raises(
+        DefinitionError, match=r"task_seq 5\) is a map .*tolerate' of tasks 3 and 4.*'outcomes'"
+    ):
+        plan_flow(definition)
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        side_by_side(),
+        side_by_side(of=1),  # both lack the same
+        side_by_side(of=1, second=1),  # the second is the shorter one whenever it lacks more
+        side_by_side(first=1, second=1, fourth={"outcomes": True}),
+        side_by_side(first=1, second=1, fourth={"over": {"$from": 3}}),  # one behind the other
+        side_by_side(first=1, second=1, fifth={"over": [{"$from": 3}, {"$from": 3}, [1]]}),
+    ],
+)
+def test_other_lists_are(definition: WorkflowDefinition) -> None:
+    fourth = definition.tasks[3]
+    if fourth.parameters["over"] == {"$from": 3}:
+        behind = msgspec.structs.replace(fourth, depends_on=(3,))
+        tasks = (*definition.tasks[:3], behind, definition.tasks[4])
+        definition = msgspec.structs.replace(definition, tasks=tasks)
+    assert plan_flow(definition)[4].parameters["zipped"] is True
 
 
 def test_an_aligned_map_depends_on_the_one_before_it_where_nothing_is_said() -> None:

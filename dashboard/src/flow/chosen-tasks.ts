@@ -1,5 +1,6 @@
 // Those tasks of a flow that stand in a certain way, as its head counts them; the word is in the address.
 import { STAGE_WORDS, type Stage } from "../lib/statuses.ts";
+import { chainsOf } from "./chains.ts";
 import type { ShownFlow } from "./shown-flow.ts";
 
 /** What the head of a flow counts, in its order: what needs somebody first. */
@@ -34,11 +35,14 @@ function countedAs(stage: Stage): Stage | null {
   }
 }
 
-/** The tasks that a count is of, in order; null: all of them are wanted. */
-export function chosenTasks(live: ShownFlow, wanted: string | null): number[] | null {
-  if (wanted === null) return null;
+/** The tasks that a count is of (null: all of them), in the order in which they are listed: items of a chain behind
+    those that they go along. Null: all, as they are numbered. */
+export function chosenTasks(live: ShownFlow, wanted: string | null): readonly number[] | null {
+  const order = chainsOf(live.plan.peek())?.order ?? null;
+  if (wanted === null) return order;
   const found: number[] = [];
-  for (let task = 1; task <= live.count; task += 1) {
+  for (let at = 1; at <= live.count; at += 1) {
+    const task = order === null ? at : (order[at - 1] ?? 0);
     if (live.rows[task] !== undefined && countedAs(live.stage(task)) === wanted) found.push(task);
   }
   return found;

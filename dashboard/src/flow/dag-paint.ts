@@ -3,12 +3,16 @@
 import { STAGE_PATHS, type Stage } from "../lib/statuses.ts";
 import type { Layout } from "../lib/types.ts";
 import { coloursOf, shortened } from "../ui/painting.ts";
+import { type Chains, chainsOf } from "./chains.ts";
 import { BOX, type Bounds, boxAt, type View } from "./dag-view.ts";
 import { type Counts, countsOf, endedOf, ITEM_STAGES, totalOf } from "./item-counts.ts";
 import type { ShownFlow } from "./shown-flow.ts";
 
 const paths = new Map<Stage, Path2D>();
+const CHAIN_SPACE = 4;
 const NAME_SCALE = 0.4; // smaller names are not painted
+const ONE_EDGE = [0];
+const ITEM_EDGES = [-7, 0, 7]; // between maps of a chain: each item has an edge of its own
 const FAR_OPACITY: Partial<Record<Stage, number>> = { waiting: 0.2, suspended: 1, running: 0.8 };
 
 export interface Painted {
@@ -40,6 +44,8 @@ export function paint(canvas: HTMLCanvasElement, { live, view, chosen, width, he
     bottom: (height - view.y) / view.scale,
   };
   const drawn = chosen === null ? null : live.drawnAs(chosen);
+  const chains = chainsOf(live.plan.peek());
+  if (chains !== null) paintChains(context, chains, layout, colours);
   context.lineWidth = 1.25;
   const lanes = lanesOf(layout);
   for (const isNear of [false, true]) {
@@ -49,7 +55,8 @@ export function paint(canvas: HTMLCanvasElement, { live, view, chosen, width, he
       const from = layout.edges[at] ?? 0;
       const to = layout.edges[at + 1] ?? 0;
       if (isNear !== (drawn !== null && (from === drawn || to === drawn))) continue;
-      traceEdge(context, layout, lanes, from, to, seen);
+      const offsets = chains !== null && chains.mapBefore(to) === from ? ITEM_EDGES : ONE_EDGE;
+      for (const offset of offsets) traceEdge(context, layout, lanes, from, to, seen, offset);
     }
     context.stroke();
   }
@@ -106,6 +113,32 @@ function paintFarBoxes(
   context.strokeRect(box.x, box.y, BOX.width, BOX.height);
 }
 
+/** Behind the maps of a chain that stand in one row: they are one. */
+function paintChains(
+  context: CanvasRenderingContext2D,
+  chains: Chains,
+  layout: Layout,
+  colours: (name: string) => string,
+): void {
+  for (const first of chains.firstMaps) {
+    const boxes = chains.mapsOf(first).map((map) => boxAt(layout, map));
+    const left = Math.min(...boxes.map((box) => box.x));
+    const right = Math.max(...boxes.map((box) => box.x)) + BOX.width;
+    const top = boxes[0]?.y ?? 0;
+    if (boxes.some((box) => box.y !== top)) continue;
+    context.beginPath();
+    context.roundRect(
+      left - CHAIN_SPACE,
+      top - CHAIN_SPACE,
+      right - left + 3 * CHAIN_SPACE,
+      BOX.height + 3 * CHAIN_SPACE,
+      9,
+    );
+    context.fillStyle = colours("chosen");
+    context.fill();
+  }
+}
+
 /** Through its lane where it passes layers; each turn is in the gap between two layers. */
 function traceEdge(
   context: CanvasRenderingContext2D,
@@ -114,6 +147,7 @@ function traceEdge(
   from: number,
   to: number,
   seen: Bounds,
+  offset: number,
 ): void {
   const a = boxAt(layout, from);
   const b = boxAt(layout, to);
@@ -121,14 +155,15 @@ function traceEdge(
   const lane = lanes.get(from);
   const last = layout.layer[to - 1] ?? 0;
   let x = a.x + BOX.width;
-  let y = a.y + BOX.height / 2;
+  const middle = BOX.height / 2 + offset;
+  let y = a.y + middle;
   context.moveTo(x, y);
   for (let layer = (layout.layer[from - 1] ?? 0) + 1; layer <= last; layer += 1) {
     const isEnd = layer === last;
     if (!isEnd && lane === undefined) continue;
     const left = layer * (BOX.width + BOX.right);
     const row = layout.laneRow[(lane ?? 0) + layer - (layout.layer[from - 1] ?? 0) - 1] ?? 0;
-    const next = isEnd ? b.y + BOX.height / 2 : row * (BOX.height + BOX.below) + BOX.height / 2;
+    const next = (isEnd ? b.y : row * (BOX.height + BOX.below)) + middle;
     const bend = left - BOX.right / 2;
     if (left - x > BOX.right) context.lineTo(left - BOX.right, y);
     context.bezierCurveTo(bend, y, bend, next, left, next);

@@ -117,8 +117,11 @@ function usePast(live: LiveFlow, at: string | null): PastFlow | null {
 
 /** The task that comes next in what is shown: in a list of some tasks, the next of these. */
 function nextTask(live: LiveFlow, shown: ShownFlow, view: ViewName, from: number, by: number): number {
-  const some = view === "list" ? chosenTasks(shown, route.value.query.get("tasks")) : null;
+  const wanted = view === "list" ? route.value.query.get("tasks") : null;
+  const some = view === "list" || view === "gantt" ? chosenTasks(shown, wanted) : null;
   if (some === null || some.length === 0) return Math.max(1, Math.min(live.count, from + by));
+  const at = some.indexOf(from);
+  if (at >= 0) return some[Math.max(0, Math.min(some.length - 1, at + by))] ?? from;
   const next = by > 0 ? some.find((task) => task > from) : some.filter((task) => task < from).at(-1);
   return next ?? (by > 0 ? some.at(-1) : some[0]) ?? from;
 }

@@ -9,7 +9,8 @@ import { took } from "../lib/tracing.ts";
 import { usePlaceSize } from "../ui/place-size.ts";
 import { paintings } from "../ui/theme.ts";
 import { DENSE, paintGantt } from "./gantt-paint.ts";
-import { AXIS, bounded, fitted, type GanttView, gutterOf, msAt, showing, taskAtY } from "./gantt-view.ts";
+import { ganttRowsOf } from "./gantt-rows.ts";
+import { AXIS, bounded, fitted, type GanttView, gutterOf, msAt, rowAtY, showing } from "./gantt-view.ts";
 import { eachLivePart } from "./live-parts.ts";
 import type { PastFlow } from "./past-flow.ts";
 import type { ShownFlow } from "./shown-flow.ts";
@@ -38,7 +39,7 @@ export function GanttCanvas({ live, past, timeline, chosen, onChoose }: Props) {
   given.value = { past, timeline, chosen };
   const endMs = () => endOf(live, given.peek().timeline);
   const fit = (isDense: boolean) => {
-    view.value = fitted(timeline.beginMs, endMs(), size.peek(), live.count, { isDense });
+    view.value = fitted(timeline.beginMs, endMs(), size.peek(), ganttRowsOf(live).count, { isDense });
   };
 
   useSignalEffect(() => {
@@ -48,7 +49,7 @@ export function GanttCanvas({ live, past, timeline, chosen, onChoose }: Props) {
     void given.value;
     if (size.value.width === 0) return;
     if (view.value === null) {
-      fit(live.count > 300);
+      fit(ganttRowsOf(live).count > 300);
       return;
     }
     // Where rows are summed up, all of them are painted: then only what changes the picture is worth it, and
@@ -78,7 +79,9 @@ export function GanttCanvas({ live, past, timeline, chosen, onChoose }: Props) {
 
   useEffect(() => {
     const seen = view.peek();
-    if (chosen !== null && seen !== null) view.value = showing(seen, size.peek(), live.count, chosen);
+    if (chosen === null || seen === null) return;
+    const rows = ganttRowsOf(live);
+    view.value = showing(seen, size.peek(), rows.count, rows.rowOf(chosen));
   }, [chosen, live, size, view]);
 
   const seenNow = () => {
@@ -101,21 +104,25 @@ export function GanttCanvas({ live, past, timeline, chosen, onChoose }: Props) {
       dx === 0
         ? { ...seen, isFollowing: view.peek()?.isFollowing ?? false }
         : { ...seen, fromMs: seen.fromMs - ms, toMs: seen.toMs - ms, isFollowing: false };
-    view.value = bounded({ ...moved, top: seen.top - dy / seen.row }, size.peek(), live.count);
+    view.value = bounded({ ...moved, top: seen.top - dy / seen.row }, size.peek(), ganttRowsOf(live).count);
   };
   useEffect(
     () =>
       bindKeys([
         { keys: "+", what: "stretch time", run: () => zoomTime(STEP, size.peek().width / 2) },
         { keys: "-", what: "compress time", run: () => zoomTime(1 / STEP, size.peek().width / 2) },
-        { keys: "0", what: "all of the time", run: () => fit(live.count > 300) },
+        { keys: "0", what: "all of the time", run: () => fit(ganttRowsOf(live).count > 300) },
       ]),
     [live, timeline],
   );
 
+  const taskAt = (seen: GanttView, x: number, y: number) => {
+    const row = rowAtY(seen, ganttRowsOf(live).count, y);
+    return row === null ? null : taskIn(live, timeline, row, msAt(seen, size.peek(), x));
+  };
   const point = (x: number, y: number) => {
     const seen = seenNow();
-    const task = seen ? taskAtY(seen, live.count, y) : null;
+    const task = seen ? taskAt(seen, x, y) : null;
     if (!seen || task === null) {
       pointed.value = null;
       return;
@@ -165,7 +172,7 @@ export function GanttCanvas({ live, past, timeline, chosen, onChoose }: Props) {
             if (y < AXIS && x >= gutterOf(size.peek().width)) {
               const step = timeline.stepAtMs(msAt(seen, size.peek(), x));
               replaceQuery({ at: timeline.columns.positions[step] ?? null });
-            } else onChoose(taskAtY(seen, live.count, y));
+            } else onChoose(taskAt(seen, x, y));
           }
           drag.current = null;
         }}
@@ -212,6 +219,17 @@ export function endOf(live: ShownFlow, timeline: Timeline): number {
   if (!isStill) return Math.max(now.peek(), timeline.lastMs);
   const last = Math.max(flow?.finishedMs ?? flow?.suspendedMs ?? 0, timeline.lastMs);
   return last + MARGIN * (last - timeline.beginMs);
+}
+
+/** The task of a row that went on at a time: of a chain the last item that had begun. */
+function taskIn(live: ShownFlow, timeline: Timeline, row: number, ms: number): number {
+  const rows = ganttRowsOf(live);
+  const begun = rows.othersOf(row).filter((task) => {
+    let has = false;
+    eachLivePart(live, timeline, task, (stage, from) => (has ||= stage !== "waiting" && from <= ms));
+    return has;
+  });
+  return begun.at(-1) ?? rows.firstOf(row);
 }
 
 /** What a task did at a time, and for how long. */

@@ -1,6 +1,7 @@
 // Paints what a Gantt chart sums up: where rows are low, a pixel shows how many of its tasks do what at a time.
 import type { Stage } from "../lib/statuses.ts";
 import type { PaintedGantt } from "./gantt-paint.ts";
+import { ganttRowsOf } from "./gantt-rows.ts";
 import { AXIS, gutterOf, timesOf } from "./gantt-view.ts";
 import { eachLivePart } from "./live-parts.ts";
 
@@ -31,12 +32,17 @@ export function densityOf(painted: PaintedGantt, colours: (name: string) => stri
     const to = Math.min(width - 1, Math.floor(xAt(until ?? nowMs)));
     if (x < width && to >= x) lines.note(of, x, to + 1);
   };
-  const lineOf = (task: number) => Math.floor((task - 1 - view.top) * view.row);
+  const lineOf = (row: number) => Math.floor((row - 1 - view.top) * view.row);
+  const rows = ganttRowsOf(shown);
+  const noteBehind = (stage: Stage, from: number, until: number | null) => {
+    if (stage !== "waiting") note(stage, from, until);
+  };
   const first = Math.max(1, Math.floor(view.top) + 1);
   let line = lineOf(first);
-  for (let task = first; task <= shown.count && line < height; task += 1) {
-    eachLivePart(shown, timeline, task, note);
-    const next = task === shown.count ? line + Math.max(1, Math.round(view.row)) : lineOf(task + 1);
+  for (let row = first; row <= rows.count && line < height; row += 1) {
+    eachLivePart(shown, timeline, rows.firstOf(row), note);
+    for (const task of rows.othersOf(row)) eachLivePart(shown, timeline, task, noteBehind);
+    const next = row === rows.count ? line + Math.max(1, Math.round(view.row)) : lineOf(row + 1);
     if (next === line) continue; // the next one lies in the same pixels
     lines.paint(Math.max(0, line), Math.min(next, height));
     line = next;

@@ -5,6 +5,7 @@ import { duration } from "../lib/times.ts";
 import { coloursOf, shortened } from "../ui/painting.ts";
 import type { Size } from "../ui/place-size.ts";
 import { densityOf } from "./gantt-density.ts";
+import { ganttRowsOf } from "./gantt-rows.ts";
 import { AXIS, type GanttView, gutterOf, marksOf, namedOf, timesOf, xOf, yOf } from "./gantt-view.ts";
 import { eachLivePart } from "./live-parts.ts";
 import type { ShownFlow } from "./shown-flow.ts";
@@ -51,7 +52,8 @@ export function paintGantt(canvas: HTMLCanvasElement, painted: PaintedGantt): vo
     context.drawImage(canvasOf(densityOf(painted, colours)), 0, AXIS, size.width, size.height - AXIS);
     if (painted.chosen !== null) {
       context.fillStyle = colours("accent");
-      context.fillRect(0, yOf(view, painted.chosen) - 0.5, size.width, Math.max(1.5, view.row));
+      const row = ganttRowsOf(painted.shown).rowOf(painted.chosen);
+      context.fillRect(0, yOf(view, row) - 0.5, size.width, Math.max(1.5, view.row));
     }
   }
   paintNames(context, painted, colours);
@@ -104,14 +106,16 @@ function paintRows(context: CanvasRenderingContext2D, painted: PaintedGantt, col
   const left = gutterOf(size.width);
   const [first, last] = seenOf(painted);
   const xAt = timesOf(view, size);
-  for (let task = first; task <= last; task += 1) {
-    const y = yOf(view, task);
-    if (task === chosen) {
+  const rows = ganttRowsOf(shown);
+  const chosenRow = chosen === null ? 0 : rows.rowOf(chosen);
+  for (let row = first; row <= last; row += 1) {
+    const y = yOf(view, row);
+    if (row === chosenRow) {
       context.fillStyle = colours("chosen");
       context.fillRect(0, y, size.width, view.row);
     }
     const middle = y + view.row / 2;
-    eachLivePart(shown, timeline, task, (stage, from, until) => {
+    const paint = (stage: Stage, from: number, until: number | null) => {
       const x = Math.max(left, xAt(from));
       if (ENDS.includes(stage)) {
         if (until !== null || x > size.width) return; // it was tried again: only the last end is marked
@@ -124,14 +128,23 @@ function paintRows(context: CanvasRenderingContext2D, painted: PaintedGantt, col
       const high = Math.max(1, view.row * (HEIGHTS[stage] ?? 0.1));
       context.fillStyle = colours(stage === "waiting" ? "edge" : stage);
       context.fillRect(x, middle - high / 2, Math.max(1, to - x), high);
-    });
+    };
+    eachLivePart(shown, timeline, rows.firstOf(row), paint);
+    for (const task of rows.othersOf(row)) {
+      eachLivePart(shown, timeline, task, (stage, from, until) => {
+        if (stage !== "waiting") paint(stage, from, until); // meanwhile the one before goes on
+      });
+    }
   }
 }
 
-/** The first and the last task that are seen. */
+/** The first and the last row that are seen. */
 function seenOf({ view, size, shown }: PaintedGantt): [number, number] {
   const rows = (size.height - AXIS) / view.row;
-  return [Math.max(1, Math.floor(view.top) + 1), Math.min(shown.count, Math.ceil(view.top + rows) + 1)];
+  return [
+    Math.max(1, Math.floor(view.top) + 1),
+    Math.min(ganttRowsOf(shown).count, Math.ceil(view.top + rows) + 1),
+  ];
 }
 
 /** Names of so many rows as there is space for; that of the chosen one in any case. */
@@ -140,16 +153,18 @@ function paintNames(context: CanvasRenderingContext2D, painted: PaintedGantt, co
   const space = gutterOf(size.width) - 16;
   const every = namedOf(view);
   const [first, last] = seenOf(painted);
-  const write = (task: number, colour: string) => {
+  const rows = ganttRowsOf(shown);
+  const chosenRow = chosen === null ? null : rows.rowOf(chosen);
+  const write = (row: number, colour: string) => {
     context.fillStyle = colours(colour);
-    const y = Math.max(AXIS + 7, yOf(view, task) + view.row / 2); // the first one stands whole
-    context.fillText(shortened(context, shown.name(task), space), 8, y + 0.5);
+    const y = Math.max(AXIS + 7, yOf(view, row) + view.row / 2); // the first one stands whole
+    context.fillText(shortened(context, rows.nameOf(shown, row), space), 8, y + 0.5);
   };
   const begin = 1 + every * Math.ceil((first - 1) / every);
-  for (let task = begin; task <= last; task += every) {
-    if (chosen === null || Math.abs(task - chosen) >= every) write(task, every > 1 ? "muted" : "text");
+  for (let row = begin; row <= last; row += every) {
+    if (chosenRow === null || Math.abs(row - chosenRow) >= every) write(row, every > 1 ? "muted" : "text");
   }
-  if (chosen !== null) write(chosen, "accent");
+  if (chosenRow !== null) write(chosenRow, "accent");
 }
 
 function paintPauses(context: CanvasRenderingContext2D, painted: PaintedGantt, colours: Colours): void {

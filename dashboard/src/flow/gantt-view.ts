@@ -41,14 +41,14 @@ export function msAt(view: GanttView, size: Size, x: number): number {
   return view.fromMs + ((x - left) / (size.width - left - 8)) * (view.toMs - view.fromMs);
 }
 
-export function yOf(view: GanttView, task: number): number {
-  return AXIS + (task - 1 - view.top) * view.row;
+export function yOf(view: GanttView, row: number): number {
+  return AXIS + (row - 1 - view.top) * view.row;
 }
 
-export function taskAtY(view: GanttView, count: number, y: number): number | null {
+export function rowAtY(view: GanttView, count: number, y: number): number | null {
   if (y < AXIS) return null;
-  const task = Math.floor((y - AXIS) / view.row + view.top) + 1;
-  return task >= 1 && task <= count ? task : null;
+  const row = Math.floor((y - AXIS) / view.row + view.top) + 1;
+  return row >= 1 && row <= count ? row : null;
 }
 
 /** Inside of what there is. */
@@ -70,12 +70,12 @@ export function fitted(
   return { fromMs, toMs: Math.max(toMs, fromMs + 10), top: 0, row, isFollowing: true };
 }
 
-/** A task is seen. */
-export function showing(view: GanttView, size: Size, count: number, task: number): GanttView {
-  const y = yOf(view, task);
-  if (y < AXIS) return bounded({ ...view, top: task - 1 }, size, count);
+/** A row is seen. */
+export function showing(view: GanttView, size: Size, count: number, row: number): GanttView {
+  const y = yOf(view, row);
+  if (y < AXIS) return bounded({ ...view, top: row - 1 }, size, count);
   if (y + view.row <= size.height) return view;
-  return bounded({ ...view, top: task - (size.height - AXIS) / view.row }, size, count);
+  return bounded({ ...view, top: row - (size.height - AXIS) / view.row }, size, count);
 }
 
 export const STEPS_MS = [

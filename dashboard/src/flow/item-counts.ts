@@ -32,6 +32,20 @@ export function plannedItems(plan: FlowPlan | null, map: number): readonly numbe
   return found.get(map) ?? NONE;
 }
 
+/** Those that failed before the others, each in their order; `rowOf`: which items come with one, and may have failed
+    instead of it. */
+export function failedFirst(
+  live: ShownFlow,
+  items: readonly number[],
+  rowOf: (item: number) => readonly number[] = (item) => [item],
+): readonly number[] {
+  const isFailed = (item: number) => live.rows[item]?.status === 2;
+  const failed = items.filter((item) => rowOf(item).some(isFailed));
+  if (failed.length === 0) return items;
+  const first = new Set(failed);
+  return [...failed, ...items.filter((item) => !first.has(item))];
+}
+
 export function itemsOf(live: ShownFlow, map: number): readonly number[] {
   const all = plannedItems(live.plan.peek(), map);
   return all.length === 0 ? all : all.filter((task) => isThere(live, task));

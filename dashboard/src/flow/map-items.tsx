@@ -1,11 +1,14 @@
-// The items of a map: how many stand where, and each of them; only what is seen is in the page.
+// The items of a map: how many stand where, and each of them, those that failed first; only what is seen is in the page.
+// Where maps go along each other, a line has all that one element came to.
 import { useRef } from "preact/hooks";
 import { replaceQuery, route, withQuery } from "../lib/route.ts";
 import { STAGE_WORDS, type Stage } from "../lib/statuses.ts";
 import { duration, now } from "../lib/times.ts";
 import { useSeenRows } from "../ui/seen-rows.ts";
 import { StatusMark } from "../ui/status-mark.tsx";
-import { type Counts, countsOf, ITEM_STAGES, itemsOf, totalOf } from "./item-counts.ts";
+import { ChainHead, ChainLine } from "./chain-items.tsx";
+import { chainsOf } from "./chains.ts";
+import { type Counts, countsOf, failedFirst, ITEM_STAGES, itemsOf, totalOf } from "./item-counts.ts";
 import type { ShownFlow } from "./shown-flow.ts";
 
 const ROW = 28;
@@ -22,8 +25,14 @@ export function MapItems({ live, task, given }: Props) {
   const place = useRef<HTMLDivElement>(null);
   const wanted = route.value.query.getAll("items") as Stage[];
   const counts = countsOf(live, task) ?? {};
+  const chains = chainsOf(live.plan.peek());
+  const maps = chains?.mapsOf(task) ?? [];
   const all = itemsOf(live, task);
-  const shown = wanted.length === 0 ? all : all.filter((one) => wanted.includes(live.stage(one)));
+  const some = wanted.length === 0 ? all : all.filter((one) => wanted.includes(live.stage(one)));
+  const shown =
+    chains === null || maps.length === 0
+      ? failedFirst(live, some)
+      : failedFirst(live, some, (item) => chains.rowOf(item));
   const seen = useSeenRows(place, ROW, shown.length);
   const lines = shown.slice(seen.first, seen.last + 1).map((one, index) => ({ one, at: seen.first + index }));
   return (
@@ -51,11 +60,16 @@ export function MapItems({ live, task, given }: Props) {
       {shown.length === 0 && (
         <p class="muted note">{all.length === 0 ? "It has no items (yet)." : "No item stands like that."}</p>
       )}
+      {maps.length > 0 && <ChainHead live={live} maps={maps} task={task} />}
       <section ref={place} class="task-list item-list" tabIndex={0} aria-label="Items">
         <ul style={{ height: `${shown.length * ROW}px` }}>
-          {lines.map(({ one, at }) => (
-            <Line key={one} live={live} item={one} top={at * ROW} />
-          ))}
+          {lines.map(({ one, at }) =>
+            maps.length === 0 ? (
+              <Line key={one} live={live} item={one} top={at * ROW} />
+            ) : (
+              <ChainLine key={one} live={live} maps={maps} items={chains?.rowOf(one) ?? []} top={at * ROW} />
+            ),
+          )}
         </ul>
       </section>
     </div>

@@ -28,13 +28,18 @@ export abstract class ShownFlow {
   name(task: number): string {
     const plan = this.plan.peek();
     const map = this.mapOf(task);
-    if (map !== null) return `${this.name(map)}[${this.keyOf(task) || plan?.itemIndex?.[task - 1]}]`;
+    if (map !== null) return `${this.name(map)}[${this.wordOf(task)}]`;
     return plan?.names[task - 1] ?? plan?.programs[task - 1] ?? String(task);
   }
 
   /** Of an item its key, where its map says by what they are told apart; else "". */
   keyOf(task: number): string {
     return this.plan.peek()?.itemKeys?.[task - 1] ?? "";
+  }
+
+  /** What tells an item from others of its map: its key, or its index. */
+  wordOf(task: number): string {
+    return this.keyOf(task) || String(this.plan.peek()?.itemIndex?.[task - 1]);
   }
 
   /** Of an item its map; null: it is none. */

@@ -6,6 +6,7 @@ import { clock, duration, now } from "../lib/times.ts";
 import type { TaskRow } from "../lib/types.ts";
 import { useSeenRows } from "../ui/seen-rows.ts";
 import { StatusMark } from "../ui/status-mark.tsx";
+import { chainsOf } from "./chains.ts";
 import { chosenTasks, wordOfCount } from "./chosen-tasks.ts";
 import type { ShownFlow } from "./shown-flow.ts";
 
@@ -34,6 +35,7 @@ export function TaskList({ live, chosen, onChoose }: Props) {
     else if (top + ROW > element.scrollTop + element.clientHeight)
       element.scrollTop = top + ROW - element.clientHeight;
   }, [chosen, wanted]);
+  const chains = chainsOf(live.plan.peek());
   const lines = [];
   for (let at = seen.first; at <= seen.last; at += 1) {
     const task = tasks === null ? at + 1 : (tasks[at] ?? 0);
@@ -44,6 +46,7 @@ export function TaskList({ live, chosen, onChoose }: Props) {
         task={task}
         top={at * ROW}
         isChosen={task === chosen}
+        isBehind={chains !== null && chains.firstOf(task) !== task}
         onChoose={() => onChoose(task)}
       />,
     );
@@ -68,12 +71,15 @@ function TaskLine({
   task,
   top,
   isChosen,
+  isBehind,
   onChoose,
 }: {
   live: ShownFlow;
   task: number;
   top: number;
   isChosen: boolean;
+  /** Of a chain an item that goes along the one in the line above. */
+  isBehind: boolean;
   onChoose: () => void;
 }) {
   const row = live.rows[task];
@@ -86,7 +92,7 @@ function TaskLine({
       <button type="button" aria-current={isChosen ? "true" : undefined} onClick={onChoose}>
         <span class="number">{task}</span>
         <StatusMark stage={stage} />
-        <bdi class="name">{live.name(task)}</bdi>
+        <bdi class={isBehind ? "name behind" : "name"}>{live.name(task)}</bdi>
         <bdi class="said">{said}</bdi>
         <span class="attempt">{row.attempt > 1 ? `×${row.attempt}` : ""}</span>
         <span class="took">

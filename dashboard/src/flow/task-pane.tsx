@@ -8,6 +8,7 @@ import { iso, moment } from "../lib/times.ts";
 import type { TaskDetail, TaskRow } from "../lib/types.ts";
 import { notTakenWords } from "../lib/wait-words.ts";
 import { StatusMark } from "../ui/status-mark.tsx";
+import { ChainOfItem } from "./chain-items.tsx";
 import { ChildFlows } from "./child-flows.tsx";
 import { GivenParameters } from "./given-parameters.tsx";
 import { countsOf, totalOf } from "./item-counts.ts";
@@ -98,6 +99,7 @@ export function TaskPane({ live, task, onClose }: Props) {
           ✕
         </button>
       </div>
+      {map !== null && <ChainOfItem live={live} item={task} />}
       <div class="tabs" role="tablist">
         {tabs.map(([name, key]) => (
           <button

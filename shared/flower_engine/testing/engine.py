@@ -125,6 +125,7 @@ class Engine:
         self.settings = Settings.model_validate({})  # nothing of the person who runs the tests
         self.clock = _TestClock(time.time_ns() // 1_000_000)
         self.blobs = MemoryBlobs()
+        self._names: dict[str, dict[int, str]] = {}  # of the tasks of a flow, by task_seq
         self.hanging: dict[tuple[str, int], Claim] = {}
         self._stores = _OneOfMany(redis, self.settings, self.clock)
         own_programs = _OwnPrograms(redis, lambda: self._stores.partitions)
@@ -299,10 +300,11 @@ class Engine:
 
     async def _work(self, claim: Claim, results: dict[tuple[str, int], bytes], *, is_full: bool) -> Work:
         message = _decode_message(claim.message)
+        map_name = "" if message.task_name else await self._map_name(claim.flow, message.task_seq)
         if not message.refs:
             parameters = parameters_in_round(message, message.parameters)
             plain = msgspec.structs.replace(message, parameters=parameters)
-            return Work(claim, plain, is_full=is_full)
+            return Work(claim, plain, is_full=is_full, map_name=map_name)
         seqs, flow = set(message.reads.values()), claim.flow
         kept = {seq: results[flow, seq] for seq in seqs if (flow, seq) in results}
         missing = sorted(seqs - kept.keys())
@@ -321,11 +323,20 @@ class Engine:
         try:
             parameters = resolved(message.parameters, read, self._secret)
         except (ParameterError, SecretError) as error:
-            return Work(claim, message, fault=error)
+            return Work(claim, message, fault=error, map_name=map_name)
         given = parameters_in_round(message, parameters)
         plain = msgspec.structs.replace(message, parameters=given, refs=False)
         provenance = dict(provenance_in_round(message, provenance_of(message.parameters)))
-        return Work(claim, plain, provenance, is_full=is_full)
+        return Work(claim, plain, provenance, is_full=is_full, map_name=map_name)
+
+    async def _map_name(self, flow: str, task_seq: int) -> str:
+        """What the map is called that a task without a name is an item of; "": it is none, or has none."""
+        names = self._names.get(flow)
+        if names is None:
+            tasks = (await self.view(flow)).tasks
+            names = {task.task_seq: task.task_name for task in tasks if task.task_name}
+            self._names[flow] = names
+        return names.get(task_seq, "")
 
 
 def _without_jitter(definition: WorkflowDefinition) -> WorkflowDefinition:

@@ -17,7 +17,7 @@ from flower_engine.testing.private_server import server
 from flower_engine.testing.program_runs import Attempts
 from flower_engine.testing.run import Run
 from flower_engine.testing.skipping import Skipping
-from flower_engine.testing.stubs import Stub, program_name
+from flower_engine.testing.stubs import For, Stub, program_name
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class FlowerTest:
         """``programs``: those that are run; else all that are registered by ``@program``."""
         self.secrets: dict[str, str] = {}
         self._programs = programs
-        self._stubs: dict[tuple[str, str | None], Stub] = {}
+        self._stubs: dict[For, Stub] = {}
         self._server = server()
         self._number = self._server.take_number()
         self._engine = self._server.call(
@@ -43,7 +43,7 @@ class FlowerTest:
         )
         self._attempts = Attempts(programs, self._stubs, self._engine.blobs)
         self._skipping = Skipping(
-            self._server, self._engine, self._attempts, lambda: {program for program, _ in self._stubs}
+            self._server, self._engine, self._attempts, lambda: {program for program, _, _ in self._stubs}
         )
 
     @overload
@@ -100,18 +100,19 @@ class FlowerTest:
                 self._define_children(child, known)
                 self._server.call(self._engine.define(child.document()))
 
-    def stub(self, program: object, *does: Any, task: str | None = None) -> Stub:
+    def stub(self, program: object, *does: Any, task: str | None = None, key: str | None = None) -> Stub:
         """What a program does instead of what it does: ``does`` is a result, an exception, or a callable that
         is called with the program's arguments (async ones are awaited); or :func:`hangs`. Several are for
         its calls in order, and there must be enough of them; one alone is for all.
 
         ``program``: the function under ``@program``, or its name. ``task``: of the task of this name only.
+        ``key``: of items with this key only, in each map of a chain unless ``task`` says which.
 
         Raises:
             StubError: a result is none that the program can return.
         """
         name = program_name(program)
-        stub = self._stubs[name, task] = Stub(name, task, self._programs.get(name), does)
+        stub = self._stubs[name, task, key] = Stub((name, task, key), self._programs.get(name), does)
         return stub
 
     def limit(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
+from itertools import product
 from typing import Any
 
 import msgspec
@@ -25,7 +26,7 @@ from flower_engine.programs.registry import RegisteredProgram, Registry
 from flower_engine.programs.rounds import raised
 from flower_engine.testing.faults import FlowerTestError
 from flower_engine.testing.memory_blobs import MemoryBlobs
-from flower_engine.testing.stubs import Hangs, Stub
+from flower_engine.testing.stubs import For, Hangs, Stub
 from flower_engine.testing.written_lines import RunLine, WrittenLines
 from flower_engine.transitions.worker_transitions import Claim, Outcome
 
@@ -37,26 +38,25 @@ _encode = msgspec.json.Encoder().encode
 
 class Work(msgspec.Struct, frozen=True):
     """A claimed task with its parameters resolved, and where they come from; ``fault``: why they cannot be.
-    ``is_full``: its result is not to be kept in Redis."""
+    ``is_full``: its result is not to be kept in Redis. ``map_name``: the name of its map, of an item."""
 
     claim: Claim
     message: TaskMessage
     provenance: dict[str, Provenance] = {}
     fault: Exception | None = None
     is_full: bool = False
+    map_name: str = ""
 
     @property
     def name(self) -> str:
-        return self.message.task_name or str(self.message.task_seq)
+        return self.message.task_name or self.map_name or str(self.message.task_seq)
 
 
 class Attempts:
     """Runs attempts one after another. Blocking programs run on the thread of the test, async ones on an
     event loop of its own; where the test itself is on an event loop, both run beside it."""
 
-    def __init__(
-        self, programs: Registry, stubs: Mapping[tuple[str, str | None], Stub], blobs: MemoryBlobs
-    ) -> None:
+    def __init__(self, programs: Registry, stubs: Mapping[For, Stub], blobs: MemoryBlobs) -> None:
         self._programs = programs
         self._stubs = stubs
         self._blobs = blobs
@@ -118,9 +118,10 @@ class Attempts:
         self._beside.shutdown()
 
     def _stub_of(self, work: Work) -> Stub | None:
-        program = work.message.program
-        for task in (work.message.task_name, str(work.message.task_seq), None):
-            stub = self._stubs.get((program, task))
+        message = work.message
+        keys = (message.item_key, None) if message.item_key else (None,)
+        for key, task in product(keys, (work.name, str(message.task_seq), None)):
+            stub = self._stubs.get((message.program, task, key))
             if stub is not None:
                 return stub
         return None

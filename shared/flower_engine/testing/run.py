@@ -15,7 +15,7 @@ from flower_engine.projection.read.view_fields import moment
 from flower_engine.projection.read.views import FlowView
 from flower_engine.testing.engine import Engine
 from flower_engine.testing.faults import FlowerTestError, StuckError
-from flower_engine.testing.run_tasks import RunTasks, name_of, why_stuck
+from flower_engine.testing.run_tasks import RunTasks, names_of, why_stuck
 from flower_engine.testing.skipping import Skipping
 from flower_engine.testing.written_lines import RunLine
 
@@ -233,7 +233,7 @@ class Run(Generic[R_co]):
         return self._skipping.call(self._engine.view(self.id))
 
     def _number(self, task: str) -> int:
-        names = {name_of(one): one.task_exec_seq for one in self._view().tasks}
+        names = {name: seq for seq, name in enumerate(names_of(self._view().tasks), start=1)}
         if task not in names:
             raise FlowerTestError(f"the flow has no task {task!r}; it has {', '.join(names)}")
         return names[task]

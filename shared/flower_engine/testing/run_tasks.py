@@ -33,10 +33,12 @@ class RunTask(msgspec.Struct, frozen=True):
 
 
 class RunTasks(Mapping[str, RunTask]):
-    """The tasks by name; one without a name by its taskSeq as text."""
+    """The tasks by name; one without a name by its taskSeq as text, and an item of a map by the name of that
+    and its key, or else its index: ``totals[a.csv]``, ``totals[0]``."""
 
     def __init__(self, details: Sequence[TaskDetail]) -> None:
-        self._tasks = {task.name: task for task in map(_run_task, details)}
+        names = names_of(details)
+        self._tasks = {name: _run_task(name, task) for name, task in zip(names, details, strict=True)}
 
     def __getitem__(self, name: str) -> RunTask:
         if name not in self._tasks:
@@ -56,8 +58,15 @@ class RunTasks(Mapping[str, RunTask]):
         return len(self._tasks)
 
 
-def name_of(task: TaskView) -> str:
-    return task.task_name or str(task.task_seq)
+def names_of(tasks: Sequence[TaskView]) -> list[str]:
+    """What each task of a flow is called; ``tasks``: all of them, in order."""
+    own = [task.task_name or str(task.task_seq) for task in tasks]
+    return [
+        name
+        if task.item_of is None
+        else f"{own[task.item_of - 1]}[{task.item_index if task.item_key is None else task.item_key}]"
+        for name, task in zip(own, tasks, strict=True)
+    ]
 
 
 def why_stuck(view: FlowView, skipped: timedelta, what: str) -> str:
@@ -65,10 +74,10 @@ def why_stuck(view: FlowView, skipped: timedelta, what: str) -> str:
     lines = [
         f"flow {view.task_flow_id} of workflow {view.task_id!r} {what} (time skipped: {_words(skipped)}):"
     ]
-    names = {task.task_exec_seq: name_of(task) for task in view.tasks}
+    names = dict(enumerate(names_of(view.tasks), start=1))
     open_tasks = [task for task in view.tasks if not task.has_ended]
     for task in open_tasks[:_MOST_TASKS]:
-        lines.append(f"  {name_of(task)}: {_why(task, names)}")
+        lines.append(f"  {names[task.task_exec_seq]}: {_why(task, names)}")
         lines += [f"      {line}" for line in _traceback(task)]
     if len(open_tasks) > _MOST_TASKS:
         lines.append(f"  ... and {len(open_tasks) - _MOST_TASKS} more tasks")
@@ -103,9 +112,9 @@ def _traceback(task: TaskView) -> list[str]:
     return [line.strip() for line in task.error.traceback.rstrip().splitlines()[-_MOST_LINES:]]
 
 
-def _run_task(task: TaskDetail) -> RunTask:
+def _run_task(name: str, task: TaskDetail) -> RunTask:
     return RunTask(
-        name=name_of(task),
+        name=name,
         status=task.status,
         attempts=task.attempt,
         result=msgspec.json.decode(task.result),

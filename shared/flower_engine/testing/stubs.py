@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from inspect import Signature
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -14,6 +14,9 @@ from flower_engine.programs.registry import RegisteredProgram
 from flower_engine.programs.steps import steps_of
 from flower_engine.testing.element_answers import ByElement
 from flower_engine.testing.faults import StubError
+
+For = tuple[str, str | None, str | None]
+"""What a stub is for: a program, a task by its name, an item by its key; None: for all."""
 
 
 class Hangs:
@@ -31,18 +34,22 @@ def hangs() -> Hangs:
 class Stub:
     """What stands in for a program. ``calls``: the arguments that it was called with, in order."""
 
-    def __init__(
-        self, name: str, task: str | None, program: RegisteredProgram | None, does: tuple[Any, ...]
-    ) -> None:
+    def __init__(self, stands_for: For, program: RegisteredProgram | None, does: tuple[Any, ...]) -> None:
         """``does``: what it does in its attempts, in order; one thing alone is for all of them.
 
         Raises:
             StubError: a result does not fit the program.
         """
+        name, task, key = stands_for
         if not does:
             raise StubError(f"the stub of {name} does nothing: give a result, an exception, or a function")
         self.calls: list[dict[str, Any]] = []
-        self._what: Final = f"the stub of program {name!r}" + (f" for task {task!r}" if task else "")
+        if key == "":
+            raise StubError(
+                f"the stub of {name} is for an item without a key: leave out key=, or name an item's"
+            )
+        self._what = f"the stub of program {name!r}" + (f" for task {task!r}" if task else "")
+        self._what += f" for item {key!r}" if key else ""
         self._does = does
         self._check = _checker(program)
         for one in does:

@@ -11,6 +11,7 @@ from flower_engine.model.decisions.decision_tasks import problems_of_decisions
 from flower_engine.model.definitions.child_flows import problems_of_subflow
 from flower_engine.model.definitions.definition_header import problems_of_header
 from flower_engine.model.definitions.definition_references import DefinitionReferences, Params, settled
+from flower_engine.model.definitions.left_out import problems_of_zips
 from flower_engine.model.definitions.map_chains import problems_of_chains, told_of_outcomes
 from flower_engine.model.definitions.map_tasks import (
     AS,
@@ -201,6 +202,7 @@ def plan_flow(definition: WorkflowDefinition) -> tuple[PlannedTask, ...]:
     problems += problems_of_decisions(name, tasks, params.secrets)
     problems += problems_of_maps(name, tasks, params.secrets)
     problems += problems_of_chains(name, tasks, references)
+    problems += problems_of_zips(name, tasks)
     problems += references.problems(lambda program: definition.keying.told_apart_by(name, program))
     problems += problems_of_rules(name, tasks, references)
     if problems:

@@ -25,6 +25,15 @@ from flower_engine.model.tasks.rules import READY
 from flower_engine.model.tasks.task_spec import TaskSpec
 from flower_engine.model.waits.wait_parameters import MAP
 
+_INSTEAD = {
+    ZIPPED: "its items would wait for those of several maps, and those of an aligned map wait for one. Let"
+    " the map right before it return all that they take, and go along that one",
+    FLAT: "how many elements an item comes to nobody knows before it has ended. Go along it with a map of a"
+    " workflow ('workflow' instead of 'program'), whose own map goes over what one item came to",
+    KEY: "its items have the keys of those that they go along. Say 'key' at the first map of the chain",
+}
+"""What can be written where the items of an aligned map cannot be as somebody asks for."""
+
 
 def is_aligned(parameters: Mapping[str, Any]) -> bool:
     """Whether a map goes along the items of another one."""
@@ -60,7 +69,9 @@ def _of_one(task: TaskSpec, producers: Sequence[TaskSpec]) -> Iterator[str]:
     given = task.parameters
     for name in (ZIPPED, FLAT, KEY):
         if given.get(name) not in (None, False):
-            yield f"and has {name!r}, for which the whole list must be known: it is one of them"
+            yield f"and has {name!r}: {_INSTEAD[name]}; without {ALIGNED!r} it waits for the whole list"
+    if given.get(ZIPPED) is True:
+        return
     maps = [one for one in producers if one.program == MAP]
     uses = scan_parameters(given).uses
     if not whole_result(given.get(OVER)) or len(uses) != 1 or not maps:
