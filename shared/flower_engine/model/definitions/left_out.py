@@ -1,5 +1,5 @@
-"""Lists side by side (``zipped``) each of which may lack what another one has: where as many elements are left
-out of each, pairs would be made of what does not belong together, and nobody would see it.
+"""Lists side by side (``zipped``) each of which may lack what another one has: where as many elements are
+left out of each, pairs would be made of what does not belong together, and nobody would see it.
 
 The list of a map lacks the items that its ``tolerate`` gave up, and that of a map that goes along another one
 what that lacks. Where a list lacks no more than another one does, they are of different lengths whenever it
@@ -7,7 +7,8 @@ matters, and the map is held.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from itertools import pairwise
+from typing import Any, cast
 
 import msgspec
 
@@ -32,19 +33,19 @@ def problems_of_zips(workflow: str, tasks: Sequence[TaskSpec]) -> Iterator[str]:
     for task in zips:
         assert maps is not None
         over: Any = task.parameters.get(OVER)
-        lists: list[Any] = over if isinstance(over, list) else []
+        lists = cast("list[Any]", over) if isinstance(over, list) else []
         lacking = [lacks for one in lists if (lacks := maps.lacks(whole_result(one))) is not None]
         lacking.sort(key=lambda lacks: lacks.count)
-        for fewer, more in zip(lacking, lacking[1:], strict=False):
+        for fewer, more in pairwise(lacking):
             back: _Lacks | None = more
             while back is not None and back.count > fewer.count:
                 back = back.before
             if back is not fewer:
                 yield (
-                    f"row (task_id {workflow!r}, task_seq {task.task_seq}) is a map ({MAP}), {ZIPPED}: items that"
-                    f" are given up ({TOLERATE!r} of tasks {fewer.map} and {more.map}) would be left out of one"
-                    " list and not of the other, and those behind them paired with what is not theirs. Let both"
-                    f" say {OUTCOMES!r}, which leave out none (outcomes(...) in Python)"
+                    f"row (task_id {workflow!r}, task_seq {task.task_seq}) is a map ({MAP}), {ZIPPED}: items"
+                    f" that are given up ({TOLERATE!r} of tasks {fewer.map} and {more.map}) would be left out"
+                    " of one list and not of the other, and those behind them paired with what is not theirs."
+                    f" Let both say {OUTCOMES!r}, which leave out none (outcomes(...) in Python)"
                 )
 
 
