@@ -4,7 +4,10 @@
 -- `by` and `reason` are JSON texts. Returns the tasks that were cut off.
 -- needs: base, cleanup, events, flow_fields, flows, statuses, timers, tree_notes, whole_flow
 local function cancel_flow(flow, by, reason)
-  load_whole(flow)
+  load_whole(flow, 'places')
+  if may_spare(flow) then
+    load_whole(flow)
+  end
   local spared = cleanup_of(flow)
   local parents = parents_left(flow, spared)
   if spared or parents then

@@ -54,6 +54,17 @@ local function spared_tasks(flow)
   return spared
 end
 
+-- Whether an end may leave something of a whole flow, which its tasks tell without who is behind them.
+local function may_spare(flow)
+  for task = 1, is_ending(flow) and 0 or flow.count do
+    local known = flow.tasks[task]
+    if known.lease == WITH_CHILD or (flow.ruled and rules_of_edges().cleans_up(known.rules)) then
+      return true
+    end
+  end
+  return false
+end
+
 -- The tasks of a whole flow that its end would spare now; nil: it ends without a cleanup, as nothing of it
 -- has begun, its cleanup is done, or it is ending already.
 local function cleanup_of(flow)

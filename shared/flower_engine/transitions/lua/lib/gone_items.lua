@@ -99,7 +99,7 @@ local function by_maps(flow)
           flow.done = flow.done + 1
           read[#read + 1] = items.along and known.reads or nil
         end
-        known.status, known.kind, known.lease, known.dependents = IGNORE, VANISHED, NO_LEASE, nil
+        known.status, known.kind, known.lease, known.dependents = IGNORE, VANISHED, NO_LEASE, false
         known.vanished = true
         set_state(flow, text, VANISHED_STATE, known.attempt, known.lost, NO_LEASE)
         local n = #forgotten

@@ -13,7 +13,7 @@ local function hand_down(flow, what)
 end
 
 local function pause_flow(flow)
-  load_whole(flow)
+  load_whole(flow, 'places')
   for task = 1, flow.count do
     local known = flow.tasks[task]
     if known.status == WAIT and known.lease == NO_LEASE then
@@ -25,18 +25,22 @@ local function pause_flow(flow)
 end
 
 local function resume_flow(flow)
-  load_whole(flow)
+  load_whole(flow, 'links')
   set_flag(flow, PAUSED, false)
   push_ready(flow)
   hand_down(flow, 'r')
 end
 
 local function prioritise_flow(flow, priority)
-  load_whole(flow)
-  local ready = find_ready(flow)
+  load_whole(flow, 'links')
+  local ready, other_lanes = find_ready(flow), {}
   for task = 1, flow.count do
     local known, text = flow.tasks[task], digits(task)
-    local moved = string.gsub(known.lane, '^([^:]*):[^:]*', '%1:' .. priority, 1)
+    local moved = other_lanes[known.lane]
+    if not moved then
+      moved = string.gsub(known.lane, '^([^:]*):[^:]*', '%1:' .. priority, 1)
+      other_lanes[known.lane] = moved
+    end
     local is_ready = ready[task] and known.lease == NO_LEASE
     if moved ~= known.lane then
       if is_ready then

@@ -40,7 +40,7 @@ local function push(lane, flow, task)
     list.lowest = score
   end
   local n = #list
-  list[n + 1] = string.format('%d', score)
+  list[n + 1] = score
   list[n + 2] = flow.id .. ':' .. task
 end
 

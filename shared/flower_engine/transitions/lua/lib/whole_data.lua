@@ -86,7 +86,7 @@ local function reopen_data(flow, again, given)
       if not was_final and known.reads then
         count_readers(flow, known.reads, -1)
       end
-      known.reads = known.new_reads ~= '' and known.new_reads or nil -- by these its edges are counted
+      known.reads = known.new_reads ~= '' and known.new_reads -- by these its edges are counted
     end
   end
   for producer, one in pairs(given) do

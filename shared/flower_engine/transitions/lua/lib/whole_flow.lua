@@ -2,7 +2,7 @@
 -- rarely used
 -- needs: awaiting, base, edges, flow_fields, flows, items, kept_results, keys, limits, ready, statuses
 -- needs: suspects, timers, tree_notes
-local WHOLE_STEP = 250 -- tasks read by one command
+local HEAD = '^%S+ %d+ %d+ ' -- of a state: all but its lease
 
 -- Takes the flow's notes of wide fan-outs off the list (see release.lua): what they had still to count is
 -- counted now (of roots, task 0, nothing is), and flow.unreleased names what they had still to push. Whoever
@@ -70,65 +70,169 @@ local function load_items(flow)
   end
 end
 
--- Reads every task of a loaded flow into flow.tasks: {status, attempt, lost, lease, lane, open, dependents,
--- reads, is_long}. `open` is the count that is kept (nil: none is), `dependents` a text "2,3" or nil; that
--- and the others as links_of has them. Of a flow with rules {kind, rules, edges}, too, as its fields have it;
--- of one with items whether a task has `vanished`, as it belongs to no map any more.
-local function load_whole(flow)
-  local count = flow.left + flow.done
-  drain_notes(flow)
-  local tasks, has_items = {}, has_flag(flow, HAS_ITEMS)
-  local width = flow.ruled and 6 or 4
-  for first = 1, count, WHOLE_STEP do
-    local last = math.min(count, first + WHOLE_STEP - 1)
-    local names = {}
-    for task = first, last do
-      local n, text = #names, digits(task)
-      names[n + 1], names[n + 2] = state_field(text), lane_field(text)
-      names[n + 3], names[n + 4] = open_field(text), dependents_field(text)
-      if flow.ruled then
-        names[n + 5], names[n + 6] = rules_field(text), edges_field(text)
-      end
-    end
-    local got = call('HMGET', flow.key, unpack(names))
-    for task = first, last do
-      local at = width * (task - first)
-      local state = flow[names[at + 1]] or got[at + 1] or NEVER
-      local status, attempt, lost, lease = WAIT, '0', '0', NO_LEASE
-      if state ~= NEVER then
-        status, attempt, lost, lease = match(state, STATE)
-      end
-      local dependents, reads, is_long = links_of(got[at + 4])
-      local known = { status = status, attempt = attempt, lost = lost, lease = lease,
-        lane = flow[names[at + 2]] or got[at + 2], open = flow[names[at + 3]] or got[at + 3] or nil,
-        dependents = dependents, reads = reads, is_long = is_long }
-      if flow.ruled then
-        known.kind = match(state, KIND)
-        known.rules, known.edges = got[at + 5] or nil, flow[names[at + 6]] or got[at + 6] or nil
-      end
-      known.vanished = has_items and match(state, KIND) == VANISHED
-      tasks[task] = known
-    end
-  end
-  flow.tasks, flow.count = tasks, count
-  if has_items then
-    load_items(flow)
-  end
-end
-
 -- The tasks behind one, as numbers; those of a text are made once.
-local behind_by_text = {}
+local behind_by_text, nobody = {}, {}
 local function tasks_behind(known)
-  local text = known.dependents or ''
+  local text = known.dependents
+  if not text then
+    return nobody
+  end
   local found = behind_by_text[text]
   if not found then
-    found = {}
-    for dependent in string.gmatch(text, '%d+') do
+    local only = tonumber(text)
+    found = { only }
+    for dependent in string.gmatch(only and '' or text, '%d+') do
       found[#found + 1] = tonumber(dependent)
     end
     behind_by_text[text] = found
   end
   return found
+end
+
+-- Counts one more dependency (in `counts`) of each task behind one. Most have but one behind them.
+local function count_behind_one(counts, known)
+  local only = tonumber(known.dependents or nil)
+  if only then
+    counts[only] = (counts[only] or 0) + 1
+    return
+  end
+  for _, dependent in ipairs(tasks_behind(known)) do
+    counts[dependent] = (counts[dependent] or 0) + 1
+  end
+end
+
+-- What this call knows of these fields of tasks better than Redis does, by what their names begin with: values
+-- by task.
+local function learned_columns(flow)
+  local columns = {}
+  for name, value in pairs(flow) do
+    local column, task = match(name, '^([sl])(%d+)$')
+    if column and value then
+      columns[column] = columns[column] or {}
+      columns[column][tonumber(task)] = value
+    end
+  end
+  return columns
+end
+
+-- One field, "s" for example, of the tasks from first to last.
+local function read_column(flow, column, first, last, learned)
+  local names = {}
+  for task = first, last do
+    names[task - first + 1] = column .. digits(task)
+  end
+  local got = call('HMGET', flow.key, unpack(names))
+  if learned then
+    for index = 1, #names do
+      got[index] = learned[first + index - 1] or got[index]
+    end
+  end
+  return got
+end
+
+-- What many tasks have in common, and the table that stands behind each of them.
+local function make_alike(flow, has_items, state, lane, links, rules)
+  local status, attempt, lost, lease = match(state, STATE)
+  local dependents, reads, is_long = links_of(links)
+  local known = { status = status, attempt = attempt, lost = lost, lease = lease, lane = lane,
+    dependents = dependents, reads = reads, is_long = is_long, rules = rules or nil }
+  known.kind = flow.ruled and match(state, KIND)
+  known.vanished = has_items and match(state, KIND) == VANISHED
+  return { known = known, meta = { __index = known }, state = state, head = match(state, HEAD),
+    links = links, rules = rules }
+end
+
+-- Reads of a flow's tasks what only those have that others lead to: counts of open dependencies (of more than
+-- one, as a rule; but a map may have had more items), and how these stand.
+local function load_dependencies(flow, has_items)
+  local tasks, before = flow.tasks, {}
+  for task = 1, flow.count do
+    if tasks[task].dependents then
+      count_behind_one(before, tasks[task])
+    end
+  end
+  local names, having = {}, {}
+  for task = 1, flow.count do
+    local count, n = before[task] or 0, #names
+    if count > 1 or (count == 1 and (flow.ruled or has_items))
+      or (has_items and string.byte(tasks[task].lane) == OF_THE_WORLD) then
+      names[n + 1], having[n + 1] = open_field(digits(task)), tasks[task]
+      if flow.ruled then
+        names[n + 2], having[n + 2] = edges_field(digits(task)), false
+      end
+    end
+  end
+  local values = values_of(flow, names)
+  for index = 1, #names do
+    local known, value = having[index], flow[names[index]] or values[index] or nil
+    if known then
+      known.open = value
+    else
+      having[index - 1].edges = value
+    end
+  end
+end
+
+-- Reads every task of a loaded flow into flow.tasks: {status, attempt, lost, lease, lane, open, dependents,
+-- reads, is_long}. `open` is the count that is kept (nil: none is), `dependents` a text "2,3" or nil; that
+-- and the others as links_of has them. Of a flow with rules {kind, rules, edges}, too, as its fields have it;
+-- of one with items whether a task has `vanished`, as it belongs to no map any more. What a task has not, or
+-- not any more, is nil or false.
+-- `least`: 'places' for those that only look where tasks wait (then links, open and edges are not read, and
+-- are when somebody asks who is ready), 'links' for those to whom `open` says nothing.
+-- Most tasks of a large flow are alike: what they have in common lies in one table behind them.
+local function load_whole(flow, least)
+  local count = flow.left + flow.done
+  drain_notes(flow)
+  local tasks, has_items, learned = {}, has_flag(flow, HAS_ITEMS), learned_columns(flow)
+  local has_links = least ~= 'places'
+  local alike_by_lane, state_before, links_before = {}, nil, nil
+  for first = 1, count, CHUNK do
+    local last = math.min(count, first + CHUNK - 1)
+    local states = read_column(flow, state_field(''), first, last, learned.s)
+    local lanes_read = read_column(flow, lane_field(''), first, last, learned.l)
+    local links_read = has_links and read_column(flow, dependents_field(''), first, last)
+    local rules_read = flow.ruled and read_column(flow, rules_field(''), first, last)
+    for index = 1, last - first + 1 do
+      local state, lane, links = states[index] or NEVER, lanes_read[index], links_read and links_read[index]
+      local rules = rules_read and rules_read[index]
+      local alike = alike_by_lane[lane]
+      local head, lease = nil, nil
+      if alike and state ~= alike.state then
+        if sub(state, 1, #alike.head) == alike.head then
+          head, lease = alike.head, sub(state, #alike.head + 1)
+        else
+          head = true
+        end
+      end
+      if not alike or rules ~= alike.rules or (head and (head ~= alike.head or state == state_before))
+        or (links ~= alike.links and links == links_before) then
+        alike = make_alike(flow, has_items, state, lane, links, rules)
+        alike_by_lane[lane] = alike
+        head = nil
+      end
+      local known = setmetatable({}, alike.meta)
+      if head then
+        known.lease = lease
+      end
+      if links ~= alike.links then
+        local dependents, reads, is_long = links_of(links)
+        known.dependents = dependents or false
+        if reads ~= alike.known.reads or is_long ~= alike.known.is_long then
+          known.reads, known.is_long = reads or false, is_long or false
+        end
+      end
+      state_before, links_before = state, links
+      tasks[first + index - 1] = known
+    end
+  end
+  flow.tasks, flow.count, flow.is_without_links = tasks, count, not has_links
+  if has_links and (flow.ruled or least ~= 'links') then
+    load_dependencies(flow, has_items)
+  end
+  if has_items then
+    load_items(flow)
+  end
 end
 
 local function is_final(known)
@@ -137,16 +241,14 @@ end
 
 -- Open dependencies of every task of a whole flow, counted from the statuses of those before it.
 local function count_open(flow)
-  local open = {}
+  local open, tasks = {}, flow.tasks
   for task = 1, flow.count do
     open[task] = 0
   end
   for task = 1, flow.count do
-    local known = flow.tasks[task]
+    local known = tasks[task]
     if known.dependents and not is_final(known) then
-      for _, dependent in ipairs(tasks_behind(known)) do
-        open[dependent] = open[dependent] + 1
-      end
+      count_behind_one(open, known)
     end
   end
   return open
@@ -166,8 +268,8 @@ local function find_ready_by_rules(flow)
   local by = rules_of_edges()
   local ready, has_dependencies = {}, {}
   for task = 1, flow.count do
-    for _, dependent in ipairs(tasks_behind(flow.tasks[task])) do
-      has_dependencies[dependent] = true
+    if flow.tasks[task].dependents then
+      count_behind_one(has_dependencies, flow.tasks[task])
     end
   end
   for task = 1, flow.count do
@@ -189,6 +291,9 @@ end
 -- Whether each task of a whole flow waits for nothing but a worker (or the time of its retry); of a flow with
 -- rules, by what its tasks have heard so far.
 local function find_ready(flow)
+  if flow.is_without_links then
+    load_whole(flow)
+  end
   if flow.ruled then
     return find_ready_by_rules(flow)
   end
@@ -259,51 +364,73 @@ local function unplace(flow, task, known)
   end
 end
 
+-- Whether failures of a task may be noted: they are where another attempt follows.
+local function may_have_failures(known)
+  return known.attempt ~= '0' and (known.attempt ~= '1' or known.status == WAIT or known.status == IGNORE)
+end
+
 -- Makes tasks of a whole flow ({[task] = true}) wait from the start again, whatever they are (but running);
 -- what waits behind them waits for them again, which of a flow with rules is to be decided then
 -- (whole_rules.lua). (`moved`: it has left its lane; `retimed`: it stays there, and its time to wait begins
 -- anew, by another policy.) Returns which tasks are in their lanes still, but for the moved ones.
 local function reopen(flow, again)
-  local before, in_lanes = find_ready(flow), {}
-  local forgotten = {}
+  local before, in_lanes, leases = find_ready(flow), {}, {}
+  local forgotten, are_plain, has_rounds = {}, {}, call('HEXISTS', flow.key, ROUNDS) == 1
   for task = 1, flow.count do
-    local known = flow.tasks[task]
-    if again[task] then
-      local text = digits(task)
+    local known = again[task] and flow.tasks[task]
+    if known then
+      local text, status, lane = digits(task), known.status, known.lane
+      leases[task] = known.lease
       if is_final(known) then
         flow.left = flow.left + 1
         flow.done = flow.done - 1
       end
-      if flow.ruled and known.status == SUSPEND then
-        drop_timer(hold_timer(flow.id, text))
-      end
-      if not known.keeps_child then
-        leave_held(flow, text, known)
-      end
-      if known.items and known.status == SUSPEND then
-        let_items_start(flow, digits(known.items.first))
-      end
-      if known.status == FINISH then
+      if status == SUSPEND then
+        if flow.ruled then
+          drop_timer(hold_timer(flow.id, text))
+        end
+        if not known.keeps_child then
+          leave_held(flow, text, known)
+        end
+        if known.items then
+          let_items_start(flow, digits(known.items.first))
+        end
+      elseif status == FINISH then
         forgotten[#forgotten + 1] = progress_field(text)
       end
-      forgotten[#forgotten + 1] = failures_field(text)
-      forgotten[#forgotten + 1] = round_field(text)
-      known.was, known.before = known.status, known.lease
-      if not is_plain_lane(known.lane) then
-        if known.was == WAIT then
+      if may_have_failures(known) then
+        forgotten[#forgotten + 1] = failures_field(text)
+      end
+      if has_rounds then
+        forgotten[#forgotten + 1] = round_field(text)
+      end
+      if are_plain[lane] == nil then
+        are_plain[lane] = is_plain_lane(lane)
+      end
+      if not are_plain[lane] then
+        if status == WAIT then
           unplace(flow, text, known)
           known.moved = true
         end
-        known.lane = plain_lane(known.lane)
+        known.lane = plain_lane(lane)
         set(flow, lane_field(text), known.lane)
       end
-      if is_retrying(known) then
-        drop_timer(retry_timer(flow.id, text))
-      elseif is_away(known) then
-        stop_awaiting(flow, text, known.lease)
+      if status == WAIT then
+        if is_retrying(known) then
+          drop_timer(retry_timer(flow.id, text))
+        elseif is_away(known) then
+          stop_awaiting(flow, text, known.lease)
+        end
+      else
+        known.status = WAIT
       end
-      known.status, known.lost, known.lease = WAIT, '0', known.keeps_child and WITH_CHILD or NO_LEASE
-      known.kind = nil
+      known.lease = known.keeps_child and WITH_CHILD or NO_LEASE
+      if known.lost ~= '0' then
+        known.lost = '0'
+      end
+      if known.kind then
+        known.kind = false
+      end
       if known.edges and match(known.edges, '!') then -- it has not begun any more
         known.edges = string.gsub(known.edges, '!', '')
         set(flow, edges_field(text), known.edges)
@@ -311,19 +438,22 @@ local function reopen(flow, again)
       set_state(flow, text, WAIT, known.attempt, '0', known.lease)
     end
   end
-  call_chunked('HDEL', flow.key, forgotten, CHUNK)
+  if #forgotten > 0 then
+    call_chunked('HDEL', flow.key, forgotten, CHUNK)
+  end
   local after = not flow.ruled and count_open(flow)
   for task = 1, flow.count do
-    local known, text = flow.tasks[task], digits(task)
-    local lease = known.before or known.lease
+    local known = flow.tasks[task]
+    local lease = leases[task] or known.lease
     local was_released = not (flow.unreleased and flow.unreleased[task])
     local in_lane = before[task] and lease == NO_LEASE and was_released and not known.moved
     if flow.ruled then
       in_lanes[task] = in_lane
     elseif known.open and tonumber(known.open) ~= after[task] then
-      set(flow, open_field(text), digits(after[task]))
+      set(flow, open_field(digits(task)), digits(after[task]))
     end
-    if known.status == WAIT and not flow.ruled then
+    if not flow.ruled and known.status == WAIT then
+      local text = digits(task)
       if after[task] > 0 then
         if in_lane or is_away(known) then
           unplace(flow, text, known)

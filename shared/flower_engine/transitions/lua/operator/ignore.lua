@@ -155,7 +155,7 @@ if flow.ruled then
     if known.was == SUSPEND then
       drop_timer(hold_timer(flow.id, known.task))
     end
-    whole.status, whole.kind, whole.lease = IGNORE, result ~= '' and 'p' or nil, NO_LEASE
+    whole.status, whole.kind, whole.lease = IGNORE, result ~= '' and 'p', NO_LEASE
     if flow.kept and flow.left > 0 then
       local dependents, reads = links_of(known.links)
       settle_data(flow, known.task, result ~= '' and '=' .. result or nil, dependents, reads, {})

@@ -148,8 +148,12 @@ local function select_retrying()
   end
 end
 
-walk_on()
-select_retrying()
+if selection == 'all' then
+  stack = {} -- nothing is behind them that is not among them
+else
+  walk_on()
+  select_retrying()
+end
 -- What rules had passed over because of these, and what began because they failed; a refusal, or nil.
 local function select_by_rules()
   if flow.ruled then
@@ -180,8 +184,10 @@ local function select_along()
     select(map)
   end
   local is_more = #stack > 0
-  walk_on()
-  select_retrying()
+  if is_more then
+    walk_on()
+    select_retrying()
+  end
   return is_more
 end
 while not refusal and select_along() do
@@ -211,12 +217,13 @@ end
 local lists = { [WAIT] = {}, [SUSPEND] = {}, [FINISH] = {}, [IGNORE] = {} }
 local ran, unchanged = {}, {}
 local function list_all()
+  local is_all = selection == 'all' and #anew.maps == 0 -- then nobody stays behind one that runs again
   for task = 1, flow.count do
     if again[task] then
       local known = flow.tasks[task]
       if known.status == RUNNING then
         return refused(flow, 'running', digits(task))
-      elseif is_final(known) or (flow.ruled and known.status == SUSPEND) then
+      elseif not is_all and (is_final(known) or (flow.ruled and known.status == SUSPEND)) then
         for _, dependent in ipairs(tasks_behind(known)) do
           local behind = flow.tasks[dependent]
           if not again[dependent] and uses(behind, task) and not by_maps(flow).goes_along(behind, task) then
