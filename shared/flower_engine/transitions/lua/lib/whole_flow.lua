@@ -101,8 +101,8 @@ local function count_behind_one(counts, known)
   end
 end
 
--- What this call knows of these fields of tasks better than Redis does, by what their names begin with: values
--- by task.
+-- What this call knows of these fields of tasks better than Redis does, by what their names begin with:
+-- values by task.
 local function learned_columns(flow)
   local columns = {}
   for name, value in pairs(flow) do

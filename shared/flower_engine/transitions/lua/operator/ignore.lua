@@ -1,6 +1,6 @@
 #!lua
 -- ignore: an operator passes over waiting, retrying or suspended tasks; their dependents go on.
--- needs: awaiting, base, flow_fields, flows, items, kept_results, operation, places, ready, release
+-- needs: awaiting, base, events, flow_fields, flows, items, kept_results, operation, places, ready, release
 -- needs: statuses, timers, tree_notes, whole_flow, whole_rules
 --
 -- Guarantees: each task leaves where it waits, becomes Ignore and frees its dependents together with its
@@ -15,76 +15,90 @@ local flow, reply = open_flow(generation, operation, id, by, version, restored, 
 if not flow then
   return reply
 end
+local ended = flow.ruled and result ~= '' and WITH_RESULT_STATE or IGNORE
+local payload = result ~= '' and '=' .. result or nil
 local first_task, tasks, chosen = behind_fields(restored, 9), {}, {}
-local WIDTH = 4 -- fields of each
+local is_counted = flow.ruled or string.find(flow.flags, COUNTS_ACTIVE) or has_flag(flow, GAVE_PLACE_BACK)
+-- Many tasks of a flow are read as a whole flow is, some by themselves.
+local IS_MANY = 4
+local is_whole = is_counted or IS_MANY * (#ARGV - first_task + 1) > flow.left + flow.done
+local known_tasks = {} -- by number; false: there is none
 
-local function read_tasks()
-  local names = {}
-  for index = first_task, #ARGV do
-    local task, n = ARGV[index], #names
-    names[n + 1], names[n + 2], names[n + 3] = state_field(task), dependents_field(task), lane_field(task)
-    names[n + 4] = flow.kept and readers_field(task) or names[n + 1]
+-- Reads tasks (their numbers as digits), if they are not known yet.
+local function read_tasks(texts, first)
+  local names, asked = {}, {}
+  for index = first, #texts do
+    local text, n = texts[index], #names
+    if known_tasks[tonumber(text)] == nil then
+      known_tasks[tonumber(text)] = false
+      names[n + 1], names[n + 2], names[n + 3] = state_field(text), lane_field(text), dependents_field(text)
+      asked[#asked + 1] = tonumber(text)
+    end
   end
-  return names, values_of(flow, names)
+  local values = values_of(flow, names)
+  for index = 1, #asked do
+    local at = 3 * index - 2
+    known_tasks[asked[index]] = values[at + 1]
+      and make_alike(flow, false, values[at] or NEVER, values[at + 1], values[at + 2]).known
+  end
 end
 
-local names, values = read_tasks()
+if is_whole then
+  load_whole(flow)
+  known_tasks = flow.tasks
+else
+  read_tasks(ARGV, first_task)
+end
 for index = first_task, #ARGV do
-  local task, at = ARGV[index], WIDTH * (index - first_task)
+  local text = ARGV[index]
+  local task = tonumber(text)
+  local known = known_tasks[task]
   if not chosen[task] then
-    local state = values[at + 1] or NEVER
-    if not values[at + 3] then
-      return refused(flow, 'unknown', task)
-    end
-    local status, attempt, lost, lease = match(state, STATE)
-    if status == RUNNING then
-      return refused(flow, 'ignore-running', task)
-    elseif status == FINISH or status == IGNORE then
-      return refused(flow, 'final', task, status == FINISH and 'finished' or 'ignored')
-    elseif match(state, KIND) == GIVEN_UP then
-      return refused(flow, 'final', task, 'given up')
+    if not known then
+      return refused(flow, 'unknown', text)
+    elseif known.status == RUNNING then
+      return refused(flow, 'ignore-running', text)
+    elseif known.status == FINISH or known.status == IGNORE then
+      return refused(flow, 'final', text, known.status == FINISH and 'finished' or 'ignored')
+    elseif known.kind == GIVEN_UP then
+      return refused(flow, 'final', text, 'given up')
     end
     chosen[task] = true
-    tasks[#tasks + 1] = { task = task, was = status, attempt = attempt, lost = lost, lease = lease,
-      links = values[at + 2], lane = values[at + 3] }
-    if flow.kept and flow[names[at + 4]] == nil then
-      flow[names[at + 4]] = values[at + 4] or '0' -- settle_data need not ask
-    end
+    tasks[#tasks + 1] = text
   end
 end
 
 -- The tasks, "4, 5, ...", that cannot run without the result of this one, and are not passed over with it.
 local MOST_NAMED = 10
-local readers_by_links = {}
--- Of the tasks behind others (the text of their links) those that are not final, and what they read.
-local function open_readers(links)
-  local found = readers_by_links[links]
+local readers_by_text = {}
+-- Of the tasks behind others (their text) those that are not final, and what they cannot do without.
+local function open_readers(dependents)
+  local found = readers_by_text[dependents]
   if not found then
-    local dependents, asked = tasks_read(links_of(links) or ''), {}
-    for index = 1, #dependents do
-      asked[2 * index - 1], asked[2 * index] = dependents_field(dependents[index]),
-        state_field(dependents[index])
+    local behind = tasks_read(dependents)
+    if not is_whole then
+      read_tasks(behind, 1)
     end
-    local got = values_of(flow, asked)
     found = {}
-    for index = 1, #dependents do
-      local _, reads = links_of(got[2 * index - 1])
-      local state = got[2 * index] or NEVER
-      local status = match(state, STATE)
-      if reads and not chosen[dependents[index]] and status ~= FINISH and status ~= IGNORE
-        and match(state, KIND) ~= GIVEN_UP then
-        found[#found + 1] = { task = dependents[index], reads = ',' .. reads .. ',' }
+    for _, text in ipairs(behind) do
+      local known = known_tasks[tonumber(text)]
+      if known and known.reads and not chosen[tonumber(text)] and not is_final(known) then
+        local needed = {}
+        for producer in string.gmatch(known.reads, '[^,]+') do
+          needed[producer] = true
+        end
+        found[#found + 1] = { task = text, needed = needed }
       end
     end
-    readers_by_links[links] = found
+    readers_by_text[dependents] = found
   end
   return found
 end
 
-local function in_need_of(known)
+local function in_need_of(text, dependents)
   local found = {}
-  for _, reader in ipairs(known.links and open_readers(known.links) or found) do
-    if string.find(reader.reads, ',' .. known.task .. ',', 1, true) then
+  for _, reader in ipairs(open_readers(dependents)) do
+    if reader.needed[text] then
       found[#found + 1] = reader.task
     end
   end
@@ -96,80 +110,136 @@ local function in_need_of(known)
 end
 
 if flow.kept and result == '' then
-  for _, known in ipairs(tasks) do
-    local readers = in_need_of(known)
+  for _, text in ipairs(tasks) do
+    local dependents = known_tasks[tonumber(text)].dependents
+    local readers = dependents and in_need_of(text, dependents)
     if readers then
-      return refused(flow, 'needed', known.task, readers)
+      return refused(flow, 'needed', text, readers)
     end
   end
 end
-local is_counted = flow.ruled or string.find(flow.flags, COUNTS_ACTIVE) or has_flag(flow, GAVE_PLACE_BACK)
-local ready
-if is_counted then
-  load_whole(flow)
-  ready = find_ready(flow)
-end
+local ready = is_counted and find_ready(flow)
 go_on(flow)
-if is_counted and not flow.ruled then
+if is_whole and not flow.ruled then
   push_unreleased(flow)
   flow.unreleased = nil
+end
+if is_counted and not flow.ruled then
   count_active(flow)
-  for _, known in ipairs(tasks) do
-    local task = tonumber(known.task)
-    if known.was == WAIT and (ready[task] or is_retrying(flow.tasks[task])) then
+  for _, text in ipairs(tasks) do
+    local task = tonumber(text)
+    if known_tasks[task].status == WAIT and (ready[task] or is_retrying(known_tasks[task])) then
       change_active(flow, -1)
     end
   end
 end
-local ignored = {}
-for index, known in ipairs(tasks) do -- all of them before any is released: they may depend on each other
-  if known.was == WAIT then
-    pull(known.lane, flow, known.task)
-    if sub(known.lease, 1, 1) == '@' then
-      drop_timer(retry_timer(flow.id, known.task))
+local in_lane = {} -- for the rules
+for task = 1, flow.ruled and flow.count or 0 do
+  local is_unreleased = flow.unreleased and flow.unreleased[task]
+  in_lane[task] = ready[task] and flow.tasks[task].lease == NO_LEASE and not is_unreleased
+end
+
+-- A task leaves where it waits, or what it is held for.
+local function leave(text, known)
+  if known.status == WAIT then
+    pull(known.lane, flow, text)
+    if is_retrying(known) then
+      drop_timer(retry_timer(flow.id, text))
     elseif is_awaiting(known.lease) then
-      stop_awaiting(flow, known.task, known.lease)
+      stop_awaiting(flow, text, known.lease)
     end
   else
-    leave_child_of(flow.id, known.task, known.attempt, known.lease)
-    let_items_start(flow, has_flag(flow, HAS_ITEMS) and call('HGET', flow.key, items_field(known.task)))
+    leave_child_of(flow.id, text, known.attempt, known.lease)
+    let_items_start(flow, has_flag(flow, HAS_ITEMS) and call('HGET', flow.key, items_field(text)))
+    if flow.ruled then
+      drop_timer(hold_timer(flow.id, text))
+    end
   end
-  set_state(flow, known.task, flow.ruled and result ~= '' and WITH_RESULT_STATE or IGNORE, known.attempt,
-    known.lost, NO_LEASE)
+end
+
+local event = '{"type":"task.ignored' .. at_flow .. flow.id .. '","v":'
+local by_whom = ',"by":' .. by .. ',"task":'
+local why = ',"reason":' .. reason .. (result == '' and '' or ',"result":' .. result)
+for _, text in ipairs(tasks) do -- all of them before any is released: they may depend on each other
+  local known = known_tasks[tonumber(text)]
+  leave(text, known)
+  set_state(flow, text, ended, known.attempt, known.lost, NO_LEASE)
   flow.left = flow.left - 1
   flow.done = flow.done + 1
-  append_operation(flow, 'task.ignored', ',"task":' .. known.task .. ',"was":' .. known.was
-    .. ',"reason":' .. reason .. (result == '' and '' or ',"result":' .. result)
-    .. (flow.left == 0 and ',"ends":true' or ''))
-  ignored[index] = known.task
+  append(event .. next_version(flow) .. by_whom .. text .. ',"was":' .. known.status .. why
+    .. (flow.left == 0 and ',"ends":true}' or '}'))
 end
-if flow.ruled then
-  local in_lane = {}
-  for task = 1, flow.count do
-    local known = flow.tasks[task]
-    local is_unreleased = flow.unreleased and flow.unreleased[task]
-    in_lane[task] = ready[task] and known.lease == NO_LEASE and not is_unreleased
+
+-- Reads what is known of results that the tasks have, or read, at once.
+local function read_results()
+  local names = {}
+  for _, text in ipairs(tasks) do
+    local reads = known_tasks[tonumber(text)].reads
+    names[#names + 1] = payload and readers_field(text)
+    for _, producer in ipairs(reads and not match(reads, ITEMS_READ) and tasks_read(reads) or {}) do
+      names[#names + 1] = readers_field(producer)
+    end
   end
-  for _, known in ipairs(tasks) do
-    local whole = flow.tasks[tonumber(known.task)]
-    if known.was == SUSPEND then
-      drop_timer(hold_timer(flow.id, known.task))
+  local values = values_of(flow, names)
+  for index = 1, #names do
+    flow[names[index]] = flow[names[index]] or values[index] or '0'
+  end
+end
+
+local function release_ruled()
+  for _, text in ipairs(tasks) do
+    local known = known_tasks[tonumber(text)]
+    if flow.kept and flow.left > 0 and (payload or known.reads) then
+      settle_data(flow, text, payload, known.dependents, known.reads or nil, {})
     end
-    whole.status, whole.kind, whole.lease = IGNORE, result ~= '' and 'p', NO_LEASE
-    if flow.kept and flow.left > 0 then
-      local dependents, reads = links_of(known.links)
-      settle_data(flow, known.task, result ~= '' and '=' .. result or nil, dependents, reads, {})
-    end
+    known.status, known.kind, known.lease = IGNORE, payload and 'p', NO_LEASE
   end
   flow.unreleased = nil
   redecide(flow, in_lane)
 end
-for _, known in ipairs(tasks) do
-  if known.links and not flow.ruled then
-    release(flow, known.task, known.links, result ~= '' and '=' .. result or nil)
+
+-- Those behind them hear of all of them together, but for very many.
+local function release_plain()
+  local counts = {}
+  for _, text in ipairs(tasks) do
+    local known = known_tasks[tonumber(text)]
+    if known.dependents and #known.dependents > WIDE_BYTES then
+      release_in_steps(flow, text)
+    elseif known.dependents then
+      count_behind_one(counts, known)
+    end
+  end
+  for task = 1, flow.count do
+    local known = counts[task] and flow.tasks[task]
+    local open = known and known.open and known.open - counts[task]
+    if open then
+      set(flow, open_field(digits(task)), digits(open))
+    end
+    if known and known.status == WAIT and not chosen[task] and (not open or open == 0) then
+      change_active(flow, 1)
+      push(known.lane, flow, digits(task))
+    end
+  end
+end
+
+if flow.kept and flow.left > 0 then
+  read_results()
+end
+if flow.ruled then
+  release_ruled()
+elseif is_whole and not flow.kept and flow.left > 0 then
+  release_plain()
+else
+  for _, text in ipairs(tasks) do
+    local known = known_tasks[tonumber(text)]
+    local links = known.dependents or (known.reads and '')
+    if links then
+      release(flow, text, flow.kept and links .. '<' .. (known.reads or '') .. (known.is_long and '!' or '')
+        or links, payload)
+    end
   end
 end
 if flow.left > 0 then
   restart_flow_timer(flow)
 end
-return conclude(flow, ignored)
+return conclude(flow, tasks)
