@@ -180,7 +180,8 @@ class EffectView(View):
 
     ``runs`` again from the start; ``reopens``: was passed over, was not asked for, and waits again;
     ``askedAgain``: of both, what asks the world anew; ``passedOver``, because it was asked for or by rules;
-    ``vanished``: items of maps that are expanded anew;
+    ``vanished``: items of maps that are expanded anew; ``matched``: maps of which items that are the same as
+    before do not run then, which is known when they have their list;
     ``within``: they go on with the children that they have, in which tasks run again (see ``tree``);
     ``cutOff`` by a cancel; ``cleanup``: what that spares, and runs or waits before the flow ends; ``kept``:
     has ended, and stays so; ``ready``: may start at once. ``ends``: the flow does."""
@@ -190,6 +191,7 @@ class EffectView(View):
     asked_again: list[int]
     passed_over: list[int]
     vanished: list[int]
+    matched: list[int]
     cut_off: list[int]
     cleanup: list[int]
     within: list[int]

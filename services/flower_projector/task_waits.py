@@ -244,15 +244,15 @@ class TaskWaits:
         flow = self._flows.get(event.flow)
         if flow is None or event.first != flow.size + 1:
             return
-        count = len(event.numbers)
+        count, taken = len(event.numbers), event.taken_by
         for came in event.maps:
             behind = range(came.over, came.over + len(event.values)) if came.over else ()
             flow.depends_on += ((seq,) for seq in behind)
             if not came.over:
                 flow.depends_on += [()] * len(event.values)
                 ready = range(came.first, came.first + len(event.values))
-                flow.waiting |= dict.fromkeys(ready, event.at)
-        flow.times += [0] * count
+                flow.waiting |= dict.fromkeys((seq for seq in ready if seq not in taken), event.at)
+        flow.times += [event.at if event.first + index in taken else 0 for index in range(count)]
         flow.size += count
         self._tasks += count
         while self._tasks > self._most_tasks:

@@ -31,6 +31,7 @@ FlowerError
 │   ├── TooManySignalsError     a flow keeps as many signals as it may
 │   ├── MovedError              the flow has moved on since the version that the operation was meant for
 │   ├── NeedsResultsError       what is to run again reads results that Redis keeps no more; names the tasks
+│   ├── NeedsEarlierError       maps are to be matched with the items that they had; names them
 │   ├── HeldForChildrenError    tasks that are to run again are held because of their children; names them
 │   ├── AmbiguousFlowError      several flows begin so
 │   ├── AmbiguousVersionError   the hashes of several versions of a workflow begin so
@@ -269,6 +270,19 @@ class NeedsResultsError(RefusedError):
         super().__init__(
             f"flow {flow}: results that are needed again (of task {', '.join(map(str, tasks[:10]))}) change"
             " all the time; look at it again, then decide",
+            "needs",
+        )
+
+
+class NeedsEarlierError(RefusedError):
+    """These maps (``tasks``) are to be matched with the items that they had: whoever asked finds these in the
+    flow's history, and asks again with them."""
+
+    def __init__(self, flow: str, tasks: tuple[int, ...]) -> None:
+        self.tasks = tasks
+        super().__init__(
+            f"flow {flow}: the items of its maps ({', '.join(map(str, tasks[:10]))}) change all the time;"
+            " look at it again, then decide",
             "needs",
         )
 

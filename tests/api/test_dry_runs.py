@@ -21,6 +21,7 @@ NOTHING: dict[str, Any] = {
             "askedAgain",
             "passedOver",
             "vanished",
+            "matched",
             "cutOff",
             "cleanup",
             "within",

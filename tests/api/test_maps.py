@@ -157,6 +157,36 @@ async def test_a_dry_run_says_which_items_vanish_and_so_it_is(own_api: RunningAp
         await engine.check()
 
 
+async def test_a_rerun_of_what_has_changed_keeps_what_the_same_items_came_to(
+    own_api: RunningApi, capsys: Any
+) -> None:
+    async with own_api.engine() as engine:
+        flow = await expanded(own_api, engine)
+        await engine.work_off()
+        await Decider(engine.client, engine.partition, "w1").run_once()
+        await engine.work_off()
+        body = {"tasks": ["files"], "scope": "changed", "dryRun": True}
+        said = own_api.client.post(f"/flows/{flow}/rerun", json=body).raise_for_status().json()["effect"]
+        assert (said["runs"], said["vanished"], said["matched"]) == ([1, 2, 3], [4, 5, 6], [2])
+        before = own_api.flow(flow)["tasks"]
+        own_api.client.post(f"/flows/{flow}/rerun", json={**body, "dryRun": False}).raise_for_status()
+        (claim,) = await engine.claim()
+        await engine.finish(claim, payload=b"[2,7,0]")
+        await Decider(engine.client, engine.partition, "w1").run_once()
+        shown = own_api.flow(flow)
+        items = shown["tasks"][6:]
+        assert [(one["status"], one["takenFrom"], one["attempt"]) for one in items] == [
+            *(("Finish", 6, 0), ("Wait", None, 0), ("Finish", 4, 0))
+        ]
+        assert [items[0]["result"], items[2]["result"]] == [before[5]["result"], before[3]["result"]]
+        assert shown["tasks"][1]["items"]["finished"] == 2
+        print_flow(shown)
+        capsys.readouterr()
+        own_api.client.post(f"/flows/{flow}/rerun", json={"tasks": [7]}).raise_for_status()
+        assert own_api.flow(flow)["tasks"][6]["takenFrom"] is None  # it runs itself now
+        await engine.check()
+
+
 async def test_a_fork_takes_over_the_list_of_a_map_or_expands_it_anew(own_api: RunningApi) -> None:
     async with own_api.engine() as engine:
         flow = await expanded(own_api, engine)

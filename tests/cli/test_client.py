@@ -152,6 +152,7 @@ async def test_many_flows_are_counted_asked_about_and_operated_on(
         ("rerun", "x"),
         ("rerun", "x", "--task", "1", "--all"),
         ("rerun", "x", "--all", "--only", "--dependents"),
+        ("rerun", "x", "--all", "--only", "--changed"),
         ("rerun", "x", "--task", "1", "--param", "novalue"),
         ("ignore", "x"),
         ("bulk", "delete"),

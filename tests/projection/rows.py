@@ -35,7 +35,8 @@ _SAID = SQL(", ").join(map(Identifier, FLOW_COLUMNS_OF.values()))
 _TASKS = SQL(
     "SELECT to_jsonb(row) FROM (SELECT task_flow_id, task_exec_seq, depends_task_exec_seq, task_id, {},"
     " exec_status, ended_as, attempt, lost, failures, worker, definition, result, blob, error, progress,"
-    " ignored_by, ignore_reason, awaiting, votes, item_of, item_index, item_key, {}, {}"
+    " ignored_by, ignore_reason, awaiting, votes, item_of, item_index, item_key, taken_from, {},"
+    " {}"
     " FROM kr_task_stat ORDER BY task_flow_id, task_exec_seq) AS row"
 ).format(_SAID, _TIMES, _RETRY)
 _FLOWS = SQL(
@@ -196,6 +197,7 @@ def _task_row(flow: FlowState, task: TaskState) -> Row:
         "item_of": planned.item and planned.item[0],
         "item_index": planned.item and planned.item[1],
         "item_key": planned.item_key or None,
+        "taken_from": task.taken_from or None,
         "result": msgspec.json.decode(task.result) if task.result is not None else None,
         "blob": msgspec.to_builtins(task.blob),
         "error": msgspec.to_builtins(task.error) if task.error is not None else None,

@@ -63,7 +63,8 @@ from flower_engine.model.folding.cleanup import cleanup_of
 from flower_engine.model.folding.flow_state import FlowState, TaskState
 from flower_engine.model.folding.fold import fold_one
 from flower_engine.model.folding.schedule_state import fold_schedules
-from flower_engine.model.maps.map_items import item_like, numbers_of
+from flower_engine.model.maps.earlier_items import TakenItem, input_of_item, same
+from flower_engine.model.maps.map_items import Given, item_like, items_of, numbers_of
 from flower_engine.model.tasks.rules import PASS, decided, is_picked, rule_of, stands_as
 from flower_engine.model.tasks.status import Status
 from flower_engine.model.tasks.task_error import TaskError
@@ -178,7 +179,15 @@ class Story:
         values = tuple(msgspec.Raw(msgspec.json.encode(one)) for one in planned.parameters["over"])
         item = item_like(planned, planned.parameters)
         said |= {"by": "bob", "workflow": state.workflow, "first": len(state.tasks) + 1, "name": "n"}
-        self._operate(flow, TaskExpanded, **said, item=item, values=values)
+        of_map = state.task(planned.seq)
+        items = items_of(planned.seq, 1, item, Given("n", values))
+        found = same(map(input_of_item, items), of_map.earlier if of_map.is_matched else ())
+        taken = tuple(
+            TakenItem(index, one.seq, one.result, one.blob)
+            for index, one in enumerate(found)
+            if one is not None
+        )
+        self._operate(flow, TaskExpanded, **said, item=item, values=values, taken=taken)
 
     def hold_for_child(self, flow: str, task: int) -> None:
         """Nothing goes on in the child that it awaits."""
@@ -477,9 +486,11 @@ def _without_gone(
     }
     gone = [number for seq in tasks for number in numbers_of(state.task(seq).planned.items)]
     again = tuple(seq for seq in tasks if seq not in gone and state.task(seq).ended_as != "v")
+    maps = [state.task(seq).planned for seq in again if state.version % 3]
+    matches = (one.seq for one in maps if one.program == "@map" and set(numbers_of(one.items)) <= set(gone))
     return again, {
         name: tuple(seq for seq in gone if state.task(seq).status is status) for status, name in names.items()
-    }
+    } | {"matches": tuple(matches)}
 
 
 def _picked(state: FlowState, task: TaskState) -> tuple[int, ...]:

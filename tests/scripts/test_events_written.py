@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 import msgspec
 
+from flower_engine.flows.matched_maps import earlier_of
 from flower_engine.model.definitions.definition import (
     Keying,
     PlannedTask,
@@ -245,6 +246,7 @@ async def write_what_operators_bring(engine: Engine) -> None:
     await write_what_a_bridge_brings(engine)
     await write_what_data_brings(engine)
     await write_what_maps_bring(engine)
+    await write_what_matching_brings(engine)
     await write_what_decisions_bring(engine)
     await write_what_a_task_may_say(engine)
 
@@ -343,6 +345,25 @@ async def write_what_maps_bring(engine: Engine) -> None:
             await rerun(engine.client, engine.partition, flow, by="alice", selection=[1], scope="dependents")
     await snapshot(engine.client, engine.partition, [flow], {})
     await cancel(engine.client, engine.partition, flow, by="alice")
+
+
+async def write_what_matching_brings(engine: Engine) -> None:
+    """A map has its items anew, which take over what the same ones came to; it is told anew before that."""
+    where = (engine.client, engine.partition)
+    over = {"over": {"$from": 1}, "program": "A", "as": "n"}
+    decider = Decider(engine.client, engine.partition, "w1", put=stored)
+    flow = await engine.register(task(1), task(2, program="@map", parameters=over))
+    (claim,) = [claim for claim in await engine.claim() if claim.flow == flow]
+    await engine.finish(claim, payload=b'["a","b"]')
+    await decider.run_once()
+    first, second = await engine.claim()
+    await engine.finish(first, payload=b"[1]")
+    await engine.store(second, payload=STORED)
+    earlier = earlier_of(await engine.flow(flow), [2])
+    await rerun(*where, flow, by="alice", selection=[2], scope="changed", earlier=earlier)
+    await snapshot(*where, [flow], {})
+    await decider.run_once()
+    await cancel(*where, flow, by="alice")
 
 
 async def write_what_decisions_bring(engine: Engine) -> None:

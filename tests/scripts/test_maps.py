@@ -5,8 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from flower_engine.errors import NeedsResultsError, RefusedError
+from flower_engine.errors import NeedsEarlierError, NeedsResultsError, RefusedError
 from flower_engine.flows.flow_operations import results_of
+from flower_engine.flows.matched_maps import earlier_of
 from flower_engine.model.definitions.definition import TaskDefinition
 from flower_engine.model.tasks.status import Status
 from flower_engine.runtime.deciding import Decider
@@ -56,15 +57,20 @@ async def finish_items(engine: Engine) -> list[Claim]:
 
 
 async def run_again(engine: Engine, flow: str, *selection: int, **how: Any) -> Operated:
-    """A rerun as operators ask for it: what it needs of results that are gone is sent with it."""
+    """A rerun as operators ask for it: what it needs of results that are gone, and of the items that maps
+    had, is sent with it."""
     state = await engine.flow(flow)
     restored = await engine.restored(flow) if state.ended_ms is not None else None
     asked: dict[str, Any] = {"by": "ann", "selection": list(selection), "restored": restored, **how}
-    try:
-        return await rerun(engine.client, engine.partition, flow, **asked)
-    except NeedsResultsError as needs:
-        results = results_of(state, needs.tasks)
-        return await rerun(engine.client, engine.partition, flow, results=results, **asked)
+    while True:
+        try:
+            return await rerun(engine.client, engine.partition, flow, **asked)
+        except NeedsEarlierError as needs:
+            assert "earlier" not in asked
+            asked["earlier"] = earlier_of(state, needs.tasks)
+        except NeedsResultsError as needs:
+            assert "results" not in asked
+            asked["results"] = results_of(state, needs.tasks)
 
 
 async def stands(engine: Engine, flow: str) -> str:

@@ -11,6 +11,7 @@ import pytest
 import fuzzing
 from flower_engine.errors import NeedsResultsError, NotUnderWayError, RefusedError
 from flower_engine.flows.flow_operations import results_of
+from flower_engine.flows.matched_maps import rerun_matched
 from flower_engine.flows.operation_effects import (
     Effect,
     effect_of_cancel,
@@ -98,7 +99,7 @@ def any_needed(reads: dict[str, Any]) -> bool:
 
 def something(chance: random.Random, tasks: int) -> Asked:
     chosen = sorted(chance.sample(range(1, tasks + 1), chance.randint(1, min(2, tasks))))
-    scope = chance.choice(["", "only", "dependents"])
+    scope = chance.choice(["", "only", "dependents", "changed"])
     verb = chance.choice(["rerun", "rerun", "rerun", "ignore", "ignore", "cancel"])
     if verb == "rerun":
         selection = chance.choice([chosen, chosen, "failed", "all"])
@@ -130,7 +131,8 @@ async def done(engine: Engine, flow: str, asked: Asked, restored: Restored | Non
         try:
             match asked.verb:
                 case "rerun":
-                    await operator_transitions.rerun(
+                    await rerun_matched(
+                        lambda: engine.flow(flow),
                         *where,
                         by="bob",
                         selection=asked.selection,
@@ -289,6 +291,8 @@ async def _try(engine: Engine, flow: str, asked: Asked) -> None:
     gone = {seq for event in events if isinstance(event, FlowRerun) for seq in event.gone}
     cut_off = {seq for event in events if isinstance(event, FlowCancelled | FlowEnding) for seq in event}
     assert set(told.vanished) == gone, about
+    matched = [seq for event in events if isinstance(event, FlowRerun) for seq in event.matches]
+    assert told.matched == matched, about
     assert told.version == before.version
     assert {*told.runs, *told.reopens} == again, about
     assert set(told.runs).isdisjoint(told.reopens)

@@ -215,7 +215,9 @@ def _again(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int]:
                 and rules_expected.uses(flow, dependent, seq)
             )
             used = used or rules_expected.cleaned_up_behind(flow, dependent, seq)
-            if dependent not in again and (asked.scope == "dependents" or (asked.scope == "" and used)):
+            if dependent not in again and (
+                asked.scope == "dependents" or (asked.scope in ("", "changed") and used)
+            ):
                 again.add(dependent)
                 left.append(dependent)
         if not left:

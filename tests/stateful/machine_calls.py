@@ -24,7 +24,7 @@ from flower_engine.log.client import connect_blocking, send
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import read_log
 from flower_engine.model.events.attempt_events import TaskStarted
-from flower_engine.model.events.events import decode_event
+from flower_engine.model.events.events import AnyEvent, decode_event
 from flower_engine.model.flow_control.flow_control import FlowControl
 from flower_engine.model.flow_control.lanes import lane_of
 from flower_engine.model.flow_control.limits import limits_of_lane, units_of
@@ -101,6 +101,7 @@ class MachineCalls(RuleBasedStateMachine):
         self.client = client_at_once(self.blocking)
         self.oracle = Oracle(MAX_LOST)
         self.starts = Starts()
+        self.events: list[AnyEvent] = []
         self.position: str | None = None
         self.last_ms = 0
         self.registered: list[Start] = []
@@ -143,6 +144,7 @@ class MachineCalls(RuleBasedStateMachine):
             self.position = entries[-1].position
         self.oracle.admitted(self._in_line())
         self.oracle.append(events)
+        self.events += events
         return [event for event in events if isinstance(event, TaskStarted)]
 
     def _check_time(self, event: TaskStarted) -> None:

@@ -185,7 +185,7 @@ class Transitions(OperatingMachine):
         scope: Any = ""
         if verb == "rerun":
             chosen = data.draw(st.one_of(st.just(chosen), st.sampled_from(["failed", "all"])))
-            scope = data.draw(st.sampled_from(["", "only", "dependents"]))
+            scope = data.draw(st.sampled_from(["", "only", "dependents", "changed"]))
         result = b""
         if verb == "ignore" and len(chosen) == 1 and data.draw(st.booleans()):
             result = b'{"stands in at":%d}' % flow.version

@@ -5,10 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from unittest.mock import patch
 
-from flower_engine.errors import NeedsResultsError, NotUnderWayError, RefusedError
+import pytest
+
+from flower_engine.errors import NeedsEarlierError, NeedsResultsError, NotUnderWayError, RefusedError
 from flower_engine.flows.flow_operations import results_of
+from flower_engine.flows.matched_maps import earlier_of
 from flower_engine.model.definitions.definition import Keying, TaskKeys
 from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.waits.wait_parameters import MAP
 from flower_engine.transitions import operator_transitions
 from flower_engine.transitions.operator_transitions import Body, Operated, Results
 from flower_engine.transitions.restored_flow import Restored
@@ -86,9 +90,24 @@ class OperatingMachine(MachineCalls):
             "flower_engine.transitions.operator_transitions.uuid.uuid4", return_value=uuid.UUID(int=number)
         ):
             try:
+                if asked.scope == "changed":
+                    return self._rerun_matched(where, flow, given)
                 return self.run(getattr(operator_transitions, asked.verb)(*where, **given))
             except (RefusedError, NotUnderWayError) as error:
                 return error
+
+    def _rerun_matched(self, where: Any, flow: FlowState, given: dict[str, Any]) -> Operated:
+        """Asked for the items that maps had, and then given those of another moment, it is not done."""
+        try:
+            return self.run(operator_transitions.rerun(*where, **given))
+        except NeedsEarlierError as error:
+            maps = error.tasks
+        assert all(flow.task(seq).planned.program == MAP for seq in maps)
+        right = earlier_of(flow, maps)
+        wrong = {**right, maps[0]: (right[maps[0]][0] + " 99:1", right[maps[0]][1])}
+        with pytest.raises(NeedsEarlierError):
+            self.run(operator_transitions.rerun(*where, **given, earlier=wrong))
+        return self.run(operator_transitions.rerun(*where, **given, earlier=right))
 
     def _bodies(
         self, asked: expectations.Asked, flow: FlowState, restored: Restored | None

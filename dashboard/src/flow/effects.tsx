@@ -11,6 +11,7 @@ export interface DryRun {
     askedAgain: number[];
     passedOver: number[];
     vanished: number[];
+    matched: number[];
     cutOff: number[];
     cleanup: number[];
     within: number[];
@@ -32,6 +33,7 @@ export function EffectList({ told, live }: { told: DryRun; live: ShownFlow }) {
     [effect.askedAgain, "will be asked anew"],
     [effect.passedOver, "will be passed over"],
     [effect.vanished, "will vanish, as their maps are expanded anew"],
+    [effect.matched, "will keep what those of its items came to that are the same again"],
     [effect.within, "will go on with their children, in which tasks run again"],
     [effect.cutOff, "will be cut off"],
     [effect.cleanup, "will clean up before the flow ends"],

@@ -11,6 +11,7 @@ import { VersionField } from "./version-field.tsx";
 const SCOPES: [string, string][] = [
   ["dependents", "The task, and all behind it"],
   ["", "The task, and what read its result"],
+  ["changed", "The task, and of maps behind it what is new or has changed"],
   ["only", "The task alone"],
 ];
 

@@ -153,6 +153,14 @@ function HowItEnded({ row, detail, live }: { row: TaskRow; detail: TaskDetail | 
       </p>
     );
   }
+  if (detail?.takenFrom) {
+    return (
+      <section aria-label="Whose result it has">
+        <p>It did not run: an earlier item was the same, and it has the result of that.</p>
+        <TaskLinks tasks={[detail.takenFrom]} live={live} />
+      </section>
+    );
+  }
   if (row.status !== 9) return null;
   if (row.endedAs === "v") return <p>It vanished: its map was expanded anew, and has other items.</p>;
   if (row.endedAs === "n" || row.endedAs === "w") {

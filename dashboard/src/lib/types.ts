@@ -143,6 +143,7 @@ export interface TaskDetail {
   attempts: Attempt[];
   ignoredBy: string | null;
   ignoreReason: string | null;
+  takenFrom: number | null;
   hasStandIn: boolean;
   rule: string;
   onFailure: string;

@@ -81,10 +81,12 @@ class RerunBody(MayBeDry, WithParameters):
 
     tasks: Tasks | None = None
     selection: Literal["failed", "all"] | None = None
-    scope: Literal["only", "dependents"] | None = Field(
+    scope: Literal["only", "dependents", "changed"] | None = Field(
         None,
         description="dependents: all that depends on them, too; only: whatever dependents have; absent: what"
-        " read their results, too, and refused where another dependent would keep a result of the old run",
+        " read their results, too, and refused where another dependent would keep a result of the old run;"
+        " changed: what read their results, too, and of maps that are expanded anew only new items and those"
+        " that are given something else",
     )
     keep_answers: bool = Field(
         False,

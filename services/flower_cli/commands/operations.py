@@ -53,6 +53,10 @@ def rerun(
     everything: Annotated[bool, typer.Option("--all", help="All tasks")] = False,
     only: Annotated[bool, typer.Option("--only", help="Whatever dependents have done")] = False,
     dependents: Annotated[bool, typer.Option("--dependents", help="And all that depends on them")] = False,
+    changed: Annotated[
+        bool,
+        typer.Option("--changed", help="Of maps behind them only items that are new or have changed"),
+    ] = False,
     param: ParamOption = None,
     task_param: TaskParamOption = None,
     unset: UnsetOption = None,
@@ -75,11 +79,11 @@ def rerun(
     """Run tasks again, also of a flow that has ended; as they are, or as another version has them."""
     if bool(task) + failed + everything != 1:
         raise typer.BadParameter("say what is to run again: --task N, --failed or --all, one of them")
-    if only and dependents:
-        raise typer.BadParameter("--only and --dependents exclude each other")
+    if only + dependents + changed > 1:
+        raise typer.BadParameter("--only, --dependents and --changed exclude each other")
     body: dict[str, Any] = {"tasks": _numbers(task)} if task else {"selection": "failed" if failed else "all"}
-    if only or dependents:
-        body["scope"] = "only" if only else "dependents"
+    if only or dependents or changed:
+        body["scope"] = "only" if only else "dependents" if dependents else "changed"
     body |= _parameters(param, task_param, unset)
     if workflow_version:
         body["workflowVersion"] = workflow_version
@@ -254,6 +258,7 @@ _EFFECTS = {
     "askedAgain": "ask the world anew",
     "passedOver": "are passed over",
     "vanished": "vanish, as their maps are expanded anew",
+    "matched": "keep what items came to that are the same again",
     "within": "go on with their children, in which tasks run again",
     "cutOff": "are cut off",
     "cleanup": "clean up before the flow ends",

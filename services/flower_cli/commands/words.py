@@ -56,6 +56,8 @@ def end_of_task(task: dict[str, Any]) -> str:
         return "its map was expanded anew"
     if ended_as == "givenUp":
         return "given up"
+    if (earlier := task.get("takenFrom")) is not None:
+        return f"taken over from task {earlier}, an earlier item that is the same"
     due = task.get("givesUpTs")
     return f"given up at {moment(due)} UTC unless somebody decides" if due else ""
 

@@ -12,7 +12,7 @@ Tasks = Sequence[int | str]
 TaskParameters = Mapping[int | str, Mapping[str, Any]]
 """Parameters of single tasks, by number or name."""
 
-Scope = Literal["only", "dependents"]
+Scope = Literal["only", "dependents", "changed"]
 Selection = Tasks | Literal["failed", "all"]
 _PAGE = 1_000
 

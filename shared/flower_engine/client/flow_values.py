@@ -81,6 +81,7 @@ class Task(_Told):
     item_of: int | None = None
     item_index: int | None = None
     item_key: str | None = None
+    taken_from: int | None = None
     items: dict[str, int] | None = None
     child_flow_id: str | None = None
     awaiting: dict[str, Any] | None = None

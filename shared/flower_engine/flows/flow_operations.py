@@ -13,6 +13,7 @@ from flower_engine.errors import (
     UnknownFlowError,
 )
 from flower_engine.flows.history import find_state
+from flower_engine.flows.matched_maps import rerun_matched
 from flower_engine.flows.new_messages import Changes, NewMessages, new_messages
 from flower_engine.flows.operation_effects import (
     Effect,
@@ -101,7 +102,8 @@ class Operator:
             elif changes:
                 messages = await new_messages(self._stores, await self._messages(restored, changes), changes)
             self.warnings = [*messages.warnings, *bodies.warnings]
-            return await operator_transitions.rerun(
+            return await rerun_matched(
+                self.state,
                 *self._where(),
                 by=self._by,
                 selection=selection,

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import msgspec
 
 from flower_engine.errors import RefusedError
+from flower_engine.flows.matched_maps import refuse_too_large
 from flower_engine.flows.run_again import Again, Selection
 from flower_engine.model.definitions.task_rules import rule_in_force
 from flower_engine.model.events.events import TasksPassed
@@ -33,7 +34,9 @@ class Effect(msgspec.Struct, kw_only=True):
 
     ``runs``: they run again from the start; ``reopens``: they were passed over, were not asked for, and wait
     again; ``asked_again``: of both, those that ask the world anew; ``passed_over``: because somebody says so,
-    or by their rules; ``vanished``: items of maps that are expanded anew; ``cut_off``: by a cancel;
+    or by their rules; ``vanished``: items of maps that are expanded anew; ``matched``: maps whose items
+    then take over what the same ones came to before (which these are is known when they have their list);
+    ``cut_off``: by a cancel;
     ``within``: they go on with the children that they have, in which tasks run again;
     ``cleanup``: it spares these, and they run, or wait (for the end of their children, too), before the flow
     ends; ``kept``: they have ended, and stay so; ``ready``: they may start at once then. ``ends``: the flow
@@ -45,6 +48,7 @@ class Effect(msgspec.Struct, kw_only=True):
     asked_again: list[int] = []
     passed_over: list[int] = []
     vanished: list[int] = []
+    matched: list[int] = []
     cut_off: list[int] = []
     cleanup: list[int] = []
     within: list[int] = []
@@ -94,7 +98,7 @@ def effect_of_rerun(
     reopens = [seq for seq in by_status[Status.IGNORE] if seq not in chosen or isinstance(selection, str)]
     if selection == "all":
         reopens = []
-    gone = again.gone
+    gone, matched = again.gone, again.matched(ran)
     event = FlowRerun(
         at=0,
         flow=flow.flow,
@@ -108,12 +112,15 @@ def effect_of_rerun(
         gone_ignored=tuple(seq for seq in gone if flow.task(seq).status is Status.IGNORE),
         gone_suspended=tuple(seq for seq in gone if flow.task(seq).status is Status.SUSPEND),
         gone_waiting=tuple(seq for seq in gone if flow.task(seq).status is Status.WAIT),
+        matches=tuple(matched),
         ending=flow.is_ending,
     )
     STEPS[FlowRerun](flow, event)
+    refuse_too_large(flow, matched)
     effect = before.effect(flow, _pass_over(flow))
     effect.reopens = reopens
     effect.vanished = gone
+    effect.matched = matched
     effect.kept = sorted(set(effect.kept) - set(gone))
     effect.runs = [seq for seq in ran if seq not in set(reopens)]
     effect.asked_again = [seq for seq in ran if flow.task(seq).planned.program in PROGRAMS]

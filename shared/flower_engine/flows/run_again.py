@@ -11,7 +11,7 @@ from flower_engine.model.maps.map_items import numbers_of
 from flower_engine.model.tasks.end_kinds import NOT_TAKEN, UNMET, VANISHED
 from flower_engine.model.tasks.rules import FAILED, PASS, decide
 from flower_engine.model.tasks.status import Status
-from flower_engine.model.waits.wait_parameters import PROGRAMS
+from flower_engine.model.waits.wait_parameters import MAP, PROGRAMS
 from flower_engine.transitions.operator_transitions import Scope, refusal
 
 Selection = Sequence[int] | Literal["failed", "all"]
@@ -79,6 +79,12 @@ class Again:
         if not ran:
             self._refuse("nothing", str(selection) if isinstance(selection, str) else "tasks")
         return ran
+
+    def matched(self, ran: Iterable[int]) -> list[int]:
+        """The maps among these that are to be expanded, and matched with the items that they had."""
+        found = (self._flow.task(seq).planned for seq in ran if self._scope == "changed")
+        maps = (one for one in found if one.program == MAP)
+        return [one.seq for one in maps if one.items is None or one.seq in self._anew]
 
     def _take_items(self) -> None:
         """The items of maps that are expanded anew go."""
@@ -149,7 +155,9 @@ class Again:
             for dependent in flow.dependents[seq]:
                 behind = flow.task(dependent)
                 follows = (
-                    self._scope == "" and _uses(behind, seq) and self._is_followed(flow.task(seq), behind)
+                    self._scope in ("", "changed")
+                    and _uses(behind, seq)
+                    and self._is_followed(flow.task(seq), behind)
                 )
                 if self._scope != "dependents" and not follows:
                     continue

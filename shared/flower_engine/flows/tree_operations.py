@@ -296,7 +296,7 @@ class TreeOperator(Operator):
 
 def _above(scope: Scope) -> Scope:
     """What runs again behind a task that is opened for its child: all, unless results are to stay."""
-    return "only" if scope == "only" else "dependents"
+    return scope if scope in ("only", "changed") else "dependents"
 
 
 def _children_of(state: FlowState) -> dict[int, int]:

@@ -18,6 +18,7 @@ from flower_engine.model.invariants.partition_state import (
     LiveTask,
     Waiting,
 )
+from flower_engine.model.maps.earlier_items import read_earlier
 from flower_engine.model.tasks.status import Status
 from flower_engine.model.values.key_parts import unescape
 from flower_engine.transitions.loader import Script
@@ -185,6 +186,7 @@ def _task(texts: dict[str, str], number: int) -> LiveTask:
         votes=tuple(msgspec.json.decode(f"[{texts.get(f'v{number}', '')}]")),
         rules=texts.get(f"y{number}", ""),
         edges=texts.get(f"e{number}", ""),
+        earlier=_earlier(texts.get(f"j{number}")),
     )
     if f"s{number}" not in texts:
         return task
@@ -202,6 +204,10 @@ def _task(texts: dict[str, str], number: int) -> LiveTask:
         due_ms=due_ms,
         awaited=awaited,
     )
+
+
+def _earlier(text: str | None) -> tuple[int, ...] | None:
+    return None if text is None else tuple(one.seq for one in read_earlier(text))
 
 
 def _texts(content: Sequence[bytes]) -> dict[str, str]:

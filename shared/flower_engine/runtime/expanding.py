@@ -22,6 +22,7 @@ from flower_engine.model.maps.map_expansion import (
     outcomes,
     too_many_failed,
     with_chain,
+    with_taken,
 )
 from flower_engine.model.maps.map_lists import ListError
 from flower_engine.model.tasks.raised_errors import encode_error
@@ -29,7 +30,7 @@ from flower_engine.model.tasks.task_policy import TaskPolicy
 from flower_engine.model.values.blob_ref import BlobRef
 from flower_engine.model.values.result_json import MAX_RESULT_BYTES, MAX_STORED_RESULT_BYTES
 from flower_engine.transitions.decision_transitions import MapRead, Undecided, expand
-from flower_engine.transitions.expansion_segments import segments_of
+from flower_engine.transitions.expansion_segments import SentItem, segments_of
 
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
@@ -66,10 +67,12 @@ class Maps:
         lane = parse_lane(found.lane)
         assert lane is not None, found.lane
         expansion = expansion_of(message, lane, TaskPolicy.parse(found.policy), contents, one.of)
-        if not found.followers or not isinstance(expansion, Expansion):
+        if not isinstance(expansion, Expansion):
             return expansion
         flow, task = one.of
-        return with_chain(expansion, task, found.followers, flow)
+        if found.followers:
+            expansion = with_chain(expansion, task, found.followers, flow)
+        return with_taken(expansion, task, found.earlier)
 
     async def _stored(self, payload: bytes) -> Decided | None:
         return await self.stored(Decided("gathered", payload))
@@ -145,13 +148,13 @@ def _list_of(found: MapRead, message: TaskMessage, contents: Mapping[int, bytes 
     return gathered(found.items, contents.get)
 
 
-def _steps(items: Iterable[tuple[bytes, str]]) -> Iterator[list[tuple[bytes, str]]]:
-    """The items, each as (message, lane), so many at a time as one call takes."""
-    step: list[tuple[bytes, str]] = []
+def _steps(items: Iterable[SentItem]) -> Iterator[list[SentItem]]:
+    """The items, so many at a time as one call takes."""
+    step: list[SentItem] = []
     size = 0
     for one in items:
         step.append(one)
-        size += len(one[0])
+        size += len(one.message) + len(one.taken)
         if len(step) >= STEP_ITEMS or size >= _STEP_BYTES:
             yield step
             step, size = [], 0

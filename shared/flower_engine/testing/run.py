@@ -138,7 +138,7 @@ class Run(Generic[R_co]):
     def rerun(
         self,
         *tasks: str,
-        scope: Literal["", "only", "dependents"] = "",
+        scope: Literal["", "only", "dependents", "changed"] = "",
         parameters: dict[str, dict[str, Any]] | None = None,
         new_children: bool = False,
         up: bool = False,

@@ -199,8 +199,12 @@ class FlowTrace:
         self._plan = self._plan.with_items(event)
         missing = event.numbers.stop - 1 - len(self._final_ms)
         self._final_ms.extend([0] * max(0, missing))
+        taken = event.taken_by
         for number in event.numbers:
-            self._waiting[number] = _Waiting(event.at)
+            if number in taken:
+                self._set_final(number, event.at)
+            else:
+                self._waiting[number] = _Waiting(event.at)
 
     def _leave(self, task: int, event: FlowEvent, how: How | None) -> Iterator[Span]:
         """What a task did until it was moved."""

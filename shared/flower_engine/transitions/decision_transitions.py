@@ -8,8 +8,9 @@ import msgspec
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
 from flower_engine.model.maps.decision_outcomes import Decided
+from flower_engine.model.maps.earlier_items import EarlierItem, read_earlier
 from flower_engine.model.maps.map_expansion import Follower
-from flower_engine.transitions.expansion_segments import Segment
+from flower_engine.transitions.expansion_segments import Segment, SentItem
 from flower_engine.transitions.loader import Script
 from flower_engine.transitions.task_fields import decode_message
 
@@ -34,7 +35,7 @@ class MapRead(msgspec.Struct, frozen=True):
     payloads of their results, in their order; how many of them were given up. ``ends`` and ``reasons``, of a
     map that tells what became of its items: how each without a result has ended, "9" or "2x" for example, and
     why it was given up, as JSON text (empty: it was not). ``followers``, of a map without items: those that
-    may go along it."""
+    may go along it; ``earlier``: the items that it had, if it is matched with them."""
 
     lane: str
     policy: str
@@ -44,6 +45,7 @@ class MapRead(msgspec.Struct, frozen=True):
     ends: Sequence[bytes] = ()
     reasons: Sequence[bytes] = ()
     followers: Sequence[Follower] = ()
+    earlier: tuple[EarlierItem, ...] = ()
 
 
 class Undecided(msgspec.Struct, frozen=True):
@@ -98,10 +100,19 @@ def _of_map(found: Sequence[Any]) -> MapRead | None:
     first, count, *_ = map(int, items.split()) if items else (0, 0)
     numbers = range(first, first + count)
     followers = [
-        Follower(int(task), int(over), decode_message(message), of_lane.decode(), of_policy.decode(), message)
-        for task, over, message, of_lane, of_policy in zip(*[iter(found[7])] * 5, strict=True)
+        Follower(
+            int(task),
+            int(over),
+            decode_message(message),
+            of_lane.decode(),
+            of_policy.decode(),
+            message,
+            read_earlier(earlier),
+        )
+        for task, over, message, of_lane, of_policy, earlier in zip(*[iter(found[7])] * 6, strict=True)
     ]
-    return MapRead(lane, policy, numbers, found[3], int(found[4]), found[5], found[6], followers)
+    earlier = read_earlier(found[8])
+    return MapRead(lane, policy, numbers, found[3], int(found[4]), found[5], found[6], followers, earlier)
 
 
 async def expand(
@@ -111,12 +122,12 @@ async def expand(
     *,
     by: str,
     name: str,
-    items: Sequence[tuple[bytes, str]],
+    items: Sequence[SentItem],
     before: int,
     segment: Segment,
     most_tasks: int,
 ) -> Expanded:
-    """Sends some items of an expansion, (message, lane), which are of this ``segment``; ``before``: how many
+    """Sends some items of an expansion, which are of this ``segment``; ``before``: how many
     were sent. ``name`` is that of this expansion.
 
     Raises:
@@ -144,12 +155,13 @@ async def expand(
     return Expanded(reply[0].decode(), int(reply[1]) if len(reply) > 1 else 0)
 
 
-def _parts_of(items: Sequence[tuple[bytes, str]]) -> Iterator[bytes | str]:
-    """Message and lane of each; "" is the lane of the one before, which most have."""
+def _parts_of(items: Sequence[SentItem]) -> Iterator[bytes | str]:
+    """Message, lane and what it takes over of each; "" is the lane of the one before, which most have."""
     before = ""
-    for message, lane in items:
+    for message, lane, taken in items:
         yield message
         yield "" if lane == before else lane
+        yield taken
         before = lane
 
 

@@ -14,6 +14,7 @@ import msgspec
 from flower_engine.errors import (
     HeldForChildrenError,
     MovedError,
+    NeedsEarlierError,
     NeedsResultsError,
     NotUnderWayError,
     PrunedError,
@@ -43,10 +44,11 @@ _prioritise = Script("operator/prioritise")
 _answer = Script("operator/answer")
 _encode = msgspec.json.Encoder().encode
 
-Scope = Literal["", "only", "dependents"]
+Scope = Literal["", "only", "dependents", "changed"]
 """What runs again besides the selected tasks: "" what read a result that goes, and refused where another
 dependent would keep a result that followed from the old ones; "only" nothing, whatever dependents have;
-"dependents" all behind them."""
+"dependents" all behind them; "changed" what read a result that goes, and other dependents stay as they are:
+maps that are expanded anew keep what the same items came to before."""
 
 OfChildren = Literal["anew", "ask", "leave", "keep"]
 """What becomes of the children of tasks that run again: "anew" another one begins; "ask" refused where a task
@@ -58,6 +60,10 @@ _OF_CHILDREN: Mapping[OfChildren, str] = {"anew": "", "ask": "?", "leave": "-", 
 Results = Mapping[int, tuple[int, bytes]]
 """Results that an operation needs and that Redis keeps no more: by task the attempt that gave it, and its
 payload as in ``kept_results``."""
+
+Earlier = Mapping[int, tuple[str, bytes]]
+"""The items that maps had: by map what they follow from, as ``lua/lib/matched_maps.lua`` has it, and their
+text (``earlier_items.py``)."""
 
 
 REMEMBERED_SECONDS = 3600  # as lua/lib/operation.lua has it
@@ -120,6 +126,7 @@ async def rerun(
     keys: Mapping[int, TaskKeys] | None = None,
     bodies: Mapping[int, Body] | None = None,
     results: Results | None = None,
+    earlier: Earlier | None = None,
     version: int | None = None,
     restored: Restored | None = None,
     operation: str = "",
@@ -131,10 +138,11 @@ async def rerun(
     selected tasks new ones: (the message as it is, the new one), see ``with_parameters``; ``keys`` says by
     which keys these tasks wait and are counted from then on (absent: as they did). ``bodies`` gives every
     task that may run again that of another version, and no other messages then. ``results`` gives those that
-    it needed when it was sent before.
+    it needed when it was sent before, ``earlier`` the items of maps that it needed then.
 
     Raises:
         NeedsResultsError: what runs again reads results that are kept no more: send it again with them.
+        NeedsEarlierError: maps are to be matched with the items that they had: the same.
         HeldForChildrenError: see ``children``.
         ParametersError: what a task is to wait for makes no sense.
         RefusedError: a selected task is running or waits already, a dependent runs or would keep a result of
@@ -151,6 +159,8 @@ async def rerun(
     for task, body in (bodies or {}).items():
         lists += (task, *msgspec.structs.astuple(body))
     lists += _results(results)
+    for task, (stamp, text) in (earlier or {}).items():
+        lists += (task, stamp, text)
     if isinstance(selection, str):
         lists.append(selection)
         if selection == "failed" and restored is not None:
@@ -158,7 +168,7 @@ async def rerun(
     else:
         lists += ("tasks", *selection)
     call = _Call(client, partition, flow, by, version, operation, restored)
-    counts = f"{len(messages or ())} {len(bodies or ())} {len(results or ())}"
+    counts = f"{len(messages or ())} {len(bodies or ())} {len(results or ())} {len(earlier or ())}"
     said = f"{scope}{'+' if keep_answers else ''}{_OF_CHILDREN[children]}"
     return await _operate(_rerun, call, lists, scope=said, counts=counts)
 
@@ -382,6 +392,8 @@ async def _operate(script: Script, call: _Call, lists: Sequence[Arg] = (), **own
             return Operated(int(rest[0]), tuple(int(task) for task in rest[1:]))
         case "needs":
             raise NeedsResultsError(flow, tuple(int(task) for task in rest))
+        case "earlier":
+            raise NeedsEarlierError(flow, tuple(int(task) for task in rest))
         case "children":
             pairs = zip(rest[::2], rest[1::2], strict=True)
             raise HeldForChildrenError(flow, {int(task): int(attempt) for task, attempt in pairs})
@@ -447,5 +459,9 @@ _REASONS = {
     "not-awaiting": "task {0} awaits no answer: it was answered already, or is not asked yet",
     "asked-anew": "task {0} was asked anew (attempt {1}, the answer is to attempt {2}); look at it again",
     "answered": "task {0} has an answer of this name already; it needs those of others, too",
+    "too-large": (
+        "what the items of its maps came to before is {0} bytes, and {1} may be to be matched with those that"
+        ' they get: rerun them all (another scope than "changed"), or have large results stored as blobs'
+    ),
     "changed": "the parameters of task {0} were changed at the same moment; look at it again, then decide",
 }

@@ -10,6 +10,7 @@ from flower_engine.model.events.events import FlowRegistered
 from flower_engine.model.folding.flow_state import FlowState, TaskState
 from flower_engine.model.folding.fold_rules import has_value, said_by
 from flower_engine.model.folding.kept_results import INLINE, payload_of
+from flower_engine.model.maps.earlier_items import earlier_text
 from flower_engine.model.tasks.end_kinds import GIVEN_UP, VANISHED, kind_in_redis
 from flower_engine.model.tasks.rules import Standing, stands_as
 from flower_engine.model.tasks.status import Status
@@ -63,6 +64,8 @@ class Restored(msgspec.Struct, frozen=True):
             if planned.items is not None:
                 along = f" {planned.along}" if planned.along else ""
                 fields += (f"k{planned.seq}", f"{planned.items[0]} {planned.items[1]}{along}")
+            if task.is_matched:
+                fields += (f"j{planned.seq}", earlier_text(task.earlier))
             if task.is_awaiting and task.votes:
                 fields += (f"v{planned.seq}", ",".join(spelled(name) for name in task.votes))
         registered = flow.registered

@@ -5,9 +5,12 @@ import msgspec
 from flower_engine.model.definitions.definition import PlannedTask
 from flower_engine.model.definitions.task_message import SnapshotMessage
 from flower_engine.model.events.events import AnyEvent
+from flower_engine.model.events.operator_events import FlowRerun
 from flower_engine.model.events.snapshot_events import FlowSnapshot, SnapshotTask
 from flower_engine.model.events.wait_events import TaskExpanded
+from flower_engine.model.maps.earlier_items import EarlierItem, TakenItem
 from flower_engine.model.maps.map_items import Along
+from flower_engine.model.values.blob_ref import BlobRef
 
 MEANINGS: dict[str, AnyEvent] = {
     "task.expanded/*-window": TaskExpanded(
@@ -253,5 +256,80 @@ MEANINGS: dict[str, AnyEvent] = {
             ),
         ),
         at=1795954301507,
+    ),
+    "flow.rerun/*-matches": FlowRerun(
+        flow="00000000-0000-7000-8000-000000000001",
+        v=11,
+        by="alice",
+        waiting=(2,),
+        gone_finished=(3, 4),
+        matches=(2,),
+        at=1795965520898,
+    ),
+    "flow.snapshot/*-earlier": FlowSnapshot(
+        flow="00000000-0000-7000-8000-000000000001",
+        v=13,
+        workflow="etl",
+        order=0,
+        tasks=(
+            SnapshotTask(
+                message=SnapshotMessage(task_seq=1, program="A"),
+                queue="default",
+                priority=0,
+                dependents=(2,),
+                status=3,
+                attempt=1,
+                lease="1795965520467-0",
+                result=msgspec.Raw(b'["a","b"]'),
+            ),
+            SnapshotTask(
+                message=SnapshotMessage(
+                    task_seq=2,
+                    program="@map",
+                    parameters={"over": {"$from": 1}, "program": "A", "as": "n"},
+                    reads={"1": 1},
+                    refs=True,
+                ),
+                queue="default",
+                priority=0,
+                attempt=3,
+                awaiting="map",
+                earlier=(
+                    EarlierItem(3, "1e5d91fe9d337096022fb9e0", msgspec.Raw(b"[1]")),
+                    EarlierItem(
+                        4, "2fb174b80da2d5b2859e0e6c", blob=BlobRef(sha256="ab", bytes=70_000, store="api")
+                    ),
+                ),
+            ),
+            *(
+                SnapshotTask(
+                    message=SnapshotMessage(task_seq=2, program="A", parameters={"n": name}),
+                    queue="default",
+                    priority=0,
+                    status=9,
+                    attempt=1,
+                    ended_as="v",
+                )
+                for name in "ab"
+            ),
+        ),
+        at=1795965521095,
+    ),
+    "task.expanded/*-taken": TaskExpanded(
+        flow="00000000-0000-7000-8000-000000000001",
+        v=14,
+        task=2,
+        attempt=3,
+        by="w1",
+        workflow="etl",
+        first=5,
+        name="n",
+        item=PlannedTask(seq=0, task_seq=2, program="A"),
+        values=(msgspec.Raw(b'"a"'), msgspec.Raw(b'"b"')),
+        taken=(
+            TakenItem(0, 3, msgspec.Raw(b"[1]")),
+            TakenItem(1, 4, blob=BlobRef(sha256="ab", bytes=70_000, store="api")),
+        ),
+        at=1795965521141,
     ),
 }

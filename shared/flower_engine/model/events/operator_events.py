@@ -44,8 +44,9 @@ class FlowRerun(FlowEvent, frozen=True, tag="flow.rerun"):
     under way again. ``bodies`` holds, whole, those of them that are of another version of the workflow from
     here on. ``parameters`` holds all parameters of tasks whose parameters were changed, ``keys`` the keys of
     those that wait by other ones from here on. Of maps that are to be expanded anew, ``gone_...`` are the
-    items that they had, by where these stood: -> Ignore. ``ending``: the flow is ending, and goes on with
-    that."""
+    items that they had, by where these stood: -> Ignore. ``matches`` are maps that are to be expanded, and
+    whose items then take over what the same ones came to that they had before. ``ending``: the flow is
+    ending, and goes on with that."""
 
     by: str
     finished: tuple[int, ...] = ()
@@ -59,6 +60,7 @@ class FlowRerun(FlowEvent, frozen=True, tag="flow.rerun"):
     gone_ignored: tuple[int, ...] = ()
     gone_suspended: tuple[int, ...] = ()
     gone_waiting: tuple[int, ...] = ()
+    matches: tuple[int, ...] = ()
     ending: bool = False
 
     @property

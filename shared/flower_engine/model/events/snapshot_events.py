@@ -6,6 +6,7 @@ import msgspec
 
 from flower_engine.model.definitions.task_message import SnapshotMessage
 from flower_engine.model.events.event_base import NO_VALUE, FlowEvent
+from flower_engine.model.maps.earlier_items import EarlierItem
 from flower_engine.model.tasks.end_kinds import EndedAs
 from flower_engine.model.values.blob_ref import BlobRef
 
@@ -18,7 +19,8 @@ class SnapshotTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     says how it has ended (``end_kinds.py``; "t" and "f": what a decision came to), ``used`` which
     dependencies its rule picked. ``awaiting``, ``until_ms`` and ``votes`` are those of a task that waits for
     the world, ``items`` the first of a map's items and how many they are, ``along`` the map whose items these
-    go along, ``window`` what bounds an item.
+    go along, ``window`` what bounds an item, ``earlier`` (of a map that is to be expanded, and matched) the
+    items that it had.
     """
 
     message: SnapshotMessage
@@ -50,6 +52,7 @@ class SnapshotTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     along: int = 0
     round: int = 0
     given: msgspec.Raw = NO_VALUE
+    earlier: tuple[EarlierItem, ...] | None = None
 
 
 class KeptSignal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

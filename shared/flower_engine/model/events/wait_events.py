@@ -6,6 +6,7 @@ import msgspec
 
 from flower_engine.model.definitions.definition import PlannedTask, TaskKeys
 from flower_engine.model.events.event_base import FlowEvent
+from flower_engine.model.maps.earlier_items import TakenItem
 from flower_engine.model.maps.map_items import Along, Came, Given, items_along, items_of
 from flower_engine.model.values.blob_ref import BlobRef
 
@@ -55,7 +56,8 @@ class TaskExpanded(FlowEvent, frozen=True, tag="task.expanded"):
     from here on. Each is as ``item`` says (which has no number), and is given one of ``values`` as the
     parameter ``name``. ``keys``: those of each, where they have any; else empty; ``item_keys``: by which
     they are told apart, where the map says that. ``chain``: maps that go along this one, or along one before
-    them in it, each with as many items, numbered on."""
+    them in it, each with as many items, numbered on. ``taken``: what those came to that take it over from an
+    earlier item of their map, so that they do not run."""
 
     task: int
     attempt: int
@@ -68,6 +70,12 @@ class TaskExpanded(FlowEvent, frozen=True, tag="task.expanded"):
     keys: tuple[TaskKeys, ...] = ()
     item_keys: tuple[str, ...] = ()
     chain: tuple[Along, ...] = ()
+    taken: tuple[TakenItem, ...] = ()
+
+    @property
+    def taken_by(self) -> dict[int, TakenItem]:
+        """The same by the number of the item."""
+        return {self.first + one.index: one for one in self.taken}
 
     @property
     def numbers(self) -> range:

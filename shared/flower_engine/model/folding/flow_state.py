@@ -10,6 +10,7 @@ from flower_engine.model.events.events import FlowRegistered
 from flower_engine.model.events.operator_events import FlowCancelled, FlowEnding, FlowPaused
 from flower_engine.model.events.snapshot_events import KeptSignal
 from flower_engine.model.events.wait_events import TaskAwaiting, TaskLifted
+from flower_engine.model.maps.earlier_items import EarlierItem
 from flower_engine.model.tasks.end_kinds import CUT_OFF, GIVEN_UP, EndedAs
 from flower_engine.model.tasks.rules import START, Edges, decided
 from flower_engine.model.tasks.status import Status, flow_status
@@ -32,7 +33,9 @@ class TaskState(msgspec.Struct, kw_only=True):
     ``progress`` was last said by an attempt that did not finish. ``ignored_by`` and ``ignore_reason`` tell
     who passed over it, and why. What finished has its ``result``, or it lies in ``blob``; what was passed
     over has one if an operator gave it. ``awaiting`` says since when and until when it waits for the world,
-    ``votes`` who has answered it so far; ``came_ms`` of an item when its map got it.
+    ``votes`` who has answered it so far; ``came_ms`` of an item when its map got it, ``taken_from`` the
+    earlier item whose result it took over (0: it did not). ``earlier`` of a map are items that it had, whose
+    results others may take over; ``is_matched``: those that it is to get will.
 
     Of a flow with rules: ``edges`` counts its dependencies (None: the flow has no rules), ``needs`` are those
     whose values it cannot do without, ``used`` those that its rule picked when it began (empty: it has not
@@ -68,6 +71,9 @@ class TaskState(msgspec.Struct, kw_only=True):
     awaiting: TaskAwaiting | TaskLifted | None = None
     came_ms: int | None = None
     votes: tuple[str, ...] | None = None
+    taken_from: int = 0
+    earlier: tuple[EarlierItem, ...] = ()
+    is_matched: bool = False
 
     @property
     def is_ready(self) -> bool:

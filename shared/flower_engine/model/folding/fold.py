@@ -125,6 +125,7 @@ def _snapshot(event: FlowSnapshot, known: FlowState | None) -> FlowState:
         task.result, task.blob = result_of(found), found.blob
         task.awaiting = awaiting_of(event, seq) if task.status is Status.WAIT else None
         task.votes = found.votes or None
+        task.is_matched, task.earlier = found.earlier is not None, found.earlier or ()
         before = known.task(seq) if known and seq <= len(known.tasks) else None
         if before and (before.status, before.attempt) == (task.status, task.attempt):
             _keep(task, before)
@@ -152,3 +153,5 @@ def _keep(task: TaskState, before: TaskState) -> None:
     task.ignored_by, task.ignore_reason = before.ignored_by, before.ignore_reason
     task.progress = task.progress or before.progress
     task.gives_up_ms = before.gives_up_ms
+    task.taken_from = before.taken_from
+    task.earlier = task.earlier or before.earlier

@@ -1,6 +1,7 @@
 """What the fold does with the items of maps: they come, as more tasks of the flow, and go when it is
 expanded anew."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from flower_engine.model.events.operator_events import FlowRerun
 from flower_engine.model.events.wait_events import TaskExpanded
 from flower_engine.model.folding.flow_state import FlowState, FoldError, TaskState
 from flower_engine.model.folding.fold_rules import count_edges_of
+from flower_engine.model.maps.earlier_items import EarlierItem, TakenItem, input_of_item
 from flower_engine.model.maps.map_items import numbers_of, with_items, without_items
 from flower_engine.model.tasks.rules import Edges
 from flower_engine.model.tasks.status import Status
@@ -27,24 +29,86 @@ def items_come(flow: FlowState, event: TaskExpanded) -> None:
     along = {one.task: one.over for one in event.chain}
     for came in event.maps:
         _expect_map(flow, event, came.task, along.get(came.task, 0), count)
+    taken = event.taken_by
+    known = {came.task: {one.seq for one in flow.task(came.task).earlier} for came in event.maps if taken}
+    if not taken.keys() <= set(event.numbers):
+        raise FoldError(f"flow {flow.flow}: event v{event.v} has results for others than its items")
     for item in event.tasks:
         edges = Edges.of(()) if flow.ruled else None
         before = item.depends_on
-        task = TaskState(planned=item, open=len(before), edges=edges, came_ms=event.at)
+        task = TaskState(planned=item, edges=edges, came_ms=event.at)
+        task.open = sum(not flow.task(seq).has_ended for seq in before)
         assert item.item is not None
+        if (one := taken.get(item.seq)) is not None:
+            _take_over(flow, event, task, one, known[item.item[0]])
         flow.tasks.append(task)
         flow.dependents.append([item.item[0]])
         for seq in before:
             flow.dependents[seq].append(item.seq)
         if flow.ruled and before:
             count_edges_of(flow, task)
-    flow.left += len(event.numbers)
+    flow.left += len(event.numbers) - len(taken)
     for came in event.maps:
         behind = flow.task(came.task)
         behind.planned = with_items(behind.planned, came.first, count, along.get(came.task, 0))
-        behind.open += count
+        numbers = range(came.first, came.first + count)
+        behind.open += sum(seq not in taken for seq in numbers)
+        over = {taken[seq].of for seq in numbers if seq in taken}
+        behind.earlier = tuple(one for one in behind.earlier if one.seq not in over)
+        behind.is_matched = False
         if flow.ruled:
             count_edges_of(flow, behind)
+
+
+def _take_over(
+    flow: FlowState, event: TaskExpanded, task: TaskState, one: TakenItem, known: set[int]
+) -> None:
+    """An item has what the same one came to that its map had before; that of another one it never gets.
+    ``known``: the earlier items of its map that no other one took over."""
+    assert task.planned.item is not None
+    before = flow.task(one.of).planned
+    is_matched = flow.task(task.planned.item[0]).is_matched and one.of in known
+    known.discard(one.of)
+    if not is_matched or (before.item_key, before.program) != (task.planned.item_key, task.planned.program):
+        raise FoldError(
+            f"flow {flow.flow} task {task.planned.seq}: event v{event.v} has it take over task {one.of},"
+            " which is no earlier item of its map that is the same"
+        )
+    task.status, task.finished_ms, task.taken_from = Status.FINISH, event.at, one.of
+    task.result, task.blob = (bytes(one.result), None) if one.blob is None else (None, one.blob)
+
+
+def note_earlier(flow: FlowState, event: FlowRerun) -> None:
+    """Of maps that are to be expanded (anew): what the items that they had came to, if others may take it
+    over; what was kept so before is kept no more, if not."""
+    again, gone, matches = set(event), set(event.gone), set(event.matches)
+    if not matches <= again:
+        raise FoldError(f"flow {flow.flow}: event v{event.v} matches maps that do not run again")
+    for seq in again:
+        task = flow.task(seq)
+        items = numbers_of(task.planned.items)
+        if task.planned.program == MAP and (not items or items[0] in gone):
+            task.is_matched = seq in matches
+            task.earlier = earlier_after(flow, seq) if task.is_matched else ()
+        elif seq in matches:
+            raise FoldError(f"flow {flow.flow} task {seq}: event v{event.v} matches what is not expanded")
+
+
+def earlier_after(flow: FlowState, seq: int) -> tuple[EarlierItem, ...]:
+    """The earlier items of a map, once those that it has are among them."""
+    task = flow.task(seq)
+    return (*task.earlier, *_finished(map(flow.task, numbers_of(task.planned.items))))
+
+
+def _finished(items: Iterable[TaskState]) -> Iterator[EarlierItem]:
+    for task in items:
+        if task.status is not Status.FINISH:
+            continue
+        seq, given = task.planned.seq, input_of_item(task.planned)
+        if task.blob is not None:
+            yield EarlierItem(seq, given, blob=task.blob)
+        elif task.result is not None:  # else it went with a history
+            yield EarlierItem(seq, given, msgspec.Raw(task.result))
 
 
 def _expect_map(flow: FlowState, event: TaskExpanded, seq: int, along: int, count: int) -> None:

@@ -13,7 +13,7 @@ from flower_engine.model.events.fact_writers import fact_lines
 from flower_engine.model.events.snapshot_events import KeptSignal
 from flower_engine.model.folding.cleanup import expect_cleanup, expect_ending
 from flower_engine.model.folding.flow_state import FlowState, FoldError, TaskState
-from flower_engine.model.folding.fold_items import ITEMS
+from flower_engine.model.folding.fold_items import ITEMS, note_earlier
 from flower_engine.model.folding.fold_rules import (
     count_given,
     count_moved,
@@ -51,6 +51,8 @@ def _step(meaning: Meaning) -> Step:
         steps.insert(0, _expect_round)
     if any(move.kind == NOT_TAKEN for move in meaning.moves) and meaning.about == "flow":
         steps.append(expect_passed)
+    if meaning.items == "go":
+        steps.insert(0, note_earlier)
     if meaning.items:
         steps.append(ITEMS[meaning.items])
     steps += [_giving(fact, field) for field, fact in meaning.of_each.items()]

@@ -15,7 +15,10 @@ def without_item_tasks(flow: FlowState) -> FlowState:
     tasks = [task for task in flow.tasks if task.planned.item is None and task.ended_as != VANISHED]
     if len(tasks) == len(flow.tasks):
         return flow
-    bare = [msgspec.structs.replace(task, planned=without_items(task.planned)) for task in tasks]
+    bare = [
+        msgspec.structs.replace(task, planned=without_items(task.planned), earlier=(), is_matched=False)
+        for task in tasks
+    ]
     return msgspec.structs.replace(flow, tasks=bare, dependents=flow.dependents[: len(tasks) + 1])
 
 

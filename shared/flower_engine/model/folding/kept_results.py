@@ -13,6 +13,7 @@ import msgspec
 from flower_engine.model.definitions.definition import PlannedTask
 from flower_engine.model.definitions.task_message import TaskMessage
 from flower_engine.model.folding.flow_state import FlowState, TaskState
+from flower_engine.model.maps.earlier_items import EarlierItem
 from flower_engine.model.maps.map_items import numbers_of, without_items
 from flower_engine.model.parameters.references import scan_parameters
 from flower_engine.model.waits.wait_parameters import MAP
@@ -85,6 +86,11 @@ def payload_of(task: TaskState) -> bytes | None:
     if task.blob is not None:
         return BLOB + _encode(task.blob)
     return None if task.result is None else INLINE + task.result
+
+
+def payload_of_earlier(one: EarlierItem) -> bytes:
+    """The same of an earlier item of a map."""
+    return BLOB + _encode(one.blob) if one.blob is not None else INLINE + bytes(one.result)
 
 
 def kept_results(flow: FlowState) -> dict[int, bytes]:

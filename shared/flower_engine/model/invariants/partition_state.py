@@ -16,6 +16,7 @@ class LiveTask(msgspec.Struct, frozen=True, kw_only=True):
     (``wait_programs.Awaited``), ``wait`` is what the hash says of what it waits for, ``votes`` the names that
     have answered it. Of a flow with rules: the ``kind`` of its end, its ``rules`` (the text of
     ``TaskRules``), and its ``edges`` as ``lua/lib/edges.lua`` has them ("": it has heard of none).
+    ``earlier`` are the numbers of earlier items of a map, if those that it is to get are matched with them.
     """
 
     status: Status = Status.WAIT
@@ -38,6 +39,7 @@ class LiveTask(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = ""
     rules: str = ""
     edges: str = ""
+    earlier: tuple[int, ...] | None = None
 
 
 class LiveSignal(msgspec.Struct, frozen=True):

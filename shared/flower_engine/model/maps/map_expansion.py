@@ -1,6 +1,6 @@
 """What a map comes to: its items, and the list of their results; the same for whoever expands it."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 import msgspec
@@ -22,8 +22,17 @@ from flower_engine.model.definitions.task_message import TaskMessage
 from flower_engine.model.definitions.task_rules import TaskRules
 from flower_engine.model.flow_control.lanes import Lane, parse_lane
 from flower_engine.model.maps.decision_outcomes import Decided
+from flower_engine.model.maps.earlier_items import EarlierItem, TakenItem, input_of, input_of_item, same
 from flower_engine.model.maps.item_keys import keys_of
-from flower_engine.model.maps.map_items import Along, Came, Given, element_name, item_along, item_like
+from flower_engine.model.maps.map_items import (
+    Along,
+    Came,
+    Given,
+    element_name,
+    item_along,
+    item_like,
+    items_of,
+)
 from flower_engine.model.maps.map_lists import ListError, elements_of
 from flower_engine.model.parameters.references import NoValueError, resolved
 from flower_engine.model.tasks.raised_errors import encode_error
@@ -40,7 +49,8 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Follower(NamedTuple):
-    """A map that may go along another one, ``over``, as Redis has it: number, message, lane and policy."""
+    """A map that may go along another one, ``over``, as Redis has it: number, message, lane, policy, and the
+    items that it had, if it is matched with them."""
 
     task: int
     over: int
@@ -49,27 +59,31 @@ class Follower(NamedTuple):
     policy: str
     text: bytes
     """Of the message."""
+    earlier: tuple[EarlierItem, ...] = ()
 
 
 class Link(NamedTuple):
     """A map that goes along another one when that gets its items. ``map_rules``: as of an expansion;
-    ``text``: the message by which this was worked out."""
+    ``text``: the message by which this was worked out; ``earlier``: the items that it had."""
 
     along: Along
     map_rules: bytes
     text: bytes
+    earlier: tuple[EarlierItem, ...] = ()
 
 
 class Expansion(NamedTuple):
     """The items of a map: what they have in common (``item``, without a number), and what each is given.
     ``map_rules``: the rules of the map once it has them (see ``task_rules.py``), where these are others;
-    ``chain``: the maps that go along it."""
+    ``chain``: the maps that go along it; ``taken``: of those that take over what an earlier one came to that,
+    by index, those of the chain behind the others."""
 
     workflow: str
     item: PlannedTask
     given: Given
     map_rules: bytes = b""
     chain: tuple[Link, ...] = ()
+    taken: Mapping[int, EarlierItem] = {}
 
     @property
     def total(self) -> int:
@@ -88,6 +102,9 @@ class Expansion(NamedTuple):
         )
         told += b',"keys":' + _encode(given.keys) if given.keys else b""
         told += b',"item_keys":' + _encode(given.item_keys) if given.item_keys else b""
+        if self.taken:
+            found = [TakenItem(index, one.seq, one.result, one.blob) for index, one in self.taken.items()]
+            told += b',"taken":' + _encode(found)
         if not self.chain:
             return told
         return told + b',"chain":' + spelled_out(_encode([link.along for link in self.chain]))
@@ -154,6 +171,31 @@ def with_chain(expansion: Expansion, task: int, followers: Sequence[Follower], f
     return expansion._replace(chain=tuple(links))
 
 
+def with_taken(expansion: Expansion, task: int, earlier: Sequence[EarlierItem]) -> Expansion:
+    """The same, with what its items take over from those that its maps had before (``earlier``: of map
+    ``task`` itself)."""
+    if not earlier:
+        return expansion
+    items = items_of(task, 1, expansion.item, expansion.given)
+    found = {task: dict(_found(map(input_of_item, items), earlier))}
+    taken, count = dict(found[task]), len(expansion.given.values)
+    for number, link in enumerate(expansion.chain, start=1):
+        item, over = link.along.item, found[link.along.over]
+        inputs = (
+            input_of(item.program, item.parameters, over[index].seq) if index in over else None
+            for index in range(count)
+        )
+        found[link.along.task] = dict(_found(inputs, link.earlier))
+        taken |= {count * number + index: one for index, one in found[link.along.task].items()}
+    return expansion._replace(taken=taken)
+
+
+def _found(inputs: Iterable[str | None], earlier: Sequence[EarlierItem]) -> Iterator[tuple[int, EarlierItem]]:
+    for index, one in enumerate(same(inputs, earlier)):
+        if one is not None:
+            yield index, one
+
+
 def _link(one: Follower, flow: str, count: int) -> Link | None:
     message, lane = one.message, parse_lane(one.lane)
     given = message.parameters
@@ -169,7 +211,7 @@ def _link(one: Follower, flow: str, count: int) -> Link | None:
     if len(_encode(item.parameters)) * count > MAX_GIVEN_BYTES:
         return None
     along = Along(task=one.task, over=one.over, ref=over, item=item)
-    return Link(along, rules_with_items(message, count), one.text)
+    return Link(along, rules_with_items(message, count), one.text, one.earlier)
 
 
 def _planned_like(message: TaskMessage, lane: Lane, policy: TaskPolicy | None) -> PlannedTask:

@@ -91,7 +91,8 @@ def _without_given(event: TaskVoted | FlowSignalled | TaskExpanded | TaskAgain) 
         return replace(event, given=msgspec.Raw(b"{}"))
     item = replace(event.item, parameters={})
     chain = tuple(replace(one, item=replace(one.item, parameters={})) for one in event.chain)
-    return replace(event, name="", item=item, values=(nothing,) * len(event.values), chain=chain)
+    taken = tuple(replace(one, result=nothing) for one in event.taken)
+    return replace(event, name="", item=item, values=(nothing,) * len(event.values), chain=chain, taken=taken)
 
 
 def _without_error(event: TaskIgnored | TaskGivenUp, why: str) -> AnyEvent:

@@ -71,6 +71,12 @@ def view_of_state(flow: FlowState, partition: int) -> FlowView:
     return view
 
 
+def taken_from(task: TaskState) -> int | None:
+    """The earlier item whose result an item has; None: its own, or none."""
+    has_it = task.status is Status.FINISH and not task.attempt
+    return task.taken_from or None if has_it else None
+
+
 def _awaiting(task: TaskState) -> AwaitingView | None:
     said = task.awaiting
     if said is None:
@@ -126,4 +132,5 @@ def _view_of_task(task: TaskState, registered_ms: int) -> TaskView:
         item_index=planned.item and planned.item[1],
         item_key=planned.item_key or None,
         items=None,
+        taken_from=taken_from(task),
     )

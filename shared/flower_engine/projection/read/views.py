@@ -200,6 +200,13 @@ class TaskView(View):
         str | None, msgspec.Meta(description="of an item: its key, where the map says by what they differ")
     ]
     items: Annotated[ItemCounts | None, msgspec.Meta(description="of a map that has items: how they stand")]
+    taken_from: Annotated[
+        int | None,
+        msgspec.Meta(
+            description="of an item that did not run, as an earlier one of its map was the same: the"
+            " taskExecSeq of that, whose result it has"
+        ),
+    ]
     child_flow_id: Annotated[
         str | None,
         msgspec.Meta(

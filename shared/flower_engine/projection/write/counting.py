@@ -46,7 +46,12 @@ _ITEMS = {
     "come": [
         "flow.expanded += (event,)",
         "flow.added += len(event.numbers)",
-        "flow.waiting += len(event.numbers)",
+        "flow.waiting += len(event.numbers) - len(event.taken)",
+        "flow.finished += len(event.taken)",
+        "for one in event.taken:",
+        "    task = flow.task(event.first + one.index)",
+        "    task.status, task.finished_ms, task.taken_from = status_3, event.at, one.of",
+        "    task.result, task.blob = (None if one.blob else bytes(one.result)), one.blob",
     ],
     "go": [],
 }

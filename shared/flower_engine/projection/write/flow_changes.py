@@ -48,6 +48,7 @@ class TaskChange(msgspec.Struct, gc=False):
     parameters: dict[str, Any] | None = None
     awaiting: TaskAwaiting | TaskLifted | None = None
     votes: tuple[str, ...] | None = None
+    taken_from: int | None = None
 
 
 class FlowChange(msgspec.Struct, gc=False):

@@ -33,7 +33,7 @@ SELECT task_flow_id, task_exec_seq::int, exec_status::int, attempt, worker,
   (extract(epoch FROM started_ts) * 1000)::bigint, (extract(epoch FROM finished_ts) * 1000)::bigint,
   (extract(epoch FROM suspended_ts) * 1000)::bigint, convert_to(result::text, 'UTF8'),
   convert_to(blob::text, 'UTF8'), ignored_by, ignore_reason,
-  convert_to(error::text, 'UTF8'), convert_to(progress::text, 'UTF8')
+  convert_to(error::text, 'UTF8'), convert_to(progress::text, 'UTF8'), taken_from
 FROM kr_task_stat WHERE task_flow_id = ANY(%s)
 """
 _DELETE_FLOWS = "DELETE FROM kr_flow_stat WHERE task_flow_id = ANY(%s)"
@@ -130,7 +130,7 @@ def _ends_of(  # noqa: PLR0917 # the columns
 async def _add_tasks(connection: Connection, known: dict[str, FlowChange], target: LiteralString) -> None:
     async for row in await connection.execute(aimed(_TASKS, target), [list(known)]):
         flow, seq, status, attempt, worker, started_ms, finished_ms, suspended_ms = row[:8]
-        result, blob, ignored_by, ignore_reason, error, progress = row[8:]
+        result, blob, ignored_by, ignore_reason, error, progress, taken_from = row[8:]
         known[flow].tasks[seq] = TaskChange(
             status=status,
             attempt=attempt,
@@ -144,6 +144,7 @@ async def _add_tasks(connection: Connection, known: dict[str, FlowChange], targe
             ignore_reason=ignore_reason,
             error=None if error is None else _error_of(bytes(error)),
             progress=None if progress is None else _progress_of(flow, seq, bytes(progress)),
+            taken_from=taken_from,
         )
 
 

@@ -159,6 +159,7 @@ _STANDING = (
     _fact("ignored_by", WORD, "ignored_by"),
     _fact("ignore_reason", TEXT, "ignore_reason"),
     _fact("awaiting", AWAITING, "awaiting"),
+    _fact("taken_from", INTEGER, "taken_from"),
     _fact("votes", NAMES, "votes")._replace(becomes=_WITH_STATUS_OR_TOLD),
     _flag("forget_error"),
     _flag("forget_progress"),

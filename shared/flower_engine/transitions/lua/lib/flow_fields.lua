@@ -65,8 +65,9 @@ local MAY_TICK = '[pweE]' -- there may be a timer of the flow itself
 -- follows its failure (absent: "ready", held; definitions/task_rules.py); how its dependencies stand
 -- (absent: none has ended; see edges.lua); those of its dependents that start when it fails, "2,3" (absent:
 -- none); in a flow that was put back, when it is given up. Of a map: the first of its items and how many they
--- are, "5 100", and behind that the map that they go along, if they do (absent: it is to be expanded). Where
--- a map has items: why one was given up, as JSON text.
+-- are, "5 100", and behind that the map that they go along, if they do (absent: it is to be expanded); of one
+-- that is to be expanded, and matched with the items that it had, these (JSON, maps/earlier_items.py; absent:
+-- it is not). Where a map has items: why one was given up, as JSON text.
 local function message_field(task) return 'm' .. task end
 local function lane_field(task) return 'l' .. task end
 local function dependents_field(task) return 'd' .. task end
@@ -87,6 +88,7 @@ local function edges_field(task) return 'e' .. task end
 local function watchers_field(task) return 'f' .. task end
 local function given_up_field(task) return 'h' .. task end
 local function items_field(task) return 'k' .. task end
+local function earlier_field(task) return 'j' .. task end
 local function reason_field(task) return 'z' .. task end
 
 -- A state is "<status> <attempt> <lost> <lease>"; while a task waits its lease is "-", "@<ms>" until its

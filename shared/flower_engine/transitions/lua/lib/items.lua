@@ -59,25 +59,39 @@ local function let_items_start(flow, text)
   end
 end
 
--- Pushes up to `most` items from that index (from 1) on, if they wait; the index to go on from, or nil.
+-- Of the map that the items of another one go along, the number of the first item; nil: they go along none.
+local function first_over(flow, along)
+  local over = along ~= '' and call('HGET', flow.key, items_field(along))
+  return over and tonumber(match(over, '^%d+')) or nil
+end
+
+local TAKEN_OVER = '3 0 ' -- how a state begins of what finished without an attempt
+
+-- Pushes up to `most` items from that index (from 1) on, if they wait; of those that go along others only
+-- those behind an item that took a result over (others hear of the end of that). The index to go on from, or
+-- nil.
 local function release_items(flow, text, from, most)
-  local first, count = match(text, '^(%d+) (%d+)')
+  local first, count, along = match(text, '^(%d+) (%d+) ?(%d*)')
   local last, names = math.min(tonumber(count), from + most - 1), {}
+  local over = first_over(flow, along)
   for index = from, last do
     local n, item = #names, digits(first + index - 1)
     names[n + 1], names[n + 2] = lane_field(item), state_field(item)
+    names[n + 3] = over and state_field(digits(over + index - 1)) or nil
   end
-  local got = call('HMGET', flow.key, unpack(names))
+  local got, width = values_of(flow, names), over and 3 or 2
   local pushed_items = 0
   for index = from, last do
-    local at, item = 2 * (index - from), digits(first + index - 1)
+    local at, item = width * (index - from), digits(first + index - 1)
+    local may_start = not over or sub(got[at + 3] or '', 1, 4) == TAKEN_OVER
     local state = flow[state_field(item)] or got[at + 2] or NEVER
     flow[state_field(item)] = state
     local status, lease = WAIT, NO_LEASE
     if state ~= NEVER then
-      status, _, _, lease = match(state, STATE)
+      local stands, _, _, held_by = match(state, STATE)
+      status, lease = stands, held_by
     end
-    if status == WAIT and lease == NO_LEASE then
+    if may_start and status == WAIT and lease == NO_LEASE then
       pushed_items = pushed_items + 1
       push(got[at + 1], flow, item)
     end

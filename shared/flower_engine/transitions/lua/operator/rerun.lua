@@ -1,7 +1,7 @@
 #!lua
 -- rerun: tasks run again from the start; a flow that had ended is under way again.
 -- needs: awaiting, base, bodies, cleanup, edges, flow_fields, flows, gone_items, kept_children, lanes
--- needs: operation, places, statuses, whole_data, whole_flow, whole_rules
+-- needs: matched_maps, operation, places, statuses, whole_data, whole_flow, whole_rules
 --
 -- Guarantees: what runs again, and what waits behind it, waits together with the event; attempts count on.
 --   Refused as a whole where a selected task runs or waits already, where a dependent runs on a result that
@@ -9,16 +9,20 @@
 --   too, and so does what cleans up behind it. Of a flow that is ending only its cleanup runs again. Of a map
 --   that is asked for, or runs again because of what is before it, the items vanish: it is expanded anew, and
 --   so are those that go along it. One that runs again because of its items keeps them; one that goes along
---   another map, and is asked for, keeps them, too, and they run again.
--- ARGV: see operation.lua; its own: scope ("" | only | dependents; with "+" behind it: waits that have ended
---   keep what came of them, unless they are asked for; then what becomes of children, see
---   kept_children.lua), the numbers of new messages, bodies and results ("1 0 2"); behind the fields: for
---   each message: task, message as it is, new message, its parameters (JSON), the keys that follow from them
---   (JSON, "": as they are), these as a lane's name has them: fair key, workflow's key, program's key, what
---   they read ("2,3?"), and what the task waits for of the world (see waits.lua, "": nothing); for each body:
---   see bodies.lua; for each result that was needed: task, attempt, payload; then the selection: "tasks",
---   tasks... | "all" | "failed", tasks that a cancel cut off...
--- Reply: see operation.lua, or {"children", task, attempt, ...}: these are held because of theirs.
+--   another map, and is asked for, keeps them, too, and they run again. With the scope "changed" it is as
+--   with "", but that nothing is refused because dependents have gone on; and items that such a map gets then
+--   take over what the same ones came to.
+-- ARGV: see operation.lua; its own: scope ("" | only | dependents | changed; with "+" behind it: waits that
+--   have ended keep what came of them, unless they are asked for; then what becomes of children, see
+--   kept_children.lua), the numbers of new messages, bodies, results and earlier items ("1 0 2 0"); behind
+--   the fields: for each message: task, message as it is, new message, its parameters (JSON), the keys that
+--   follow from them (JSON, "": as they are), these as a lane's name has them: fair key, workflow's key,
+--   program's key, what they read ("2,3?"), and what the task waits for of the world (see waits.lua, "":
+--   nothing); for each body: see bodies.lua; for each result that was needed: task, attempt, payload; for
+--   each map with earlier items: see matched_maps.lua; then the selection: "tasks", tasks... | "all" |
+--   "failed", tasks that a cancel cut off...
+-- Reply: see operation.lua, or {"children", task, attempt, ...}: these are held because of theirs; or
+--   {"earlier", map...}: it is to be sent again with the items that these had.
 --   Cost: linear in the flow's tasks and edges.
 local generation, operation, id, by, version, restored, scope, counts = unpack(ARGV, 1, 8)
 local flow, reply = open_flow(generation, operation, id, by, version, restored, ARGV, 9)
@@ -29,7 +33,8 @@ load_whole(flow)
 local keeps_answers, of_children
 scope, keeps_answers, of_children = match(scope, '^(%a*)(%+?)(%p?)$')
 keeps_answers = keeps_answers == '+'
-local message_count, body_count, results = match(counts, '^(%d+) (%d+) (%d+)$')
+local message_count, body_count, results, earlier = match(counts, '^(%d+) (%d+) (%d+) (%d+)$')
+local reads_again = scope == '' or scope == 'changed' -- what read a result that goes runs again, too
 local messages, at = {}, behind_fields(restored, 9)
 for _ = 1, tonumber(message_count) do
   messages[ARGV[at]] = { now = ARGV[at + 1], new = ARGV[at + 2], parameters = ARGV[at + 3],
@@ -41,6 +46,8 @@ local bodies
 bodies, at = bodies_given(ARGV, at, tonumber(body_count))
 local given = results_given(ARGV, at, tonumber(results))
 at = at + 3 * results
+local matched = scope == 'changed' and earlier_given(ARGV, at, tonumber(earlier)) or nil
+at = at + 3 * earlier
 
 local selection, again, stack, anew = ARGV[at], {}, {}, { asked = {} } -- anew: how it is to be
 local function select(task)
@@ -119,7 +126,7 @@ local function walk_on()
           or by_maps(flow).began_with(behind, task))
       local cleaned_up = anew.spared[number] and is_final(known) and uses(behind, task)
         and (behind.status == FINISH or behind.status == SUSPEND)
-      if scope == 'dependents' or (scope == '' and (read_it or cleaned_up)) then
+      if scope == 'dependents' or (reads_again and (read_it or cleaned_up)) then
         if not keeps_its_answer(number, behind) then
           select(number)
         elseif not kept_waits[number] then
@@ -256,6 +263,11 @@ end
 if #ran == 0 then
   return refused(flow, 'nothing', selection)
 end
+anew.expanded = maps_to_expand(flow, again, anew.is)
+refusal = matched and lacks_earlier(flow, anew.expanded, matched)
+if refusal then
+  return refusal
+end
 anew.parameters = {}
 for task, message in pairs(messages) do
   local now_is = call('HGET', flow.key, message_field(task))
@@ -337,10 +349,12 @@ append_operation(flow, 'flow.rerun', listed('finished', lists[FINISH]) .. listed
   .. listed('suspended', lists[SUSPEND]) .. listed('waiting', lists[WAIT])
   .. listed('gone_finished', anew.gone[FINISH]) .. listed('gone_ignored', anew.gone[IGNORE])
   .. listed('gone_suspended', anew.gone[SUSPEND]) .. listed('gone_waiting', anew.gone[WAIT])
+  .. listed('matches', matched and anew.expanded or {})
   .. (#anew.changed == 0 and '' or ',"bodies":{' .. concat(anew.changed, ',') .. '}')
   .. (#anew.parameters == 0 and '' or ',"parameters":{' .. concat(anew.parameters, ',') .. '}')
   .. (#anew.keys == 0 and '' or ',"keys":{' .. concat(anew.keys, ',') .. '}')
   .. (is_ending(flow) and ',"ending":true' or ''))
+match_later(flow, anew.expanded, matched)
 by_maps(flow).drop_items(anew.maps)
 if of_children == '^' then
   keep_child(flow, ARGV[at + 1])

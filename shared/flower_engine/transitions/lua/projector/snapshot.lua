@@ -45,7 +45,7 @@ local function told_rules(known)
   return kind .. (used and ',"used":[' .. used .. ']' or '')
 end
 
-local function told(known, message, failures, progress, policy, result, votes, round)
+local function told(known, message, failures, progress, policy, result, votes, round, earlier)
   local lane = lane_of(plain_lane(known.lane))
   local fair_key = match(lane.share, '^[^:]*:[^:]*:[^/]*/(.*)$')
   local lease = ''
@@ -75,7 +75,8 @@ local function told(known, message, failures, progress, policy, result, votes, r
     .. told_result(result) .. told_rules(known)
     .. (known.items and ',"items":[' .. digits(known.items.first) .. ','
       .. digits(known.items.last - known.items.first + 1) .. ']'
-      .. (known.items.along and ',"along":' .. digits(known.items.along) or '') or '') .. '}'
+      .. (known.items.along and ',"along":' .. digits(known.items.along) or '') or '')
+    .. (earlier and ',"earlier":' .. earlier or '') .. '}'
 end
 
 -- The signals that a flow keeps, and the ids of all that it got.
@@ -106,11 +107,12 @@ local function write(id, key, extra)
   for task = 1, flow.count do
     local text = digits(task)
     local got = call('HMGET', key, message_field(text), failures_field(text), progress_field(text),
-      policy_field(text), result_field(text), votes_field(text), round_field(text))
+      policy_field(text), result_field(text), votes_field(text), round_field(text), earlier_field(text))
     if text == returns then
       got[5] = sub(returned, 1, 1) == '@' and returned or '=' .. returned
     end
-    tasks[task] = told(flow.tasks[task], got[1], got[2], got[3], got[4], got[5], got[6], got[7])
+    tasks[task] = told(flow.tasks[task], got[1], got[2], got[3], got[4], got[5], got[6], got[7],
+      got[8])
   end
   local start = call('ZSCORE', timers_key(), start_timer(id))
   local timeout, due = call('HGET', key, TIMEOUT), call('ZSCORE', timers_key(), flow_timer(id))

@@ -10,7 +10,8 @@
 --   its policy, "<first of its items> <how many>" ("": it has none yet), {their results}, how many of them
 --   were given up, and where its list tells what became of them {status and kind, "": it has a result}
 --   and {why, as JSON text, ""} of each, and of one without items {each map that may go along it, or along
---   one of these: its number, what it goes along, its message, lane, policy}}, else {}, ...}} or {"lost"}.
+--   one of these: its number, what it goes along, its message, lane, policy, earlier items}, its own earlier
+--   items ("": it is not matched with any)}, else {}, ...}} or {"lost"}.
 --   Results are as finish_and_claim gives them; of the first decision whatever their size, and of others as
 --   far as all together fit into a reply. Cost: linear in what it answers.
 local generation, least_ms, most = unpack(ARGV, 1, 3)
@@ -36,13 +37,13 @@ local function followers_of(flow, task)
       if match(lane or '', ':%%40map') then
         local one = tasks[n]
         local got = call('HMGET', flow.key, message_field(one), policy_field(one), state_field(one),
-          items_field(one))
+          items_field(one), earlier_field(one))
         local status, _, _, lease = match(got[3] or NEVER, STATE)
         if status == WAIT and lease == NO_LEASE and not got[4]
           and string.find(got[1], '"aligned":true', 1, true) then
           local at = #followers
           followers[at + 1], followers[at + 2], followers[at + 3] = one, over, got[1]
-          followers[at + 4], followers[at + 5] = lane, got[2] or ''
+          followers[at + 4], followers[at + 5], followers[at + 6] = lane, got[2] or '', got[5] or ''
           maps[#maps + 1] = one
         end
       end
@@ -64,7 +65,8 @@ for _, member in ipairs(call('ZRANGE', decide_key(), '-inf', due, 'BYSCORE', 'LI
   else
     local wanted, results, of_map = reads_of_message(message), {}, {}
     if kind == 'map' then
-      local got = call('HMGET', flow.key, lane_field(task), policy_field(task), items_field(task))
+      local got = call('HMGET', flow.key, lane_field(task), policy_field(task), items_field(task),
+        earlier_field(task))
       local count = tonumber(match(got[3] or '', '^%d+ (%d+)'))
       if #found > 0 and count and (flow.kept > left or count > items_left) then
         break
@@ -72,7 +74,7 @@ for _, member in ipairs(call('ZRANGE', decide_key(), '-inf', due, 'BYSCORE', 'LI
       items_left = items_left - (count or 0)
       of_map = { got[1], got[2] or '', got[3] or '', got[3] and results_of_items(flow, got[3]) or {},
         got[3] and flow.ruled and given_up_of(flow, task) or '0', {}, {},
-        got[3] and {} or followers_of(flow, task) }
+        got[3] and {} or followers_of(flow, task), got[4] or '' }
       if got[3] and string.find(message, '"outcomes":true', 1, true) then
         of_map[6], of_map[7] = ends_of_items(flow, got[3], of_map[4])
       elseif got[3] then

@@ -2,7 +2,7 @@
 -- expand: the items of a map, and of those that go along it, in steps; with the last one they are tasks of
 -- its flow.
 -- needs: awaiting, base, commit, engine_time, events, fanout_notes, flow_fields, flows, items, kept_results
--- needs: meta, release, statuses
+-- needs: meta, release, rules, statuses
 --
 -- Guarantees: until the last step nothing has changed that anybody sees, and whoever began it may be gone.
 --   The first that takes the last step counts, if it is of the attempt in which the map awaits; the items
@@ -15,9 +15,12 @@
 --   edges.lua), "<their map> <offset> <offset of those they go along, or -> <offsets of those behind them>",
 --   each offset that of a map's first item from the first of all; "<items of the map> <items in all>"; how
 --   many of them were sent before; fields of the event behind "first" (JSON; "": more items are to be sent);
---   with the last ones in lines the rules of the map with its items ("": as they are), and of each that goes
---   along "<map> <along> <offset>", its rules and its message as it was read, with tabs between; most tasks
---   of a flow; then for each item: its message, its lane ("": that of the one before)
+--   with the last ones in lines "<items that take a result over> <bytes of what all take over>" and the rules
+--   of the map with its items ("": as they are), and of each that goes along "<map> <along> <offset> <items
+--   that take a result over> <1: others of its items may start at once>", its rules and its message as it was
+--   read, with tabs between; most tasks of a flow; then for each item: its message, its lane ("": that of the
+--   one before), and "<by how many it is read, if it takes a result over><+: the one that it goes along
+--   does><the payload that it takes over>"
 -- Reply: {"ok"} | {"more", number of the first item} | {"stale"}: somebody was first, or it is not to be
 --   expanded any more, or what goes along has changed | {"busy"}: somebody else is at it | {"anew"}: begin
 --   with the first item | {"many"}: the flow would have more tasks than it may | {"lost"}. Cost: linear in
@@ -71,7 +74,25 @@ local function links_of_item(index)
 end
 
 local fields, n, sent, lane_of_item = {}, 0, tonumber(before), nil
-for index = 13, #ARGV, 2 do
+local TAKEN_STATE = '3 0 0 -'
+local ONE_FINISHED = '1 0 0 0 0 0 -' -- the edges of what waits for that alone
+
+-- The fields of an item that takes a result over, or goes along one that does.
+local function take_result(item, text)
+  local readers, over_taken, payload = match(text, '^(%d*)(%+?)(.*)$')
+  if payload ~= '' then
+    fields[n + 1], fields[n + 2] = state_field(item), TAKEN_STATE
+    fields[n + 3], fields[n + 4] = result_field(item), payload
+    fields[n] = readers .. ' ' .. digits(#payload) -- its readers are the last field so far
+    n = n + 4
+  end
+  if over_taken == '+' and flow.ruled then
+    fields[n + 1], fields[n + 2] = edges_field(item), ONE_FINISHED
+    n = n + 2
+  end
+end
+
+for index = 13, #ARGV, 3 do
   local item = string.format('%d', first + sent)
   fields[n + 1], fields[n + 2] = message_field(item), ARGV[index]
   lane_of_item = ARGV[index + 1] ~= '' and ARGV[index + 1] or lane_of_item
@@ -79,6 +100,9 @@ for index = 13, #ARGV, 2 do
   fields[n + 5], fields[n + 7] = dependents_field(item), readers_field(item)
   fields[n + 6], fields[n + 8] = links_of_item(sent - offset)
   n = n + 8
+  if ARGV[index + 2] ~= '' then
+    take_result(item, ARGV[index + 2])
+  end
   if policy ~= '' or wait ~= '' then
     fields[n + 1] = policy ~= '' and policy_field(item) or wait_field(item)
     fields[n + 2] = policy ~= '' and policy or wait
@@ -97,18 +121,20 @@ if told == '' or sent ~= count then
   return { 'more', digits(first) }
 end
 
--- Each map that goes along: {map, along, offset, rules, its links}; nil: it is not as it was read.
+-- Each map that goes along: {map, along, offset, rules, its links, how many of its items take a result over,
+-- whether others may start at once}; nil: it is not as it was read.
 local function maps_along()
   local found = {}
   for line in string.gmatch(maps, '\n([^\n]*)') do
-    local number, along, place, of_rules, message = match(line, '^(%d+) (%d+) (%d+)\t([^\t]*)\t(.*)$')
+    local number, along, place, taken, starts, of_rules, message =
+      match(line, '^(%d+) (%d+) (%d+) (%d+) (%d)\t([^\t]*)\t(.*)$')
     local got = call('HMGET', flow.key, state_field(number), items_field(number), message_field(number),
       dependents_field(number))
     local status, _, _, its_lease = match(got[1] or NEVER, STATE)
     if status ~= WAIT or its_lease ~= NO_LEASE or got[2] or got[3] ~= message then
       return nil
     end
-    found[#found + 1] = { number, along, tonumber(place), of_rules, got[4] }
+    found[#found + 1] = { number, along, tonumber(place), of_rules, got[4], tonumber(taken), starts == '1' }
   end
   return found
 end
@@ -136,21 +162,54 @@ local function wait_for_items(map, from, links, reads, map_rules, along)
 end
 
 stop_awaiting(flow, task, lease)
-wait_for_items(task, first, known[3], select(2, links_of(known[3])), match(maps, '^[^\n]*'))
+local taken, kept_bytes, own_rules = match(maps, '^(%d+) (%d+)\t([^\n]*)')
+wait_for_items(task, first, known[3], select(2, links_of(known[3])), own_rules)
+local earlier, taken_in_all = { earlier_field(task) }, tonumber(taken)
 for _, one in ipairs(chain) do
   local number, along = one[1], one[2]
   wait_for_items(number, first + one[3], one[5], nil, one[4], along)
   read_uses(flow, { along }, {})
   count_reader(flow, along, -1) -- its items read those of that one instead
+  earlier[#earlier + 1] = earlier_field(number)
+  taken_in_all = taken_in_all + one[6]
 end
+if has_flag(flow, HAS_ITEMS) then
+  call('HDEL', flow.key, unpack(earlier))
+end
+flow.kept = flow.kept + kept_bytes
 set_state(flow, task, WAIT, attempt, lost, NO_LEASE)
 if not has_flag(flow, HAS_ITEMS) then
   set_flag(flow, HAS_ITEMS, true)
 end
-flow.left = flow.left + count
+flow.left = flow.left + count - taken_in_all
+flow.done = flow.done + taken_in_all
 append('{"type":"task.expanded' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
   .. ',"attempt":' .. attempt .. ',"by":' .. by .. ',"first":' .. digits(first) .. told .. '}')
 change_active(flow, -1)
+
+-- A map hears that so many of its items have finished already, from that number on.
+local function hear_of_taken(map, from, so_many)
+  local got = call('HMGET', flow.key, lane_field(map), state_field(map), edges_field(map), rules_field(map))
+  if flow.ruled then
+    by_rules().tell_one(flow, map, digits(from), 'f', nil, got[1], got[2], nil, got[3],
+      flow[rules_field(map)] or got[4] or nil, nil, so_many)
+  else
+    release_one(flow, map, false, nil, got[1], got[2], nil, so_many)
+  end
+end
+
+if taken ~= '0' then
+  hear_of_taken(task, first, tonumber(taken))
+end
+for _, one in ipairs(chain) do
+  if one[6] > 0 then
+    hear_of_taken(one[1], first + one[3], one[6])
+  end
+  if one[7] then
+    note_fanout(id, one[1], 'i', '1')
+    change_active(flow, 1)
+  end
+end
 if release_items(flow, digits(first) .. ' ' .. items, 1, math.min(RELEASE_STEP, count)) then
   note_fanout(id, task, 'i', digits(RELEASE_STEP + 1))
   change_active(flow, 1)
