@@ -106,6 +106,9 @@ export function BulkDialog({ operation, filter, title, nothing, children, onClos
                 <select value={scope.value} onChange={(event) => (scope.value = event.currentTarget.value)}>
                   <option value="dependents">The tasks, and all behind them</option>
                   <option value="">The tasks, and what read their results</option>
+                  <option value="changed">
+                    The tasks, and of maps behind them what is new or has changed
+                  </option>
                   <option value="only">The tasks alone</option>
                 </select>
               </label>

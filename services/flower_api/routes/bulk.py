@@ -99,7 +99,7 @@ class BulkBody(RequestBody):
     foretell: int = Field(
         0, ge=0, le=MOST_FORETOLD, description="of a dry run: of so many flows, the exact effect"
     )
-    scope: Literal["only", "dependents"] | None = Field(None, description="of rerun")
+    scope: Literal["only", "dependents", "changed"] | None = Field(None, description="of rerun")
     workflow_version: WorkflowVersion | None = Field(
         None, description="of rerun: what runs again is of this version of its workflow from then on"
     )

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from flower_engine.errors import NeedsEarlierError
+from flower_engine.errors import NeedsEarlierError, RefusedError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
 from flower_engine.model.folding.flow_state import FlowState
@@ -11,6 +11,7 @@ from flower_engine.model.folding.fold_items import earlier_after
 from flower_engine.model.maps.earlier_items import earlier_text
 from flower_engine.model.maps.map_items import numbers_of
 from flower_engine.model.tasks.status import Status
+from flower_engine.model.waits.wait_parameters import MAP
 from flower_engine.transitions.operator_transitions import Earlier, Operated, refusal, rerun
 
 MOST_EARLIER_BYTES = 4 * 1024 * 1024
@@ -26,14 +27,23 @@ async def rerun_matched(
     **asked: Any,
 ) -> Operated:
     """As ``operator_transitions.rerun``; what it needs of the items that maps had is found in the flow's
-    ``state``."""
-    earlier: Earlier = {}
+    ``state``, and sent at once where it is matched with any: a call that asks for it reads the whole flow."""
+    earlier = _foreseen(await state()) if asked.get("scope") == "changed" else {}
     for _ in range(_TRIES - 1):
         try:
             return await rerun(client, partition, flow, earlier=earlier, **asked)
         except NeedsEarlierError as error:
             earlier = earlier_of(await state(), error.tasks)
     return await rerun(client, partition, flow, earlier=earlier, **asked)
+
+
+def _foreseen(flow: FlowState) -> Earlier:
+    """Those of all maps, of which not all may be expanded; {}: they are too large together."""
+    maps = [task.planned.seq for task in flow.tasks if task.planned.program == MAP]
+    try:
+        return earlier_of(flow, maps)
+    except RefusedError:
+        return {}
 
 
 def earlier_of(flow: FlowState, maps: Iterable[int]) -> Earlier:
