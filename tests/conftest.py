@@ -4,7 +4,7 @@ import gc
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import psycopg
@@ -12,6 +12,7 @@ import pytest
 from dotenv import dotenv_values
 
 import copied_runs
+import forked_flower
 import fuzzing
 from databases import EMPTY, ReusedDatabase, fresh_database
 from flower_engine import secrets
@@ -21,7 +22,7 @@ from flower_engine.embedded.valkey import EmbeddedValkey
 from flower_engine.log.client import connect_blocking, send_blocking
 from interrupts import heed_interrupts
 from memory_folder import memory_folder
-from prepared_postgres import make_tables, prepare_postgres
+from prepared_postgres import make_tables, prepare_ahead, prepare_postgres
 
 gc.disable()  # while tests are collected, and looks at far less from then on: see pytest_collection_finish
 
@@ -169,6 +170,15 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
     gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """What each copy would make for itself is made once, before there are copies."""
+    if session.config.getoption("--copies") and session.items and not session.config.option.collectonly:
+        prepare_ahead()
+        forked_flower.begin_ahead()
+    return (yield)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -43,7 +43,9 @@ def serve(requests: socket.socket) -> dict[str, Any]:
     """Answers requests. Returns in each copy only, with what it is to be.
 
     A request is ``{"pid": 7}``, how that copy ended (null: it has not), or the words of a command of Python
-    with its environment and folder, and with it what its copy writes to; the answer is the copy's pid.
+    with its environment and folder, and with it what its copy writes to; the answer is the copy's pid. One
+    with ``serves`` makes a copy that does the same as this process for the socket that comes with it, until
+    nobody holds the other end, or this process ends; nothing is answered.
     """
     server = os.getpid()
     while True:
@@ -51,6 +53,15 @@ def serve(requests: socket.socket) -> dict[str, Any]:
         if not message:
             os._exit(0)
         request = json.loads(message)
+        if "serves" in request:
+            if os.fork() == 0:
+                requests.close()
+                requests = socket.socket(fileno=descriptors[0])
+                fork_children.dies_with_its_parent(signal.SIGKILL, server)
+                server = os.getpid()
+            else:
+                os.close(descriptors[0])
+            continue
         if "pid" in request:
             ended, status = os.waitpid(request["pid"], os.WNOHANG)
             answer = os.waitstatus_to_exitcode(status) if ended else None

@@ -67,22 +67,20 @@ Process = ForkedProcess | subprocess.Popen[bytes]
 
 
 class _Server:
-    def __init__(self) -> None:
+    def __init__(self, ahead: "_Server | None" = None) -> None:
+        """``ahead``: one that is there already, of which this one becomes a copy."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._one_by_one = threading.Lock()
         self._socket = ours
-        prepared = data_without_tables()  # else each engine that a copy starts anew has initdb make its own
-        others = {name: text for name, text in os.environ.items() if not name.startswith(_NOT_FOR_ALL)}
         with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "fork_server", str(theirs.fileno()), str(prepared), _ROOM],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,
-                env={**others, "PYTHONPATH": str(Path(__file__).parent)},
-            )
+            self._process = _begin_server(theirs) if ahead is None else ahead._copy(theirs)
+        self._maker = os.getpid()
         atexit.register(self._end)
+
+    def _copy(self, theirs: socket.socket) -> None:
+        """Has a copy of this server take its requests from there; several processes may ask at once, as
+        nothing is answered."""
+        socket.send_fds(self._socket, [json.dumps({"serves": True}).encode()], [theirs.fileno()])
 
     def ask(self, request: dict[str, Any], *outputs: int) -> Any:
         with self._one_by_one:
@@ -93,10 +91,37 @@ class _Server:
 
     def _end(self) -> None:
         self._socket.close()
-        self._process.wait()
+        if self._process is not None and self._maker == os.getpid():
+            self._process.kill()  # copies of this process may hold the socket, too; what it made ends with it
+            self._process.wait()
 
 
-_server = functools.cache(_Server)
+def _begin_server(theirs: socket.socket) -> subprocess.Popen[bytes]:
+    prepared = data_without_tables()  # else each engine that a copy starts anew has initdb make its own
+    others = {name: text for name, text in os.environ.items() if not name.startswith(_NOT_FOR_ALL)}
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "fork_server", str(theirs.fileno()), str(prepared), _ROOM],
+        pass_fds=[theirs.fileno()],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+        env={**others, "PYTHONPATH": str(Path(__file__).parent)},
+    )
+
+
+_ahead: list[_Server] = []
+"""The one that was begun for this process and its copies, if it was."""
+
+
+def begin_ahead() -> None:
+    """Begins the process whose copies run Flower for those that are forked from this one: each of them has
+    a copy of it to itself, which is there at once."""
+    _ahead.append(_Server())
+
+
+@functools.cache
+def _server() -> _Server:
+    return _Server(*_ahead)
 
 
 def start(

@@ -3,6 +3,7 @@
 import asyncio
 import atexit
 import functools
+import os
 import shutil
 import subprocess
 import tempfile
@@ -26,6 +27,12 @@ def prepare_postgres(home: Home, *, with_tables: bool = False) -> None:
 def data_without_tables() -> Path:
     """The folder that is copied: data of this process, which takes it along."""
     return _made(False)
+
+
+def prepare_ahead() -> None:
+    """Makes both kinds of data now, for this process and the copies of it that run tests."""
+    _made(False)
+    _made(True)
 
 
 def begin_with_copies(data: Path) -> None:
@@ -60,7 +67,7 @@ def _copy(data: Path, target: Path) -> None:
 @functools.cache
 def _made(with_tables: bool) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="flower-tests-", dir=memory_folder()))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(_remove, folder, os.getpid())
     with Home(folder) as home:
         if with_tables:
             prepare_postgres(home)
@@ -70,3 +77,8 @@ def _made(with_tables: bool) -> Path:
             make_tables(url)
         postgres.stop()
     return home.postgres
+
+
+def _remove(folder: Path, maker: int) -> None:
+    if os.getpid() == maker:  # a copy of it ends while others use them
+        shutil.rmtree(folder, ignore_errors=True)

@@ -10,6 +10,7 @@ from flower_engine.model.events.attempt_events import TaskLapsed
 SERVICES = ("api", "projector", "watcher", "worker", "worker-2")
 ROUNDS = 2
 SEED = 5
+SCHEDULES = 30  # each overlap with each way to catch up, with and without jitter
 
 
 def test_a_rolling_restart_under_load_loses_nothing_and_lets_no_lease_lapse(tmp_path: Path) -> None:
@@ -24,7 +25,7 @@ def test_a_rolling_restart_under_load_loses_nothing_and_lets_no_lease_lapse(tmp_
         for name in SERVICES:
             engine.start(name)
         engine.wait_until_ready()
-        define(engine, LIMIT)
+        define(engine, LIMIT, SCHEDULES)
         people = People(engine.url, SEED, operators=0)
         people.start()
         try:
@@ -39,7 +40,7 @@ def test_a_rolling_restart_under_load_loses_nothing_and_lets_no_lease_lapse(tmp_
         finally:
             people.stop()
         pause_schedules(engine)
-        engine.wait_for("all schedules to rest", lambda: have_paused(engine))
+        engine.wait_for("all schedules to rest", lambda: have_paused(engine, SCHEDULES))
         engine.wait_for("all flows to end", lambda: has_ended(engine, list(people.flows.values())))
         verdict = engine.verify()
     assert verdict.problems == people.problems == []

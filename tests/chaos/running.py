@@ -148,7 +148,7 @@ def _task(seq: int, *depends_on: int, program: str = "trace", **parameters: Any)
     return {"taskSeq": seq, "program": program, "dependsOn": list(depends_on), "parameters": parameters}
 
 
-def define(engine: RunningEngine, limit: int) -> None:
+def define(engine: RunningEngine, limit: int, schedules: int = SCHEDULES) -> None:
     """Workflows of several shapes, one that fails now and then, one under a limit; and the runs' table."""
     with psycopg.connect(engine.addresses.database_url, autocommit=True) as connection:
         connection.execute(TABLE)
@@ -172,7 +172,7 @@ def define(engine: RunningEngine, limit: int) -> None:
             " SELECT 'tick-' || n, 'ticking', 1, (ARRAY['skip', 'queue_one', 'queue', 'cancel', 'strict'])"
             "[1 + n %% 5], (ARRAY['latest', 'all', 'none'])[1 + n %% 3], (n %% 2) * 0.5"
             " FROM generate_series(1, %s) AS n",
-            [SCHEDULES],
+            [schedules],
         )
     engine.client.put("/limits/program/limited_trace", json={"maxRunning": limit}).raise_for_status()
 
@@ -250,11 +250,11 @@ def pause_schedules(engine: RunningEngine) -> None:
         connection.execute("UPDATE ms_schedule SET is_paused = true")
 
 
-def have_paused(engine: RunningEngine) -> bool:
+def have_paused(engine: RunningEngine, schedules: int = SCHEDULES) -> bool:
     """Whether the engine has heard of it."""
     with psycopg.connect(engine.addresses.database_url, autocommit=True) as connection:
         row = connection.execute("SELECT count(*) FROM kr_schedule WHERE state = 'paused'").fetchone()
-    return row == (SCHEDULES,)
+    return row == (schedules,)
 
 
 def projected(engine: RunningEngine, flows: list[str]) -> list[str]:
