@@ -1,8 +1,9 @@
-"""What sub-flows cost: ``python -m benchmarks.sub_flows [--children 10000] [--rounds 3]``.
+"""What sub-flows cost: ``python -m benchmarks.sub_flows [--children 10000] [--rounds 3] [--limit 500]``.
 
 So many flows of three tasks, run as children of tasks of other flows, and registered over HTTP and run
 directly, in turns: Redis' CPU a task and that of all processes, and the longest calls of Redis by their
-scripts. The result goes to ``benchmarks/results/``.
+scripts. With ``--limit`` they are the children of one map, of which so many go on at once. The result goes to
+``benchmarks/results/``.
 """
 
 import argparse
@@ -43,6 +44,12 @@ def parent(workflow: str, children: int) -> list[dict[str, Any]]:
     return [{"taskSeq": seq, **given} for seq in range(1, children + 1)]
 
 
+def windowed(workflow: str, children: int, limit: int) -> list[dict[str, Any]]:
+    """A map of so many flows of this workflow, each of which is given a number."""
+    given: dict[str, Any] = {"over": list(range(children)), "workflow": workflow, "as": "n", "limit": limit}
+    return [{"taskSeq": 1, "program": "@map", "parameters": given, "dependsOn": []}]
+
+
 async def spent(engine: OwnDeployment, workflow: str, flows: int, ended: tuple[str, int]) -> dict[str, float]:
     """Microseconds of CPU by role for so many flows of a workflow, until the flows that count have ended."""
     before = await read_cpu(engine)
@@ -68,24 +75,27 @@ async def slow_calls_of(engine: OwnDeployment) -> dict[str, list[float]]:
     return found
 
 
-async def measure(children: int, rounds: int) -> list[str]:
+async def measure(children: int, rounds: int, limit: int | None) -> list[str]:
     """The lines of the result."""
     costs: dict[str, list[dict[str, float]]] = {"direct": [], "children": []}
     calls: dict[str, dict[str, list[float]]] = {"direct": defaultdict(list), "children": defaultdict(list)}
     async with OwnDeployment.started() as engine:
         await engine.serve()
         small, large = engine.name("small"), engine.name("large")
-        await engine.define(small, child())
-        await engine.define(large, parent(small, _A_PARENT))
+        takes = {"type": "object", "properties": {"n": {"type": "integer"}}}
+        body = {"tasks": child()} | ({} if limit is None else {"parametersSchema": takes})
+        (await engine.api.put(f"/workflows/{small}", json=body)).raise_for_status()
+        whole = parent(small, _A_PARENT) if limit is None else windowed(small, children, limit)
+        await engine.define(large, whole)
         await send(engine.redis, "CONFIG SET", "slowlog-log-slower-than", "500")
         await send(engine.redis, "CONFIG SET", "slowlog-max-len", "100000")
-        done = 0
+        done, trunks = 0, children // _A_PARENT if limit is None else 1
         for number in range(1, rounds + 2):  # the first warms up
             order = ("direct", "children") if number % 2 else ("children", "direct")
             for how in order:
                 done += children
                 await send(engine.redis, "SLOWLOG RESET")
-                workflow, flows = (small, children) if how == "direct" else (large, children // _A_PARENT)
+                workflow, flows = (small, children) if how == "direct" else (large, trunks)
                 found = await spent(engine, workflow, flows, (small, done))
                 for script, times in (await slow_calls_of(engine)).items():
                     calls[how][script] += times
@@ -122,11 +132,13 @@ def main() -> None:
     asked = argparse.ArgumentParser()
     asked.add_argument("--children", type=int, default=10_000)
     asked.add_argument("--rounds", type=int, default=3)
+    asked.add_argument("--limit", type=int)
     given = asked.parse_args()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        rows = runner.run(measure(given.children, given.rounds))
+        rows = runner.run(measure(given.children, given.rounds, given.limit))
     now = datetime.datetime.now(tz=datetime.UTC)
-    what = f"{given.children:,} flows of {_TASKS} tasks, {_A_PARENT} children a parent, {given.rounds} rounds"
+    trees = f"{_A_PARENT} children a parent" if given.limit is None else f"{given.limit} at once, of one map"
+    what = f"{given.children:,} flows of {_TASKS} tasks, {trees}, {given.rounds} rounds"
     lines = ["# Sub-flows", "", f"- date: {now.isoformat(timespec='seconds')}", f"- what: {what}, in turns"]
     lines += [f"- {name}: {text}" for name, text in describe_environment().items()]
     name = now.strftime("%Y-%m-%d-%H%M%S-sub-flows.md")

@@ -194,7 +194,7 @@ def define_deciding(engine: RunningEngine) -> None:
         [
             _task(1, program="listed"),
             {**_task(2, 1, program="@map"), "parameters": over | of_program},
-            _task(3, 1, program="@map", **over, workflow="one-item"),
+            _task(3, 1, program="@map", **over, workflow="one-item", limit=1),
             _task(4, 2, program="summed", numbers={"$from": 2}),
             _task(5, 3, program="summed", numbers={"$from": 3}),
         ],

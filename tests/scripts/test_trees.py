@@ -281,3 +281,20 @@ def test_the_id_of_a_child_lies_in_the_partition_of_its_parent() -> None:
     child = child_flow_id(parent, 3, 2)
     assert child[:19] == parent[:19]
     assert child != child_flow_id(parent, 3, 1)
+
+
+async def test_children_that_are_given_nothing_and_have_parents_alike_begin_by_one_plan(
+    engine: Engine, trees: Trees
+) -> None:
+    await trees.define(task(1))
+    await engine.register(subflow(1), subflow(2), subflow(3, priority=-5))
+    begun = [await trees.plans.begin(one) for one in await trees.handed()]
+    first, second, third = (one.plan for one in begun if one is not None)
+    assert first is second
+    assert third is not None
+    assert third is not first
+    assert [one.priority for one in third.planned] == [-5]
+    await trees.look_again()
+    await trees.settle()
+    assert [claim.task for claim in await engine.claim()] == [1, 1, 1]
+    await engine.check()

@@ -3,7 +3,7 @@
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -26,7 +26,7 @@ from flower_engine.model.definitions.child_plans import Pinned, given_of, plan_c
 from flower_engine.model.definitions.flow_parameters import flow_parameters_of
 from flower_engine.model.definitions.task_message import TaskMessage
 from flower_engine.model.definitions.workflow_versions import definition_of, version_of
-from flower_engine.model.flow_control.lanes import parse_lane
+from flower_engine.model.flow_control.lanes import Lane, parse_lane
 from flower_engine.model.folding.kept_results import BLOB, INLINE
 from flower_engine.model.maps.decision_outcomes import no_secret
 from flower_engine.model.parameters.references import NoValueError, Read, resolved_value
@@ -44,8 +44,18 @@ MAX_GIVEN_BYTES = 256 * 1024
 """Of the parameters that a child is given, as JSON."""
 MAX_READ_BYTES = 16 * 1024 * 1024
 """Of a blob of which a child is given a part."""
+_MOST_BOUND = 20  # plans that are kept of one version: with the priorities and fair keys of parents
 Fetch = Callable[[BlobRef], Awaitable[bytes]]
 _log = logging.getLogger(__name__)
+
+
+class _Kept(NamedTuple):
+    """A plan that was made at that moment. ``bound``: those of children that are given nothing, by the
+    priority and the fair key of their parents' tasks: children that have one plan begin by it together."""
+
+    ms: int
+    plan: FlowPlan
+    bound: dict[tuple[int, str], FlowPlan]
 
 
 class ChildPlans:
@@ -56,7 +66,7 @@ class ChildPlans:
         self._definitions = definitions
         self._fetch = fetch
         self._clock = clock
-        self._kept: OrderedDict[tuple[Any, ...], tuple[int, FlowPlan]] = OrderedDict()
+        self._kept: OrderedDict[tuple[Any, ...], _Kept] = OrderedDict()
         self._tasks = 0
 
     async def begin(self, due: DueChild) -> Begun | None:
@@ -68,8 +78,8 @@ class ChildPlans:
         message = _decode_message(due.message)
         try:
             given = _given(message, await self._contents(message, due))
-            plan = await self._plan(message)
-            return Begun("begins", self._bound(plan, given, due.lane))
+            kept = await self._plan(message)
+            return Begun("begins", self._bound(kept, given, due.lane))
         except ParametersError as error:
             told = "; ".join(fault.detail for fault in error.faults)
             workflow = message.parameters.get(WORKFLOW)
@@ -110,7 +120,7 @@ class ChildPlans:
                 found[name] = await self._fetch(ref)
         return found
 
-    async def _plan(self, message: TaskMessage) -> FlowPlan:
+    async def _plan(self, message: TaskMessage) -> _Kept:
         """The plan of a child, which is still to be given its parameters."""
         parameters = message.parameters
         workflow: str = parameters[WORKFLOW]
@@ -119,11 +129,10 @@ class ChildPlans:
         key = (workflow, version, *sorted(versions.items()))
         now_ms = self._clock.now_ms()
         kept = self._kept.get(key)
-        if kept is not None and now_ms - kept[0] < _KEPT_MS:
-            return kept[1]
+        if kept is not None and now_ms - kept.ms < _KEPT_MS:
+            return kept
         plan = await (self._of_version(workflow, version, versions) if version else self._newest(workflow))
-        self._keep(key, now_ms, plan)
-        return plan
+        return self._keep(key, now_ms, plan)
 
     async def _of_version(self, workflow: str, version: str, versions: Mapping[str, str]) -> FlowPlan:
         found = await find_version(self._definitions, workflow, version)
@@ -160,10 +169,21 @@ class ChildPlans:
             takes=flow_parameters_of(definition, planned),
         )
 
-    def _bound(self, plan: FlowPlan, given: dict[str, Any], lane: str) -> FlowPlan:
+    def _bound(self, kept: _Kept, given: dict[str, Any], lane: str) -> FlowPlan:
         """The plan of a flow, with the priority of its parent's task, and its fair key where it has none."""
         stands = parse_lane(lane)
         assert stands is not None, lane
+        if given:
+            return self._made(kept.plan, given, stands)
+        as_parent = (stands.priority, stands.fair_key)
+        bound = kept.bound.get(as_parent)
+        if bound is None:
+            bound = self._made(kept.plan, given, stands)
+            if len(kept.bound) < _MOST_BOUND:
+                kept.bound[as_parent] = bound
+        return bound
+
+    def _made(self, plan: FlowPlan, given: dict[str, Any], stands: Lane) -> FlowPlan:
         bound = overridden(plan, given, {}, stands.priority, {})
         if not stands.fair_key or plan.keying.fair_by is not None:
             return bound
@@ -176,12 +196,13 @@ class ChildPlans:
             definition=bound.definition,
         )
 
-    def _keep(self, key: tuple[Any, ...], now_ms: int, plan: FlowPlan) -> None:
+    def _keep(self, key: tuple[Any, ...], now_ms: int, plan: FlowPlan) -> _Kept:
         before = self._kept.pop(key, None)
-        self._tasks += plan.tasks - (before[1].tasks if before else 0)
-        self._kept[key] = now_ms, plan
+        self._tasks += plan.tasks - (before.plan.tasks if before else 0)
+        kept = self._kept[key] = _Kept(now_ms, plan, {})
         while self._tasks > _MOST_TASKS and len(self._kept) > 1:
-            self._tasks -= self._kept.popitem(last=False)[1][1].tasks
+            self._tasks -= self._kept.popitem(last=False)[1].plan.tasks
+        return kept
 
 
 def _given(message: TaskMessage, contents: Mapping[str, bytes]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ _tree = Script("watcher/tree")
 _begin_children = Script("watcher/begin_children")
 MOST_LOOKED_AT = 200
 _TASKS_PER_CALL = 400  # of children that begin: while a call lasts nobody else is served
+_OF_A_CHILD = 2  # as many tasks does it take to begin a child beside its own
 TREE_BELL = "flow"
 """The name of the bell that rings when there is something to do."""
 
@@ -103,7 +104,7 @@ async def begin_children(
 
 def _tasks(one: tuple[DueChild, Begun]) -> int:
     plan = one[1].plan
-    return 1 if plan is None else plan.tasks
+    return 1 if plan is None else plan.tasks + _OF_A_CHILD
 
 
 def _args(partition: Partition, begun: Sequence[tuple[DueChild, Begun]]) -> list[Arg]:

@@ -6,7 +6,7 @@
 -- or not; both by the number of their item. A child has its place until it has ended; when nothing goes on in
 -- it, it gives that back, and needs another one to go on (places.lua lets them in, lowest items first).
 -- rarely used
--- needs: base, flow_fields, keys, tree_notes
+-- needs: base, flow_fields, flows, keys, tree_notes
 -- layer: 2
 local windows, touched_windows = {}, {}
 
@@ -38,7 +38,7 @@ end
 
 -- The window of a child, and the number of its item there.
 local function window_of_child(flow)
-  local task, name = match(call('HGET', flow.key, PARENT) or '', '^%S+ (%d+) %d+ %S+ (%S+)$')
+  local task, name = match(parent_of(flow) or '', '^%S+ (%d+) %d+ %S+ (%S+)$')
   return name and window_named(name), task
 end
 

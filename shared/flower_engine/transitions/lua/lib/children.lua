@@ -150,7 +150,7 @@ local function make_children()
       set_flag(flow, is_stopped and IS_CHILD or CHILD_STOPPED, false)
       set_flag(flow, is_stopped and CHILD_STOPPED or IS_CHILD, true)
     end
-    local text = call('HGET', flow.key, PARENT)
+    local text = parent_of(flow)
     local parent, task, state = awaiting_parent(text)
     if not parent then
       return has_ended and look_again(text)

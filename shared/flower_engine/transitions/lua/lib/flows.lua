@@ -70,6 +70,16 @@ local function load_task(id, task, field_name)
   return flow, state, got[2]
 end
 
+-- Whose child it is, as PARENT has it; nil: nobody's.
+local function parent_of(flow)
+  local text = flow[PARENT]
+  if text == nil then
+    text = call('HGET', flow.key, PARENT)
+    flow[PARENT] = text
+  end
+  return text or nil
+end
+
 local function has_flag(flow, flag)
   return string.find(flow.flags, flag, 1, true) ~= nil
 end

@@ -29,10 +29,14 @@ local function parent_fields(text)
     .. ',"trunk":"' .. trunk .. '"' .. (window ~= '' and ',"window":"' .. window .. '"' or '')
 end
 
+local tree_bells = {}
 local function note_tree(member)
   call('ZADD', tree_key(), now, member)
-  if call('LLEN', bell_key('', 'flow')) < 20 then
-    call('RPUSH', bell_key('', 'flow'), '1') -- for any watcher
+  if not tree_bells.has_rung then -- once a call: whoever comes does all that is noted
+    tree_bells.has_rung = true
+    if call('LLEN', bell_key('', 'flow')) < 20 then
+      call('RPUSH', bell_key('', 'flow'), '1') -- for any watcher
+    end
   end
 end
 

@@ -21,29 +21,21 @@ end
 local plans, at = read_plans(plan_count, ARGV, 3)
 local words = { 'ok' }
 
-local function is_of_priority(flow, task, lane)
+-- The lane of a task now, if it is of the priority still that it was handed out with.
+local function lane_as_before(flow, task, lane)
   local is_now = call('HGET', flow.key, lane_field(task))
-  return lane_of(is_now).priority == lane_of(lane).priority
+  return is_now and lane_of(is_now).priority == lane_of(lane).priority and is_now
 end
 
-local trunks = {} -- of the flows of this call
-local function trunk_of(flow)
-  local trunk = trunks[flow.id]
-  if not trunk then
-    trunk = match(call('HGET', flow.key, PARENT) or '', '^%S+ %S+ %S+ (%S+)') or flow.id
-    trunks[flow.id] = trunk
-  end
-  return trunk
-end
-
-local function begin_child(flow, task, attempt, plan, extra)
-  local id, window = child_of(flow.id, task, attempt), window_of(flow, task)
+local function begin_child(flow, task, attempt, lane, plan, extra)
+  local id, window = child_of(flow.id, task, attempt), window_in(lane)
   call('ZREM', tree_key(), flow.id .. ':' .. task, flow.id .. ':' .. task .. '?')
   if window and not has_place(window, id) then
     await_child(flow, task, attempt)
     return 'stale'
   end
-  local text = flow.id .. ' ' .. task .. ' ' .. attempt .. ' ' .. trunk_of(flow)
+  local trunk = match(parent_of(flow) or '', '^%S+ %S+ %S+ (%S+)') or flow.id
+  local text = flow.id .. ' ' .. task .. ' ' .. attempt .. ' ' .. trunk
     .. (window and ' ' .. window.name or '')
   register_flow(id, plan, '', nil, extra .. parent_fields(text), nil,
     { flow = flow, text = text, window = window })
@@ -55,12 +47,12 @@ for index = at, #ARGV, 6 do
   local id, task = split_member(member)
   local flow, state = load_task(id, task, wait_field(task))
   local status, attempt, lost, lease = match(flow and state or NEVER, STATE)
-  local word = 'ok'
+  local word, is_now = 'ok', flow and lane_as_before(flow, task, lane)
   if not flow or flow.left == 0 or flow.held or attempt ~= wanted or lease ~= WITH_CHILD or status ~= WAIT
-    or not is_of_priority(flow, task, lane) then
+    or not is_now then
     word = 'stale'
   elseif says == 'p' then
-    word = begin_child(flow, task, attempt, plans[tonumber(payload)], extra)
+    word = begin_child(flow, task, attempt, is_now, plans[tonumber(payload)], extra)
   elseif says == 'r' or says == 'b' then
     end_wait(flow, task, state, '"child"', payload, nil, nil, says == 'b')
   else

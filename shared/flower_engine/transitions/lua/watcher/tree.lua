@@ -34,7 +34,7 @@ local function flow_of(id)
 end
 
 local function follow(flow, what)
-  local text = call('HGET', flow.key, PARENT)
+  local text = parent_of(flow)
   local parent, task = children.awaiting(text)
   if not parent then
     local id = match(text or '', '^%S+')
