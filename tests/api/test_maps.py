@@ -208,6 +208,32 @@ async def test_a_fork_takes_over_the_list_of_a_map_or_expands_it_anew(own_api: R
         await engine.check()
 
 
+async def test_a_fork_with_another_version_takes_over_the_items_that_are_the_same(
+    own_api: RunningApi,
+) -> None:
+    async with own_api.engine() as engine:
+        flow = await expanded(own_api, engine)
+        first, second, third = await engine.claim()
+        await engine.finish(first, payload=b"1")
+        await engine.suspend(second)
+        await engine.finish(third, payload=b"3")
+        report = {**TASKS[2], "parameters": {"all": {"$from": "totals"}, "rounded": True}}
+        other = {**TASKS[1], "parameters": {**OVER, "parameters": {"strict": False}}}
+        for rows, stand in (
+            ((*TASKS[:2], report), ["Finish", "Wait", "Finish"]),
+            ((TASKS[0], other, TASKS[2]), ["Wait"] * 3),
+        ):
+            own_api.define("mapping", *rows)
+            reply = own_api.client.post(f"/flows/{flow}/fork", json={"workflowVersion": "newest"})
+            forked = reply.raise_for_status().json()["taskFlowId"]
+            await Decider(engine.client, engine.partition, "w1").run_once()
+            tasks = own_api.flow(forked)["tasks"]
+            assert [one["status"] for one in tasks[:3]] == ["Finish", "Wait", "Wait"]
+            assert [one["status"] for one in tasks[3:]] == stand
+            assert [one["takenFrom"] for one in tasks[3:]] == [None] * 3
+        await engine.check()
+
+
 async def test_a_map_is_given_no_parameters_but_those_of_its_flow(own_api: RunningApi) -> None:
     over = {**OVER, "over": {"$param": "numbers"}}
     own_api.define("given", {"taskName": "totals", "program": "@map", "parameters": over})

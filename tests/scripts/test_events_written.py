@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 import msgspec
 
+from flower_engine.flows.forks import plan_of_fork
 from flower_engine.flows.matched_maps import earlier_of
 from flower_engine.model.definitions.definition import (
     Keying,
@@ -363,7 +364,9 @@ async def write_what_matching_brings(engine: Engine) -> None:
     await rerun(*where, flow, by="alice", selection=[2], scope="changed", earlier=earlier)
     await snapshot(*where, [flow], {})
     await decider.run_once()
+    state = await engine.flow(flow)
     await cancel(*where, flow, by="alice")
+    await engine.start(plan_of_fork(state, [5], {}, Keying()))
 
 
 async def write_what_decisions_bring(engine: Engine) -> None:

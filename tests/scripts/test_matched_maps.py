@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from flower_engine.errors import NeedsEarlierError, RefusedError
+from flower_engine.flows.forks import plan_of_fork
 from flower_engine.flows.matched_maps import MOST_EARLIER_BYTES, earlier_of
-from flower_engine.model.definitions.definition import with_parameters
+from flower_engine.model.definitions.definition import Keying, with_parameters
 from flower_engine.model.maps.map_items import without_items
 from flower_engine.model.tasks.status import Status
 from flower_engine.runtime import expanding
@@ -358,3 +359,88 @@ async def test_dependents_that_read_no_result_stay_as_they_are(engine: Engine) -
     await end(engine)
     assert await anew(engine, flow, row("a"), row("c")) == [8, 3]
     assert await stands(engine, flow) == "FFFFvvFF"
+
+
+async def fork(engine: Engine, flow: str, *tasks: int) -> str:
+    """A fork that begins with these tasks."""
+    plan = plan_of_fork(await engine.flow(flow), tasks, {}, Keying())
+    return (await engine.start(plan)).flow
+
+
+async def items_of(engine: Engine, flow: str) -> list[tuple[bytes | None, int]]:
+    """What each item has that the maps have now, and from which one it took that."""
+    found = await engine.flow(flow)
+    return [
+        (one.result, one.taken_from)
+        for one in found.tasks
+        if one.planned.item is not None and one.ended_as != "v"
+    ]
+
+
+async def test_a_fork_takes_over_the_items_of_a_map_that_has_not_ended(engine: Engine) -> None:
+    flow = await engine.register(*KEYED)
+    await expand(engine, listed(row("a"), row("b"), row("c")))
+    first, second, third = await engine.claim()
+    await engine.finish(first, payload=b"1")
+    await engine.suspend(second)
+    await engine.finish(third, payload=b"3")
+    forked = await fork(engine, flow, 3)
+    assert await decider(engine).run_once() == 1
+    assert await stands(engine, forked) == "F..F.F"
+    assert await end(engine) == [5, 3]
+    assert await items_of(engine, forked) == [(b"1", -4), (b"5", 0), (b"3", -6)]
+    assert (await engine.flow(forked)).task(2).result == b"[1,5,3]"
+
+
+async def test_a_fork_that_begins_with_an_item_runs_that_and_no_other(engine: Engine) -> None:
+    flow = await engine.register(*KEYED)
+    await expand(engine, listed(row("a"), row("b")))
+    await end(engine)
+    forked = await fork(engine, flow, 5)
+    assert await decider(engine).run_once() == 1
+    assert await end(engine) == [5, 3]
+    assert await items_of(engine, forked) == [(b"4", -4), (b"5", 0)]
+    await run_again(engine, forked, 1, scope="changed")  # what it took over is its own from there on
+    await expand(engine, listed(row("b"), row("a")))
+    assert await end(engine) == [3]
+    assert await items_of(engine, forked) == [(b"5", 5), (b"4", 4)]
+
+
+@pytest.mark.parametrize("begin", [1, 2])
+async def test_a_fork_that_begins_with_a_map_or_before_it_runs_all_items(engine: Engine, begin: int) -> None:
+    flow = await engine.register(*KEYED)
+    await expand(engine, listed(row("a"), row("b")))
+    await end(engine)
+    forked = await fork(engine, flow, begin)
+    if begin == 1:
+        await expand(engine, listed(row("a"), row("b")))
+    else:
+        assert await decider(engine).run_once() == 1
+    assert await end(engine) == [4, 5, 3]
+    assert [taken for _, taken in await items_of(engine, forked)] == [0, 0]
+
+
+async def test_a_fork_takes_over_chains_of_maps_as_far_as_nothing_before_runs(engine: Engine) -> None:
+    flow = await engine.register(*CHAIN)
+    await expand(engine, listed("a", "b"))
+    await end(engine)
+    forked = await fork(engine, flow, 6)
+    assert await decider(engine).run_once() == 1
+    assert await end(engine) == [6, 8, 10, 5]
+    assert [taken for _, taken in await items_of(engine, forked)] == [0, -7, 0, -9, 0, -11]
+    again = await fork(engine, forked, 7)
+    assert await decider(engine).run_once() == 1
+    assert await end(engine) == [7, 9, 11, 5]
+    assert [taken for _, taken in await items_of(engine, again)] == [-6, 0, -8, 0, -10, 0]
+
+
+async def test_results_that_are_too_large_together_run_again_in_a_fork(engine: Engine) -> None:
+    flow = await engine.register(*KEYED)
+    await expand(engine, listed(row("a"), row("b")))
+    first, second = await engine.claim()
+    await engine.finish(first, payload=b'"%b"' % (b"x" * MOST_EARLIER_BYTES))
+    await engine.suspend(second)
+    forked = await fork(engine, flow, 5)
+    assert await decider(engine).run_once() == 1
+    assert await end(engine) == [4, 5, 3]
+    assert (await engine.flow(forked)).ended_ms is not None

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from flower_engine.model.definitions.definition import PlannedTask
 from flower_engine.model.events.attempt_events import TaskFinished
-from flower_engine.model.events.events import AnyEvent
+from flower_engine.model.events.events import AnyEvent, FlowRegistered
 from flower_engine.model.events.operator_events import FlowRerun
 from flower_engine.model.events.wait_events import TaskExpanded
 
@@ -30,6 +30,17 @@ class _Maps:
         self._left: dict[int, list[int]] = defaultdict(list)
         self._matched: set[int] = set()
         self._from: dict[int, int] = {}
+
+    def forked(self, event: FlowRegistered, old: "_Maps") -> None:
+        """Maps of a fork are matched with the items that they had."""
+        for seq, items in event.earlier.items():
+            self._matched.add(seq)
+            for one in items:
+                known = old._items[-one.seq]
+                assert -one.seq in old._now[seq], "it is no item of the map, or has vanished"
+                self._items[one.seq] = known._replace(over=-known.over)
+                self._results[one.seq] = old._results[-one.seq]
+                self._left[seq].append(one.seq)
 
     def rerun(self, event: FlowRerun) -> None:
         gone, finished = set(event.gone), set(event.gone_finished)
@@ -63,7 +74,7 @@ class _Maps:
             known = _Known(item.program, item.parameters, next(iter(item.reads.values()), 0))
             self._items[item.seq] = known
             self._now[of_map].append(item.seq)
-            for earlier in sorted(self._left[of_map]) if of_map in self._matched else ():
+            for earlier in self._in_order(of_map) if of_map in self._matched else ():
                 if self._is_same(known, self._items[earlier]):
                     self._left[of_map].remove(earlier)
                     self._from[item.seq] = expected[item.seq] = earlier
@@ -75,6 +86,11 @@ class _Maps:
             self._results[seq] = bytes(one.result)
         self._matched -= {came.task for came in event.maps}
 
+    def _in_order(self, of_map: int) -> list[int]:
+        """What is left of earlier items, as their map got them: of the flow it is forked from before its
+        own."""
+        return sorted(self._left[of_map], key=lambda seq: (seq > 0, abs(seq)))
+
     def _is_same(self, known: _Known, earlier: _Known) -> bool:
         if (known.program, known.parameters) != (earlier.program, earlier.parameters):
             return False
@@ -85,11 +101,12 @@ class _Maps:
 
 def check_taken(events: Iterable[AnyEvent], flow: str) -> None:
     """Every item took over just what it should."""
-    maps = _Maps()
+    of_flows: dict[str, _Maps] = defaultdict(_Maps)
     for event in events:
-        if getattr(event, "flow", "") != flow:
-            continue
+        maps = of_flows[getattr(event, "flow", "")]
         match event:
+            case FlowRegistered():
+                maps.forked(event, of_flows[event.forked_from])
             case FlowRerun():
                 maps.rerun(event)
             case TaskFinished():

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from flower_engine.errors import KeyConflictError, RefusedError
+from flower_engine.flows.forked_items import forked_items
 from flower_engine.flows.given_parameters import Given
 from flower_engine.flows.history import find_state
 from flower_engine.flows.idempotency_keys import known_anywhere
@@ -111,6 +112,7 @@ def plan_of_fork(
 
     It waits and is counted by the keys of its own parameters, as limits and fairness ask for them now.
     """
+    whole, asked = state, set(tasks)
     tasks, state = of_fork(state, tasks), without_item_tasks(state)
     runs = behind(state, tasks)
     planned = [keying.keyed(_changed(task.planned, given.get(task.planned.seq))) for task in state.tasks]
@@ -132,6 +134,13 @@ def plan_of_fork(
             for task in kept
             if task.status is Status.IGNORE and task.result is not None
         },
+        earlier=forked_items(
+            whole,
+            planned,
+            {task.seq: task.seq for task in planned},
+            {task.planned.seq for task in kept if task.status.is_final},
+            asked,
+        ),
         parameters=state.registered.parameters,
         definition=state.registered.definition,
         pin=pin,

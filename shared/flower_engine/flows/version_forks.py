@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from flower_engine.errors import RefusedError
+from flower_engine.flows.forked_items import forked_items
 from flower_engine.flows.parameter_changes import Change, checked_changes, warnings_of
 from flower_engine.flows.stores import Stores
 from flower_engine.flows.version_bodies import is_same, version_bodies
@@ -48,6 +49,7 @@ async def version_fork(
         ParametersError: it takes other parameters than the old flow has or is given, or a task or its program
             cannot take the changes; names all of them.
     """
+    whole, asked = state, set(tasks)
     tasks, state = of_fork(state, tasks), without_item_tasks(state)
     found = await version_bodies(stores, state, version, parameters)
     new, defined = found.plan, found.tasks
@@ -86,6 +88,7 @@ async def version_fork(
             for seq, task in old_of.items()
             if task.status is Status.IGNORE and task.result is not None
         },
+        earlier=forked_items(whole, planned, same, kept, asked),
         parameters=found.values,
         definition=new.definition,
         pin=new.pin,

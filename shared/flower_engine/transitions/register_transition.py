@@ -15,6 +15,7 @@ from flower_engine.model.definitions.definition import Keying, PlannedTask, depe
 from flower_engine.model.definitions.flow_parameters import FlowParameters
 from flower_engine.model.flow_control.lanes import lane_of
 from flower_engine.model.folding.kept_results import BLOB, INLINE
+from flower_engine.model.maps.earlier_items import EarlierItem, earlier_text
 from flower_engine.model.partitions.pins import pinned_by
 from flower_engine.model.values.blob_ref import BlobRef
 from flower_engine.model.values.floats import spelled_out
@@ -29,7 +30,7 @@ _encode = msgspec.json.Encoder().encode
 
 _TOLD = (
     *("timeout_ms", "cleanup_ms", "forked_from", "taken", "blobs", "ignored", "stand_ins", "passed", "unmet"),
-    *("parameters", "definition"),
+    *("parameters", "definition", "earlier"),
 )
 """Fields of the event that are left out where there is nothing to say, in their order."""
 
@@ -53,6 +54,7 @@ class FlowPlan:
         stand_ins: Mapping[int, bytes] | None = None,
         passed: Collection[int] = (),
         unmet: Collection[int] = (),
+        earlier: Mapping[int, Sequence[EarlierItem]] | None = None,
         keying: Keying | None = None,
         parameters: Mapping[str, Any] | None = None,
         definition: str = "",
@@ -63,8 +65,9 @@ class FlowPlan:
         """A fork takes tasks over from another flow: ``taken`` with their results, or where these lie, and
         ``ignored`` ones, those of ``stand_ins`` with the results that operators gave, and ``passed`` ones,
         which rules had passed over, ``unmet`` ones decisions; what they pass over at the beginning joins
-        these. ``parameters`` are those of the flow itself, ``definition`` the hash of the workflow's version.
-        A plan that ``takes`` parameters is none of a flow yet: it must be bound first."""
+        these; and ``earlier`` are items that maps had there. ``parameters`` are those of the flow itself,
+        ``definition`` the hash of the workflow's version. A plan that ``takes`` parameters is none of a flow
+        yet: it must be bound first."""
         self.workflow = workflow
         self.tasks = len(tasks)
         self.planned = tuple(tasks)
@@ -113,6 +116,9 @@ class FlowPlan:
         fields += beginning.fields()
         fields += data.fields
         fields += typed_fields(tasks)
+        fields += [
+            part for seq, items in (earlier or {}).items() for part in (f"j{seq}", earlier_text(items))
+        ]
         if wide:  # each root waits for a task 0 that is already final
             fields += ("d0", ",".join(map(str, roots)))
         if timeout_ms:
@@ -142,6 +148,7 @@ class FlowPlan:
                 unmet=sorted(beginning.unmet),
                 parameters=parameters,
                 definition=definition,
+                earlier=earlier,
             ),
             lane_of(workflow, tasks[0]),
             int(wide),

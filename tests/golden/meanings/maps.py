@@ -4,7 +4,7 @@ import msgspec
 
 from flower_engine.model.definitions.definition import PlannedTask
 from flower_engine.model.definitions.task_message import SnapshotMessage
-from flower_engine.model.events.events import AnyEvent
+from flower_engine.model.events.events import AnyEvent, FlowRegistered
 from flower_engine.model.events.operator_events import FlowRerun
 from flower_engine.model.events.snapshot_events import FlowSnapshot, SnapshotTask
 from flower_engine.model.events.wait_events import TaskExpanded
@@ -331,5 +331,33 @@ MEANINGS: dict[str, AnyEvent] = {
             TakenItem(1, 4, blob=BlobRef(sha256="ab", bytes=70_000, store="api")),
         ),
         at=1795965521141,
+    ),
+    "flow.registered/*-earlier": FlowRegistered(
+        flow="00000000-0000-7000-8000-000000000002",
+        v=1,
+        order=2,
+        workflow="etl",
+        tasks=(
+            PlannedTask(seq=1, task_seq=1, program="A"),
+            PlannedTask(
+                seq=2,
+                task_seq=2,
+                program="@map",
+                depends_on=(1,),
+                parameters={"over": {"$from": 1}, "program": "A", "as": "n"},
+                reads={"1": 1},
+                refs=True,
+            ),
+        ),
+        forked_from="00000000-0000-7000-8000-000000000001",
+        taken={1: msgspec.Raw(b'["a","b"]')},
+        earlier={
+            2: (
+                EarlierItem(
+                    -6, "2fb174b80da2d5b2859e0e6c", blob=BlobRef(sha256="ab", bytes=70_000, store="api")
+                ),
+            )
+        },
+        at=1795967702330,
     ),
 }

@@ -21,6 +21,7 @@ from flower_engine.model.events.operator_events import AnyOperatorEvent
 from flower_engine.model.events.schedule_events import AnyScheduleEvent
 from flower_engine.model.events.snapshot_events import FlowSnapshot
 from flower_engine.model.events.wait_events import AnyWaitEvent
+from flower_engine.model.maps.earlier_items import EarlierItem
 from flower_engine.model.tasks.task_error import TaskError
 from flower_engine.model.values.blob_ref import BlobRef
 from flower_engine.own_version import UPGRADE_OR_GO_BACK, own_version
@@ -47,6 +48,8 @@ class FlowRegistered(FlowEvent, frozen=True, tag="flow.registered"):
     ``parameters`` are the flow's own, where its workflow says what it takes; ``definition`` is the hash of
     the workflow's version. One that a schedule fired has its uid, the slot and those before and behind it, in
     milliseconds (0: there is none). ``traceparent``: in which trace it was asked for (W3C Trace Context).
+    ``earlier`` are items that maps had in ``forked_from`` (each under its number there, below 0): those that
+    they are to get take over what the same ones came to.
     A child has its parent's flow, the task and the attempt that await it, the ``trunk`` of their tree, and
     the ``window`` of a map in which it needs a place ("": it needs none).
     """
@@ -63,6 +66,7 @@ class FlowRegistered(FlowEvent, frozen=True, tag="flow.registered"):
     stand_ins: dict[int, msgspec.Raw] = msgspec.field(default_factory=dict)
     passed: tuple[int, ...] = ()
     unmet: tuple[int, ...] = ()
+    earlier: dict[int, tuple[EarlierItem, ...]] = msgspec.field(default_factory=dict)
     by: str = ""
     key: str = ""
     start_ms: int = 0

@@ -73,7 +73,7 @@ def _first(event: AnyFlowEvent, known: FlowState | None) -> FlowState:
 def _begin(registered: FlowRegistered) -> FlowState:
     """The flow with all of its tasks waiting."""
     refuse_odd_numbers(registered)
-    return FlowState(
+    flow = FlowState(
         flow=registered.flow,
         workflow=registered.workflow,
         order=registered.order,
@@ -84,6 +84,10 @@ def _begin(registered: FlowRegistered) -> FlowState:
         version=registered.v,
         left=len(registered.tasks),
     )
+    for seq, items in registered.earlier.items():
+        task = flow.task(seq)
+        task.is_matched, task.earlier = True, items
+    return flow
 
 
 def refuse_odd_numbers(registered: FlowRegistered) -> None:

@@ -66,7 +66,7 @@ def _take_over(
     """An item has what the same one came to that its map had before; that of another one it never gets.
     ``known``: the earlier items of its map that no other one took over."""
     assert task.planned.item is not None
-    before = flow.task(one.of).planned
+    before = flow.task(one.of).planned if one.of > 0 else task.planned  # else of the flow it is forked from
     is_matched = flow.task(task.planned.item[0]).is_matched and one.of in known
     known.discard(one.of)
     if not is_matched or (before.item_key, before.program) != (task.planned.item_key, task.planned.program):

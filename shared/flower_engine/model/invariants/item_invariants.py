@@ -41,7 +41,7 @@ def _earlier_differences(flow: FlowState, held: LiveFlow) -> Iterator[str]:
         expected = tuple(one.seq for one in task.earlier) if task.is_matched else None
         if found.earlier != expected:
             yield f"{where}: its earlier items are {found.earlier}, should be {expected}"
-        if not task.taken_from:
+        if task.taken_from <= 0:  # or of the flow that it is forked from
             continue
         before = flow.task(task.taken_from)
         if before.ended_as != VANISHED or taken[task.taken_from] > 1:

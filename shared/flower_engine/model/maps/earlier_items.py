@@ -24,7 +24,8 @@ NULL = msgspec.Raw(b"null")
 
 class EarlierItem(msgspec.Struct, frozen=True, omit_defaults=True):
     """An item that has vanished, and finished before: its number, a digest of what it was given, and its
-    result, or where that lies."""
+    result, or where that lies. Of a fork, one of the flow that it is forked from: the number is below 0, and
+    so is, in the digest, that of the item which it went along."""
 
     seq: int
     input: str
@@ -52,7 +53,12 @@ def input_of(program: str, parameters: dict[str, Any], over: int = 0) -> str:
 
 def input_of_item(item: PlannedTask) -> str:
     """The same of an item of a flow."""
-    return input_of(item.program, item.parameters, next(iter(item.reads.values()), 0))
+    return input_of(item.program, item.parameters, over_of(item))
+
+
+def over_of(item: PlannedTask) -> int:
+    """The item that an item goes along; 0: none."""
+    return next(iter(item.reads.values()), 0)
 
 
 def earlier_text(items: Sequence[EarlierItem]) -> bytes:

@@ -22,6 +22,7 @@ from flower_engine.model.events.operator_events import FlowRerun, TaskIgnored
 from flower_engine.model.events.schedule_events import ScheduleDefined, SlotsPassed
 from flower_engine.model.events.snapshot_events import FlowSnapshot
 from flower_engine.model.events.wait_events import FlowSignalled, TaskAnswered, TaskExpanded, TaskVoted
+from flower_engine.model.maps.earlier_items import EarlierItem
 from flower_engine.model.tasks.task_error import TaskError
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -51,7 +52,9 @@ def without_values(event: AnyEvent, why: str) -> AnyEvent:
     if isinstance(event, FlowRegistered):
         tasks = tuple(replace(task, parameters={}, reads={}, stand_in=None) for task in event.tasks)
         taken = dict.fromkeys([*event.taken, *event.blobs], msgspec.Raw(b"null"))
-        return replace(event, tasks=tasks, taken=taken, blobs={}, stand_ins={}, key="", parameters={})
+        bare = {seq: tuple(map(_without_result, items)) for seq, items in event.earlier.items()}
+        said = {"taken": taken, "blobs": {}, "stand_ins": {}, "earlier": bare}
+        return replace(event, tasks=tasks, **said, key="", parameters={})
     if isinstance(event, FlowSnapshot):
         bare = tuple(
             replace(
@@ -61,6 +64,7 @@ def without_values(event: AnyEvent, why: str) -> AnyEvent:
                 result=NO_VALUE,
                 given=NO_VALUE,
                 blob=None,
+                earlier=task.earlier and tuple(map(_without_result, task.earlier)),
             )
             for task in event.tasks
         )
@@ -78,6 +82,10 @@ def without_values(event: AnyEvent, why: str) -> AnyEvent:
     if isinstance(event, ScheduleDefined):
         return replace(event, problem="")
     return event
+
+
+def _without_result(item: EarlierItem) -> EarlierItem:
+    return msgspec.structs.replace(item, result=msgspec.Raw(b"null"), blob=None)
 
 
 def _without_given(event: TaskVoted | FlowSignalled | TaskExpanded | TaskAgain) -> AnyEvent:

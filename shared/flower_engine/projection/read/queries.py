@@ -70,7 +70,8 @@ _TASK = SQL("""
         WHEN 'c' THEN 'cancelled' WHEN 'v' THEN 'vanished' WHEN 'x' THEN 'givenUp' END,
     'itemOf', task.item_of, 'itemIndex', task.item_index, 'itemKey', task.item_key,
     'items', NULL,
-    'takenFrom', CASE WHEN task.exec_status = 3 AND coalesce(task.attempt, 0) = 0 THEN task.taken_from END,
+    'takenFrom', CASE WHEN task.exec_status = 3 AND coalesce(task.attempt, 0) = 0 AND task.taken_from > 0
+        THEN task.taken_from END,
     'givesUpTs', NULL, 'notTaken', NULL
 """)
 _FLOW = SQL("""

@@ -74,7 +74,7 @@ def view_of_state(flow: FlowState, partition: int) -> FlowView:
 def taken_from(task: TaskState) -> int | None:
     """The earlier item whose result an item has; None: its own, or none."""
     has_it = task.status is Status.FINISH and not task.attempt
-    return task.taken_from or None if has_it else None
+    return task.taken_from if has_it and task.taken_from > 0 else None
 
 
 def _awaiting(task: TaskState) -> AwaitingView | None:

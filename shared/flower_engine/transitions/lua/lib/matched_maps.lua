@@ -63,7 +63,7 @@ local function match_later(flow, maps, given)
       forgotten[#forgotten + 1] = earlier_field(map)
     end
   end
-  if #forgotten > 0 and has_flag(flow, HAS_ITEMS) then
+  if #forgotten > 0 then
     call_chunked('HDEL', flow.key, forgotten, CHUNK)
   end
 end

@@ -173,9 +173,7 @@ for _, one in ipairs(chain) do
   earlier[#earlier + 1] = earlier_field(number)
   taken_in_all = taken_in_all + one[6]
 end
-if has_flag(flow, HAS_ITEMS) then
-  call('HDEL', flow.key, unpack(earlier))
-end
+call('HDEL', flow.key, unpack(earlier))
 flow.kept = flow.kept + kept_bytes
 set_state(flow, task, WAIT, attempt, lost, NO_LEASE)
 if not has_flag(flow, HAS_ITEMS) then
