@@ -1,23 +1,18 @@
 """What must be true of maps that go along each other when a storm is over."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from flower_engine.model.events.attempt_events import TaskStarted
-from flower_engine.model.events.events import AnyEvent
 from flower_engine.model.folding.flow_state import FlowState
-from flower_engine.model.folding.fold import fold_one
 from flower_engine.model.maps.map_items import numbers_of
 from flower_engine.model.tasks.status import Status
 
-WORKFLOW = "chaining"
 
-
-def judge_chains(flows: Mapping[str, FlowState], events: Sequence[AnyEvent]) -> Iterator[str]:
-    """No item began before the one with its index in the map before it had ended; the list of each map has
-    what each of its items came to once, in their order, and nothing else."""
-    yield from _began_too_early(events)
+def judge_chains(flows: Mapping[str, FlowState]) -> Iterator[str]:
+    """Each item waits for the one with its index in the map before, alone (that it began behind it the fold
+    says, which refuses what begins too early); the list of each map has what each of its items came to once,
+    in their order, and nothing else."""
     has_chained = False
     for flow in flows.values():
         for task in flow.tasks:
@@ -37,19 +32,3 @@ def judge_chains(flows: Mapping[str, FlowState], events: Sequence[AnyEvent]) -> 
                 yield f"{where} lists {listed}, and its items came to {came}"
     if not has_chained:
         yield "no chain of maps came to its end"
-
-
-def _began_too_early(events: Sequence[AnyEvent]) -> Iterator[str]:
-    flows: dict[str, FlowState] = {}
-    for event in events:
-        fold_one(flows, event)
-        if not isinstance(event, TaskStarted) or flows[event.flow].workflow != WORKFLOW:
-            continue
-        flow = flows[event.flow]
-        planned = flow.task(event.task).planned
-        if planned.item is None or not flow.task(planned.item[0]).planned.along:
-            continue
-        for seq in planned.depends_on:
-            if flow.task(seq).status not in (Status.FINISH, Status.IGNORE):
-                status = flow.task(seq).status.word
-                yield f"flow {event.flow}: item {event.task} began, and the one before it, {seq}, is {status}"

@@ -125,7 +125,7 @@ def run(
                 + engine.tracebacks()
             )
             problems += judge_trees(verdict.flows)
-            problems += judge_chains(verdict.flows, verdict.events)
+            problems += judge_chains(verdict.flows)
             problems += judge_loops(verdict.flows, verdict.events)
             heard = (world.signals, world.answers) if nodes is None else ((), ())  # else some may be lost
             problems += judge_world(verdict.events, *heard)
