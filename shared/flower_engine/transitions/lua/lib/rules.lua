@@ -77,8 +77,16 @@ local function make_rules_of_flows()
     told_in_call = told_in_call + #tasks
     for index = 1, #tasks do
       local at = 7 * (index - 1)
-      tell_one(flow, tasks[index], of, kind, got[at + 1], got[at + 2], got[at + 3], got[at + 4], got[at + 5],
-        got[at + 6] or nil, has_links and got[at + 7] or nil)
+      -- What a rerun with another version has changed in this call is not written yet.
+      local lane_name, message_name, rules_name, links_name = names[at + 2], names[at + 4], names[at + 6],
+        names[at + 7]
+      local rules = flow[rules_name]
+      if rules == nil then
+        rules = got[at + 6]
+      end
+      tell_one(flow, tasks[index], of, kind, got[at + 1], flow[lane_name] or got[at + 2], got[at + 3],
+        flow[message_name] or got[at + 4], got[at + 5], rules or nil,
+        has_links and (flow[links_name] or got[at + 7]) or nil)
     end
   end
 
@@ -124,7 +132,7 @@ local function make_rules_of_flows()
       index = index + 1
       local links = ended.links
       if links == nil then
-        links = call('HGET', flow.key, dependents_field(ended.task))
+        links = flow[dependents_field(ended.task)] or call('HGET', flow.key, dependents_field(ended.task))
       end
       if links and flow.left > 0 then
         local dependents, reads = links_of(links)
