@@ -258,11 +258,12 @@ class MachineCalls(RuleBasedStateMachine):
     @invariant()
     def redis_equals_the_fold_of_its_log(self) -> None:
         live = self.run(read_live_state(self.client, self.partition))
-        assert differences(self.oracle.flows, live) == []
+        found = differences(self.oracle.flows, live)
+        assert not found, found
         for name, held in live.flows.items():
             if held.kept:
                 kept = [seq for seq, task in enumerate(held.tasks, start=1) if task.kept]
-                found = self.run(read_kept_values(self.client, self.partition, name, kept))
-                assert found is not None
-                assert list(found.payloads) == kept
-                assert list(value_differences(self.oracle.flows[name], found.payloads)) == []
+                values = self.run(read_kept_values(self.client, self.partition, name, kept))
+                assert values is not None
+                assert list(values.payloads) == kept
+                assert list(value_differences(self.oracle.flows[name], values.payloads)) == []

@@ -1,5 +1,6 @@
 """The state machines of the transitions: what may happen, in any order, with flows of several kinds."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import msgspec
@@ -191,7 +192,7 @@ class Transitions(OperatingMachine):
             result = b'{"stands in at":%d}' % flow.version
         with_message = verb == "rerun" and isinstance(chosen, list) and data.draw(st.booleans())
         with_bodies = verb == "rerun" and not with_message and data.draw(st.booleans())
-        self._ask(expectations.Asked(verb, chosen, scope, with_message, result, with_bodies), flow, sends)
+        self.ask_now(expectations.Asked(verb, chosen, scope, with_message, result, with_bodies), flow, sends)
 
     @precondition(lambda self: any(flow.version > 1 for flow in self.oracle.flows.values()))
     @rule(data=st.data())
@@ -274,7 +275,7 @@ class DataTransitions(Transitions):
             with_bodies = verb == "rerun" and data.draw(st.booleans())
             with_message = verb == "rerun" and not with_bodies and data.draw(st.booleans())
             result = b"[%d]" % flow.version if verb == "ignore" and data.draw(st.booleans()) else b""
-            self._ask(expectations.Asked(verb, chosen, scope, with_message, result, with_bodies), flow, 1)
+            self.ask_now(expectations.Asked(verb, chosen, scope, with_message, result, with_bodies), flow, 1)
 
     @rule(who=st.integers(0, 1))
     def suspend_all(self, who: int) -> None:
@@ -328,7 +329,7 @@ class CleanedUpTransitions(RuledTransitions):
         flows = [flow.flow for flow in self.oracle.flows.values() if flow.ending]
         flow = self.oracle.flows[data.draw(st.sampled_from(flows))]
         chosen: Any = "failed" if verb == "rerun" else [data.draw(st.integers(1, len(flow.tasks)))]
-        self._ask(expectations.Asked(verb, chosen, "", False), flow, data.draw(st.integers(1, 2)))
+        self.ask_now(expectations.Asked(verb, chosen, "", False), flow, data.draw(st.integers(1, 2)))
 
     @rule(control=st.sampled_from(FLOW_LIMITS))
     def limit_flows(self, control: FlowControl) -> None:
@@ -344,17 +345,26 @@ class CleanedUpTransitions(RuledTransitions):
             self.fire_now("f", 30)
         elif flows:
             flow = self.oracle.flows[data.draw(st.sampled_from(sorted(flows)))]
-            self._ask(expectations.Asked("cancel", [], "", False), flow, 1)
+            self.ask_now(expectations.Asked("cancel", [], "", False), flow, 1)
 
 
-def run_machine(url: str, *, examples: int, base: type[Transitions] = Transitions, **attributes: Any) -> None:
+def run_machine(
+    url: str,
+    *,
+    examples: int,
+    base: type[Transitions] = Transitions,
+    are_from_nothing: bool = True,
+    **attributes: Any,
+) -> None:
+    """Tries so many examples; ``are_from_nothing``: see ``fuzzing.each_from_nothing``."""
     machine = type("Machine", (base,), {"url": url, **attributes})
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=fuzzing.examples(examples),
-            stateful_step_count=30,
-            phases=(Phase.generate,),
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-        ),
-    )
+    with fuzzing.each_from_nothing() if are_from_nothing else nullcontext():
+        run_state_machine_as_test(
+            machine,
+            settings=settings(
+                max_examples=fuzzing.examples(examples),
+                stateful_step_count=30,
+                phases=(Phase.generate,),
+                suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+            ),
+        )

@@ -25,7 +25,7 @@ from stateful.plans import HEAVY
 class OperatingMachine(MachineCalls):
     """Operations on flows, sent once or twice."""
 
-    def _ask(self, asked: expectations.Asked, flow: FlowState, sends: int) -> None:
+    def ask_now(self, asked: expectations.Asked, flow: FlowState, sends: int) -> None:
         """Asks for an operation, so many times; it is done, or refused, as it must be."""
         retrying = self.oracle.away(flow)
         expected = expectations.of(asked, flow, retrying)
@@ -87,7 +87,7 @@ class OperatingMachine(MachineCalls):
             case _:
                 pass
         with patch(
-            "flower_engine.transitions.operator_transitions.uuid.uuid4", return_value=uuid.UUID(int=number)
+            "flower_engine.transitions.operator_transitions.uuid.uuid4", lambda: uuid.UUID(int=number)
         ):
             try:
                 if asked.scope == "changed":

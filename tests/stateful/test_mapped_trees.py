@@ -93,4 +93,4 @@ class MappedTreeTransitions(MappedTransitions, TreeTransitions):
 
 
 def test_maps_of_workflows_follow_the_model(redis_url: str) -> None:
-    run_machine(redis_url, examples=60, base=MappedTreeTransitions)
+    run_machine(redis_url, examples=30, base=MappedTreeTransitions)

@@ -146,7 +146,7 @@ class TreeTransitions(RuledTransitions):
         """A flow that has children is cancelled, and a watcher goes down some of its tree."""
         parents = {flow.parent.flow for flow in self._children() if flow.parent is not None}
         flow = self.oracle.flows[data.draw(st.sampled_from(sorted(parents)))]
-        self._ask(expectations.Asked("cancel", [], "", False), flow, 1)
+        self.ask_now(expectations.Asked("cancel", [], "", False), flow, 1)
         for _ in range(looks):
             self.look_at_trees(50)
 
@@ -332,4 +332,4 @@ class TreeTransitions(RuledTransitions):
 
 
 def test_trees_of_flows_follow_the_model(redis_url: str) -> None:
-    run_machine(redis_url, examples=60, base=TreeTransitions)
+    run_machine(redis_url, examples=60, base=TreeTransitions, are_from_nothing=False)
