@@ -1,4 +1,5 @@
 // What an event of a flow says, in words: who did what to which task.
+import { counted } from "../lib/counts.ts";
 import type { ShownFlow } from "./shown-flow.ts";
 
 export interface FlowEvent {
@@ -78,6 +79,10 @@ export function wordOfEvent(event: FlowEvent): string {
   return WORDS[event.type] ?? event.type;
 }
 
+function takenOver(items: number): string {
+  return `${counted(items, "item")} taken over, as they were there before`;
+}
+
 /** What else it says: by whom, why, as which attempt. */
 export function detailOf(event: FlowEvent): string {
   const found: string[] = [];
@@ -87,6 +92,7 @@ export function detailOf(event: FlowEvent): string {
   if (event.type === "flow.prioritised") found.push(String(event.priority));
   if (event.type === "flow.signalled") found.push([event.name, event.key].filter(Boolean).join(" "));
   if (event.type === "task.progressed") found.push(String(event.note ?? ""));
+  if (event.type === "task.expanded" && Array.isArray(event.taken)) found.push(takenOver(event.taken.length));
   if (event.worker) found.push(`on ${event.worker}`);
   if ((event.attempt ?? 0) > 1) found.push(`attempt ${event.attempt}`);
   return found.filter((one) => one !== "").join(" · ");
