@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from flower_engine.model.events.attempt_events import (
+    FlowAgain,
     TaskAgain,
     TaskFinished,
     TaskLapsed,
@@ -34,6 +35,7 @@ from flower_engine.tallies import WORK_SECONDS, Tally
 
 REASONS = ("dependencies", "queue", "retry", "round", "start", "pause")
 _MOST_TASKS = 100_000
+_Again = TaskAgain | FlowAgain
 
 
 class WorkTimes:
@@ -82,6 +84,7 @@ class TaskWaits:
             TaskSuspended: self._suspended,
             TaskRetrying: self._retrying,
             TaskAgain: self._again,
+            FlowAgain: self._suspended,
             TaskLapsed: self._waits_again,
             TaskReturned: self._waits_again,
             TaskGivenUp: self._given_up,
@@ -183,7 +186,7 @@ class TaskWaits:
             self._times.waits["pause"].add_ms([paused])
         return paused
 
-    def _suspended(self, event: TaskSuspended | TaskRetrying | TaskAgain | TaskGivenUp) -> None:
+    def _suspended(self, event: TaskSuspended | TaskRetrying | _Again | TaskGivenUp) -> None:
         flow = self._flows.get(event.flow)
         began = flow.times[event.task] if flow else 0
         self._times.runs.add_ms([event.at - began if began else _since_its_lease(event)])
@@ -214,7 +217,8 @@ class TaskWaits:
             flow.waiting[event.task] = event.due_ms
 
     def _again(self, event: TaskAgain) -> None:
-        self._suspended(event)
+        if event.lease:  # else another flow does it
+            self._suspended(event)
         begins = event.due_ms or event.at
         self._times.waits["round"].add_ms([begins - event.at])
         if (flow := self._flows.get(event.flow)) is not None:
@@ -278,7 +282,7 @@ class TaskWaits:
         self._forget(event.flow)
 
 
-def _since_its_lease(event: TaskFinished | TaskSuspended | TaskRetrying | TaskAgain | TaskGivenUp) -> int:
+def _since_its_lease(event: TaskFinished | TaskSuspended | TaskRetrying | _Again | TaskGivenUp) -> int:
     """How long an attempt ran whose start was not seen: its lease is the entry of Redis made then."""
     ms = event.lease.partition("-")[0]
     return event.at - int(ms) if ms.isdigit() else 0

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from flower_engine.errors import ParameterError
-from flower_engine.model.definitions.task_message import TaskMessage
+from flower_engine.model.definitions.task_message import TaskMessage, parameters_in_round
 from flower_engine.model.folding.kept_results import LEAST_BLOB_BYTES
 from flower_engine.model.tasks.outcome_kinds import OutcomeKind
 from flower_engine.model.tasks.task_error import TaskError
@@ -19,7 +19,7 @@ from flower_engine.programs.attempt_outcomes import Done, Running, context_of, f
 from flower_engine.programs.context import Context, context_at_work
 from flower_engine.programs.parameter_binding import Provenance
 from flower_engine.programs.registry import Kind, RegisteredProgram, Registry
-from flower_engine.programs.rounds import parameters_in_round, provenance_in_round, raised
+from flower_engine.programs.rounds import provenance_in_round, raised
 from flower_engine.runtime.process_forks import end_copy, forks
 from flower_engine.runtime.telemetry import attempt_at_work
 from flower_engine.traces.user_context import begin_attempt
@@ -44,7 +44,6 @@ _SAID = {
     OutcomeKind.RETRY: "asks for another attempt",
     OutcomeKind.CRASHED: "lost its process",
 }
-_ANOTHER_ROUND = (OutcomeKind.AGAIN, OutcomeKind.AGAIN_AT)
 _MUCH_BYTES = 256 * 1024  # of a result: more is checked on a thread
 _OWN: Mapping[str, Provenance] = {}
 _encode = msgspec.json.Encoder().encode
@@ -300,7 +299,7 @@ class Executor:
             else:
                 attempt.origin.finish(attempt, Outcome(attempt.claim, kind, payload))
             return
-        if kind in _ANOTHER_ROUND:  # what it told of its progress was of this one
+        if kind.is_again:  # what it told of its progress was of this one
             attempt.origin.finish(attempt, Outcome(attempt.claim, kind, payload, number))
             return
         if kind is not OutcomeKind.RETURNED:

@@ -11,6 +11,7 @@ import msgspec
 from flower_engine.log.entries import LogEntry
 from flower_engine.model.definitions.definition import PlannedTask
 from flower_engine.model.events.attempt_events import (
+    FlowAgain,
     TaskAgain,
     TaskFinished,
     TaskLapsed,
@@ -158,15 +159,19 @@ class Story:
         said: dict[str, Any] = {"task": task, "attempt": state.attempt}
         if not state.is_awaiting:
             said |= {"attempt": state.attempt + 1, "kind": kind_of(planned)}
-            until_ms = self.now_ms + 60_000 if number % 2 and planned.program != "@map" else 0
+            until_ms = self.now_ms + 60_000 if number % 2 and planned.program not in ("@map", "@flow") else 0
             self._operate(flow, TaskAwaiting, **said, until_ms=until_ms)
         elif planned.program == "@map" and planned.items is None and number % 4:
             self._expand(flow, planned, **said)
         elif planned.program == "@approval" and number % 3:
             names = (*(state.votes or ()), f"name {len(state.votes or ())}")
             self._operate(flow, TaskVoted, **said, by=names[-1], names=names, answer=msgspec.Raw(b"[1]"))
-        elif planned.program == "@flow" and number % 3:
+        elif planned.program == "@flow" and number % 3 == 1:
             self.hold_for_child(flow, task)
+        elif planned.program == "@flow" and number % 3:
+            rounds = {"round": state.round + 1, "rounds": self._flow(flow).rounds + 1}
+            given, due_ms = msgspec.Raw(b'{"page":2}'), self.now_ms if number % 2 else 0
+            self._operate(flow, TaskAgain, **said, **rounds, lease="", was=0, given=given, due_ms=due_ms)
         else:
             kept = [
                 one for one in self._flow(flow).signals.values() if takes_signal(planned, one.name, one.key)
@@ -283,6 +288,16 @@ class Story:
         round_ = state.task(task).round + 1
         self._end(flow, task, TaskAgain, round=round_, rounds=state.rounds + 1, given=given, due_ms=due_ms)
 
+    def flow_again(self, flow: str, task: int, number: int) -> None:
+        """Its program asks for another round of the flow, where it is a child; and this one ends, or will."""
+        state = self._flow(flow)
+        if state.parent is None or state.is_ending:
+            return
+        given, due_ms = msgspec.Raw(b'{"page":%d}' % number), self.now_ms if number % 3 else 0
+        self._end(flow, task, FlowAgain, given=given, due_ms=due_ms)
+        if number % 2:
+            self.end(flow, "again")
+
     def progress(self, flow: str, task: int, fraction: float | None, note: str) -> None:
         self._end(flow, task, TaskProgressed, fraction=fraction, note=note)
 
@@ -361,12 +376,12 @@ class Story:
         }
         self._operate(flow, FlowCancelled, by="eve", reason="no need", **lists)
 
-    def end(self, flow: str, cause: Literal["cancel", "timeout"]) -> None:
+    def end(self, flow: str, cause: Literal["cancel", "timeout", "again"]) -> None:
         """Ends all but the cleanup of the flow, if it has one that is to run."""
         spared = cleanup_of(self._flow(flow))
         parents = [task.planned.seq for task in self._flow(flow).tasks if task.child]
-        parents = [seq for seq in parents if seq not in spared and cause == "cancel"]
-        if not spared and not parents:
+        parents = [seq for seq in parents if seq not in spared and cause != "timeout"]
+        if not spared and not parents and cause != "again":
             return
         if cause == "timeout":
             self.time_out(flow, spared)
@@ -377,19 +392,20 @@ class Story:
             for name, status in (
                 ("waiting", Status.WAIT),
                 ("running", Status.RUNNING),
-                ("given_up" if cause == "timeout" else "suspended", Status.SUSPEND),
+                ("suspended" if cause == "cancel" else "given_up", Status.SUSPEND),
             )
         }
         stand = {seq: self._flow(flow).task(seq).status for seq in parents}
         lists["children"] = tuple(seq for seq in parents if stand[seq] is Status.WAIT)
         lists["held_children"] = tuple(seq for seq in parents if stand[seq] is Status.SUSPEND)
         until_ms = self.now_ms + 60_000
-        self._operate(flow, FlowEnding, cause=cause, by="eve", until_ms=until_ms, **lists)
+        said: dict[str, Any] = {"cause": cause, "by": "eve", "ends": not left}
+        self._operate(flow, FlowEnding, **said, until_ms=until_ms if left else 0, **lists)
         self._pass_over(flow)
         for seq in parents[:2]:  # their children end; those of others do not yet
             ends = self._flow(flow).left == 1
             more: dict[str, Any] = {"reason": "its child has ended", "waiting": (seq,), "ends": ends}
-            self._operate(flow, FlowEnding, cause="cancel", by="", until_ms=until_ms, goes_on=True, **more)
+            self._operate(flow, FlowEnding, cause=cause, by="", until_ms=until_ms, goes_on=True, **more)
             self._pass_over(flow)
 
     def pause(self, flow: str) -> None:
@@ -404,6 +420,13 @@ class Story:
     def snapshot(self, flow: str, lost_events: int = 0) -> None:
         """Says how the flow stands, as if so many events of it were lost that changed nothing that shows."""
         state = self._flow(flow)
+        parent, again = state.parent, state.again
+        more: dict[str, Any] = {}
+        if parent is not None:
+            more = {"parent": parent.flow, "parent_task": parent.task, "parent_attempt": parent.attempt}
+            more["trunk"] = parent.trunk
+        if again is not None:
+            more |= {"again": (again.task, again.attempt, again.due_ms), "again_given": again.given}
         self.events.append(
             FlowSnapshot(
                 at=self.now_ms,
@@ -419,6 +442,7 @@ class Story:
                 start_ms=state.registered.start_ms,
                 signals=tuple(state.signals.values()),
                 signal_ids=tuple(sorted(state.signal_ids)),
+                **more,
             )
         )
 

@@ -45,7 +45,7 @@ def tell(steps: Sequence[tuple[str, int]]) -> Story:
             _operate(story, verb, number)
         elif verb == "register":
             shape = () if number % 3 == 2 else SHAPES[number % len(SHAPES)]
-            story.register(shape, workflow=f"workflow {number % 3}")
+            story.register(shape, workflow=f"workflow {number % 3}", **_of_parent(number))
         elif verb == "wait" and waits:
             story.wait(*waits[number % len(waits)], number)
         elif verb == "start" and ready:
@@ -59,6 +59,20 @@ def tell(steps: Sequence[tuple[str, int]]) -> Story:
         elif running:
             _end(story, verb, number, *running[number % len(running)])
     return story
+
+
+def _of_parent(number: int) -> dict[str, Any]:
+    """What is said of some flows: whose children they are."""
+    if number % 2:
+        return {}
+    parent = "00000000-0000-7000-8000-00000000000f"
+    return {
+        "parent": parent,
+        "parent_task": 1,
+        "parent_attempt": number + 1,
+        "parent_round": number,
+        "trunk": parent,
+    }
 
 
 def _end(story: Story, verb: str, number: int, flow: str, task: int) -> None:
@@ -76,6 +90,8 @@ def _end(story: Story, verb: str, number: int, flow: str, task: int) -> None:
             story.retry(flow, task)
         case "again":
             story.again(flow, task, number)
+        case "flow again":
+            story.flow_again(flow, task, number)
         case "progress":
             story.progress(flow, task, number / 11 or None, "a\tnote")
         case _:
@@ -163,7 +179,7 @@ _OF_FLOWS = (
 )
 VERBS = (
     *("register", "start", "start", "start", "finish", "finish", "suspend", "give back", "lapse", "refuse"),
-    *("schedule", "schedule", "schedule", "retry", "again", "progress", *["wait"] * 5),
+    *("schedule", "schedule", "schedule", "retry", "again", "flow again", "progress", *["wait"] * 5),
     *(*_OF_FLOWS, "rerun", "resume", *_OF_THE_LOG),
 )
 STEPS = st.lists(st.tuples(st.sampled_from(VERBS), st.integers(0, 11)), min_size=5, max_size=60)

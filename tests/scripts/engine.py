@@ -220,6 +220,12 @@ class Engine:
             return await self._hand_in(OutcomeKind.AGAIN_AT, claims, worker, given, at_ms)
         return await self._hand_in(OutcomeKind.AGAIN, claims, worker, given, after_ms)
 
+    async def flow_again(
+        self, *claims: Claim, worker: str = "w1", given: bytes = b"{}", after_ms: int = 0
+    ) -> list[str]:
+        """Their programs ask for another round of their flow."""
+        return await self._hand_in(OutcomeKind.FLOW_AGAIN, claims, worker, given, after_ms)
+
     async def crash(self, *claims: Claim, worker: str = "w1", max_lost: int = 3) -> list[str]:
         payload = b'{"type":"ProcessLost","message":"process 7 was ended by signal 11"}'
         return await self._hand_in(OutcomeKind.CRASHED, claims, worker, payload, max_lost)

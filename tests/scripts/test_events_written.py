@@ -183,6 +183,18 @@ async def write_what_loops_bring(engine: Engine) -> None:
     await engine.again(*await engine.claim(), after_ms=1)
     await engine.bring_due()
     await engine.work_off()
+    trees = Trees(engine)
+    await trees.define(task(1), task(2, program="B"))
+    await engine.register(subflow(1))
+    await trees.settle()
+    for after_ms in (1, 0):
+        (asks, *_) = await engine.claim()
+        await engine.flow_again(asks, given=b"{}", after_ms=after_ms)
+        await engine.bring_due()
+        await trees.settle()
+        await engine.bring_due()
+        await trees.settle()
+    await engine.work_off()
 
 
 async def write_what_failures_bring(engine: Engine) -> None:

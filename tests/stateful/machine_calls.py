@@ -67,10 +67,10 @@ def outcome_of(claim: Claim, kind: OutcomeKind, who: int = 0) -> Outcome:
     result = msgspec.json.encode({"of": claim.flow, "task": claim.task, "attempt": claim.attempt})
     stored = msgspec.json.encode(BlobRef(sha256=claim.lease.decode(), bytes=len(result), store="api"))
     results = {OutcomeKind.FINISHED: result, OutcomeKind.STORED: stored, OutcomeKind.RETURNED: b"null"}
-    results |= {OutcomeKind.AGAIN: result, OutcomeKind.AGAIN_AT: result}  # given to the next round
+    results |= {each: result for each in OutcomeKind if each.is_again}  # given to the next round
     payload = results.get(kind, ERROR)
     number = {OutcomeKind.RETRY: 1, OutcomeKind.CRASHED: MAX_LOST}.get(kind, 0)
-    if kind in (OutcomeKind.AGAIN, OutcomeKind.AGAIN_AT):
+    if kind.is_again:
         number = claim.attempt % 2  # now or in a millisecond, or then, which is past
     progress = b'{"fraction":0.5}' if kind is OutcomeKind.FAILED else b""
     unfit, others = ((VERSIONS[who],), (VERSIONS[1 - who],)) if kind is OutcomeKind.UNFIT else ((), ())

@@ -11,7 +11,13 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from flower_engine.model.definitions.definition import PlannedTask
-from flower_engine.model.events.attempt_events import TaskAgain, TaskRetrying, TaskReturned, TaskStarted
+from flower_engine.model.events.attempt_events import (
+    FlowAgain,
+    TaskAgain,
+    TaskRetrying,
+    TaskReturned,
+    TaskStarted,
+)
 from flower_engine.model.events.events import (
     AnyEvent,
     ControlChanged,
@@ -76,7 +82,8 @@ class Oracle:
             if flow.ended_ms is not None and flow.ended_ms >= flow.registered.start_ms:
                 self.delayed.discard(event.flow)  # put back, it would not wait for its start any more
             self._note_versions(event)
-            if isinstance(event, TaskRetrying) or (isinstance(event, TaskAgain) and event.due_ms):
+            is_later = isinstance(event, TaskRetrying | FlowAgain)
+            if is_later or (isinstance(event, TaskAgain) and event.due_ms):
                 self.retrying.add((event.flow, event.task))
             if isinstance(event, FlowRerun):
                 for seq in event:  # another lane: of another body, or of no suspect, and kept from nobody
@@ -98,7 +105,7 @@ class Oracle:
         """Which versions refused a task; what is taken back is kept from none."""
         if isinstance(event, TaskReturned) and event.unfit:
             self.kept_from.setdefault((event.flow, event.task), set()).update(event.unfit)
-        elif isinstance(event, TaskUnignored | TaskAgain):
+        elif isinstance(event, TaskUnignored | TaskAgain | FlowAgain):
             self.kept_from.pop((event.flow, event.task), None)
 
     def admitted(self, in_line: set[str]) -> None:

@@ -16,6 +16,7 @@ from flower_engine.model.flow_control.lanes import lane_of
 from flower_engine.model.flow_control.map_windows import Window
 from flower_engine.model.folding.flow_state import FlowState, TaskState
 from flower_engine.model.maps.decision_outcomes import Decided
+from flower_engine.model.tasks.outcome_kinds import OutcomeKind
 from flower_engine.model.tasks.status import Status
 from flower_engine.model.values.ids import make_flow_id
 from flower_engine.model.waits.wait_parameters import RETURNS, SUBFLOW
@@ -25,6 +26,7 @@ from flower_engine.transitions.register_transition import FlowPlan, Start
 from flower_engine.transitions.restored_flow import Restored
 from flower_engine.transitions.tree_transitions import Begun, DueChild, begin_children, look_at_trees
 from stateful import expectations
+from stateful.machine_calls import outcome_of
 from stateful.machines import RuledTransitions, run_machine
 
 pytestmark = pytest.mark.hypothesis
@@ -194,6 +196,19 @@ class TreeTransitions(RuledTransitions):
             return True
         inside = self.partition.keys.inside(task.planned.window)
         return send_blocking(self.blocking, "ZSCORE", inside, child) is not None
+
+    @rule(who=st.integers(0, 1), asks=st.booleans(), looks=st.booleans())
+    def ask_for_rounds(self, who: int, asks: bool, looks: bool) -> None:
+        """Whatever a worker holds asks for another round of its flow, or does so the next time; and where a
+        watcher looks, that begins."""
+        worker = self.workers[who]
+        kind = OutcomeKind.FLOW_AGAIN if asks else OutcomeKind.FINISHED
+        (reply,) = self._call(worker, [outcome_of(claim, kind) for claim in worker.held], 5, 1)
+        worker.held = []
+        self._check_claims(worker, 5, reply)
+        if looks:
+            self.fire_now("r", 30)
+            self._begin_all()
 
     def _is_held(self, flow: str) -> bool:
         state = self.oracle.flows[flow]

@@ -39,6 +39,7 @@ function ChildLine({ flow: one, isOld }: { flow: FlowSummary; isOld: boolean }) 
       </a>
       <span class="muted">
         {wordOfFlow(one.status, hasEnded, one.endingTs !== null)}, {done} of {one.taskCount} tasks
+        {(one.parentRound ?? 0) > 0 && `, round ${one.parentRound}`}
         {isOld && `, attempt ${one.parentAttempt}`}
       </span>
     </p>

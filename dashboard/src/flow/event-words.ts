@@ -33,6 +33,7 @@ const WORDS: Record<string, string> = {
   "task.lapsed": "lost with its worker",
   "task.retrying": "failed, to be tried again",
   "task.again": "asks for another round",
+  "flow.again": "asks for another round of its flow",
   "task.progressed": "told of its progress",
   "task.overdue": "waited too long",
   "task.given_up": "failed, given up",

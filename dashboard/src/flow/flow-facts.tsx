@@ -32,6 +32,11 @@ interface FlowDetail extends FlowSummary {
   tasks: { taskExecSeq: number; workflowVersion: string | null }[];
 }
 
+const ENDING_CAUSES: Record<string, string> = {
+  cancel: "it was cancelled",
+  timeout: "it took too long",
+  again: "another round of it was asked for",
+};
 const MOST_ROUNDS = 10_000; // of all loops of a flow
 
 export function FlowFacts({ live }: { live: LiveFlow }) {
@@ -73,7 +78,7 @@ function Facts({ flow, live }: { flow: FlowDetail; live: LiveFlow }) {
         <Time name="Cancelled" at={flow.cancelledTs} by={flow.cancelledBy} />
         {flow.endingTs !== null && flow.finishedTs === null && (
           <Fact name="Ending">
-            {flow.endingCause === "cancel" ? "it was cancelled" : "it took too long"}; its cleanup goes on
+            {ENDING_CAUSES[flow.endingCause ?? ""] ?? "it ends"}; its cleanup goes on
             {flow.endingUntilTs !== null && `, until ${moment(Date.parse(flow.endingUntilTs))} at most`}
           </Fact>
         )}
@@ -96,6 +101,7 @@ function Facts({ flow, live }: { flow: FlowDetail; live: LiveFlow }) {
               task {flow.parentTask} of {shortId(flow.parentFlowId)}
             </a>
             , attempt {flow.parentAttempt}
+            {(flow.parentRound ?? 0) > 0 && `, round ${flow.parentRound}`}
           </Fact>
         )}
         {flow.forkedFrom !== null && (

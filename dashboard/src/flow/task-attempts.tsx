@@ -7,6 +7,7 @@ const WORDS: Record<string, string> = {
   failed: "failed",
   retrying: "failed, tried again",
   again: "asked for another round",
+  flowAgain: "asked for another round of its flow",
   lapsed: "lost with its worker",
   returned: "handed back",
   timedOut: "timed out",

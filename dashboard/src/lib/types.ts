@@ -20,6 +20,7 @@ export interface FlowSummary {
   parentFlowId?: string | null;
   parentTask?: number | null;
   parentAttempt?: number | null;
+  parentRound?: number;
   trunkFlowId?: string | null;
 }
 

@@ -31,7 +31,7 @@ export function waitWords(why: WaitReason): string {
     case "retry":
       return `It failed, and is tried again at ${time(of("dueTs"))}.`;
     case "round":
-      return `Its program asked for another round: round ${of("round")} begins at ${time(of("dueTs"))}.`;
+      return `Another round of it was asked for: round ${of("round")} begins at ${time(of("dueTs"))}.`;
     case "delayed":
       return `Its flow starts at ${time(of("untilTs"))}.`;
     case "paused":

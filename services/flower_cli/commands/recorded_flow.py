@@ -67,6 +67,11 @@ def _refuse(flow: Json, tasks: Sequence[Json]) -> None:
         )
     for task in tasks:
         refuse_children(task)
+        if any(one["how"] == "flowAgain" for one in task["attempts"]):
+            raise NotRecordableError(
+                f"task {name_of(task)} asked for another round of its flow, which has none in a test of it"
+                " alone: test the workflow that has it as a sub-flow"
+            )
         if flow["cancelledTs"] is not None and any(one["how"] == "over" for one in task["attempts"]):
             raise NotRecordableError(
                 f"it was cancelled after the time of task {name_of(task)} ({task['program']}) was over, and a"

@@ -252,7 +252,7 @@ def print_flow(flow: dict[str, Any], *, whole: bool = False) -> None:
                 f"{label:<11}{words.moment(flow[f'{name}Ts'])} UTC{f' by {by}' if by else ''}", markup=False
             )
     if words.is_ending(flow):
-        why = "it was cancelled" if flow["endingCause"] == "cancel" else "it took too long"
+        why = words.ENDING_CAUSES[flow["endingCause"]]
         until = f", until {words.moment(flow['endingUntilTs'])} UTC at most" if flow["endingUntilTs"] else ""
         out.print(f"{'ending':<11}{why}; its cleanup goes on{until}", markup=False)
     _print_origin(flow)
@@ -301,7 +301,10 @@ def _print_origin(flow: dict[str, Any]) -> None:
         out.print(f"{'slot':<11}{words.moment(flow['slotTs'])} UTC of schedule {name}", markup=False)
     if flow["parentFlowId"]:
         where = f"task {flow['parentTask']} of flow {flow['parentFlowId']}"
-        out.print(f"{'child of':<11}{where}, attempt {flow['parentAttempt']}", markup=False)
+        out.print(
+            f"{'child of':<11}{where}, attempt {flow['parentAttempt']}{words.round_of_parent(flow)}",
+            markup=False,
+        )
     if flow["forkedFrom"]:
         out.print(f"{'forked from':<11} {flow['forkedFrom']}", markup=False)
     if flow.get("rounds"):

@@ -45,6 +45,18 @@ def is_ending(flow: dict[str, Any]) -> bool:
     return bool(flow.get("endingTs")) and not flow.get("finishedTs")
 
 
+ENDING_CAUSES = {
+    "cancel": "it was cancelled",
+    "timeout": "it took too long",
+    "again": "another round of it was asked for",
+}
+
+
+def round_of_parent(flow: dict[str, Any]) -> str:
+    """Which round of its parent's task a child is, as words that follow another; "" for the first."""
+    return f", round {flow['parentRound']}" if flow.get("parentRound") else ""
+
+
 def end_of_task(task: dict[str, Any]) -> str:
     """How a task has ended, where its status alone does not say it, and when one that is held will be."""
     ended_as = task.get("endedAs")

@@ -158,6 +158,7 @@ class FlowEntry(_Told):
     parent_flow_id: str | None = None
     parent_task: int | None = None
     parent_attempt: int | None = None
+    parent_round: int = 0
     trunk_flow_id: str | None = None
 
     @property

@@ -24,7 +24,7 @@ from flower_engine.flows.versions import find_version
 from flower_engine.model.definitions.child_flows import VERSION, VERSIONS, WORKFLOW
 from flower_engine.model.definitions.child_plans import Pinned, given_of, plan_child, with_versions
 from flower_engine.model.definitions.flow_parameters import flow_parameters_of
-from flower_engine.model.definitions.task_message import TaskMessage
+from flower_engine.model.definitions.task_message import TaskMessage, parameters_in_round
 from flower_engine.model.definitions.workflow_versions import definition_of, version_of
 from flower_engine.model.flow_control.lanes import Lane, parse_lane
 from flower_engine.model.folding.kept_results import BLOB, INLINE
@@ -77,7 +77,7 @@ class ChildPlans:
         """
         message = _decode_message(due.message)
         try:
-            given = _given(message, await self._contents(message, due))
+            given = parameters_in_round(message, _given(message, await self._contents(message, due)))
             kept = await self._plan(message)
             return Begun("begins", self._bound(kept, given, due.lane))
         except ParametersError as error:

@@ -57,12 +57,14 @@ async def _known(stores: Stores, due: DueChild) -> Known:
 
 def outcome_of_child(flow: FlowState) -> Begun:
     """What a child that has ended came to."""
-    if flow.ending is not None and flow.ending.cancels is None:
+    if flow.ending is not None and flow.ending.cause == "timeout":
         return _cannot("ChildFailed", f"its child, flow {flow.flow}, took too long")
     if flow.cancelled is not None:
         return _cannot("ChildCancelled", f"its child, flow {flow.flow}, was cancelled")
     if any(task.ended_as == GIVEN_UP for task in flow.tasks):
         return _cannot("ChildFailed", f"in its child, flow {flow.flow}, a task was given up")
+    if flow.again is not None:
+        return Begun("again", payload=b"%d %b" % (flow.again.due_ms, bytes(flow.again.given)))
     says = next((task for task in flow.tasks if task.planned.program == RETURNS), None)
     if says is None:
         return Begun("returned", payload=b"null")

@@ -145,6 +145,7 @@ def _flow(texts: dict[str, str]) -> LiveFlow:
         of_schedule=texts.get("S", ""),
         of_parent=texts.get("P", ""),
         rounds=int(texts.get("N", 0)),
+        again=texts.get("A", ""),
         signals=tuple(_signals(texts)),
         typed=frozenset(int(seq) for seq in texts.get("E", "").split(",") if seq),
         signal_ids=frozenset(name[1:] for name in texts if name[0] == "i"),

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from flower_engine.model.tasks.durations import Duration, duration_ms
 from flower_engine.model.tasks.task_spec import MAX_DURATION_MS
@@ -44,12 +44,16 @@ def after_ms_of(error: Any) -> int:
 
 
 class Again(Exception):  # noqa: N818 # as above
-    """Asks for another round of the task: ``raise Again({"cursor": 40}, after="30s")``.
+    """Asks for another round of the task, or of its flow: ``raise Again({"cursor": 40}, after="30s")``.
 
     What is given holds in the next round in place of the parameters of these names, and in those behind it,
     unless they are given others; parameters that are not named stay as they are. Without ``after`` or ``at``
     the round begins at once. Failures are counted anew in each. Nothing of it is an error: what depends on
     the task waits until a round returns.
+
+    ``of="flow"``: of the whole flow, which is a sub-flow of another one. This round of it is over then: what
+    has not ended is cut off, but for its cleanup; and the task of the other flow has the next one done, by a
+    flow of its own, which gets what is given in place of the parameters of these names that the task says.
     """
 
     def __init__(
@@ -58,14 +62,19 @@ class Again(Exception):  # noqa: N818 # as above
         *,
         after: Duration | None = None,
         at: datetime | None = None,
+        of: Literal["task", "flow"] = "task",
     ) -> None:
         """``after``: ``"30s"``, ``"1h30m"``, a timedelta, or seconds; ``at``: a moment with a time zone.
 
         Raises:
             TypeError: ``parameters`` are no mapping by names.
-            ValueError: both times are given, or one that is none, or more than ten years away.
+            ValueError: both times are given, or one that is none, or more than ten years away; or it is of
+                neither of the two.
         """
         super().__init__()
+        if of not in ("task", "flow"):
+            raise ValueError(f"Again(of={of!r}): give 'task' or 'flow'")
+        self.of = of
         self.parameters = _named(parameters)
         if after is not None and at is not None:
             raise ValueError("Again(after=..., at=...): give one of the two")
@@ -80,7 +89,7 @@ class Again(Exception):  # noqa: N818 # as above
             self.at_ms = _moment_ms(at)
 
     def __str__(self) -> str:
-        return "the program asked for another round"
+        return f"the program asked for another round{' of its flow' if self.of == 'flow' else ''}"
 
 
 def _named(parameters: Any) -> dict[str, Any]:

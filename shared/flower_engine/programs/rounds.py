@@ -1,7 +1,6 @@
-"""Another round of a task: what follows when its program raises ``Again``."""
+"""Another round of a task, or of its flow: what follows when its program raises ``Again``."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
@@ -37,11 +36,6 @@ def raised(error: BaseException, message: TaskMessage) -> Done:
     return failed(error, message.no_retry_on)
 
 
-def parameters_in_round(message: TaskMessage, parameters: dict[str, Any]) -> dict[str, Any]:
-    """The parameters of a task, with those that are given for its round."""
-    return {**parameters, **message.given} if message.round else parameters
-
-
 def provenance_in_round(
     message: TaskMessage, provenance: Mapping[str, Provenance]
 ) -> Mapping[str, Provenance]:
@@ -58,15 +52,16 @@ def _asked(error: BaseException) -> Again | None:
 
 
 def _again(asked: Again, message: TaskMessage) -> Done:
+    is_of_flow = asked.of == "flow"
     number, most = message.round + 1, message.max_rounds
-    if number > most:
+    if number > most and not is_of_flow:
         problem = TaskError(
             type="TooManyRounds",
             message=f"its program asked for round {number}, and it may have {most}: max_rounds of its"
             " definition. A rerun begins at round 0 with the parameters of the definition",
         )
         return Done(OutcomeKind.SUSPENDED, msgspec.json.encode(problem))
-    given = {**message.given, **asked.parameters}
+    given = asked.parameters if is_of_flow else {**message.given, **asked.parameters}
     try:
         payload = finish_result(given, begin_result(given), MAX_GIVEN_BYTES)
     except ProgramError as problem:
@@ -81,8 +76,9 @@ def _again(asked: Again, message: TaskMessage) -> Done:
             " return it, and let another task read it"
         )
     if asked.at_ms is not None:
-        return Done(OutcomeKind.AGAIN_AT, payload, asked.at_ms)
-    return Done(OutcomeKind.AGAIN, payload, asked.after_ms)
+        kind = OutcomeKind.FLOW_AGAIN_AT if is_of_flow else OutcomeKind.AGAIN_AT
+        return Done(kind, payload, asked.at_ms)
+    return Done(OutcomeKind.FLOW_AGAIN if is_of_flow else OutcomeKind.AGAIN, payload, asked.after_ms)
 
 
 def _too_large(size: int) -> ProgramError:

@@ -21,7 +21,7 @@ from flower_engine.log.client import send
 from flower_engine.log.durability import Level
 from flower_engine.log.partition import Partition
 from flower_engine.model.definitions.definition import WorkflowDefinition
-from flower_engine.model.definitions.task_message import TaskMessage, may_read
+from flower_engine.model.definitions.task_message import TaskMessage, may_read, parameters_in_round
 from flower_engine.model.definitions.workflow_document import WorkflowDocument
 from flower_engine.model.flow_control.flow_control import FlowControl, problems_of
 from flower_engine.model.folding.attempts import attempts_of
@@ -31,7 +31,7 @@ from flower_engine.model.values.blob_ref import BlobRef
 from flower_engine.model.values.ids import is_flow_id, partition_of
 from flower_engine.programs.provenance import provenance_of
 from flower_engine.programs.registry import Registry
-from flower_engine.programs.rounds import parameters_in_round, provenance_in_round
+from flower_engine.programs.rounds import provenance_in_round
 from flower_engine.projection.read.views import FlowView, TaskDetail
 from flower_engine.runtime.deciding import Decider
 from flower_engine.runtime.settings import Settings

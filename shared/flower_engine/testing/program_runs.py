@@ -99,7 +99,7 @@ class Attempts:
                 raise
             with _at_work(context, self._blobs):
                 done = raised(error, work.message)
-            is_over = not told or done.kind in (OutcomeKind.AGAIN, OutcomeKind.AGAIN_AT)
+            is_over = not told or done.kind.is_again
             return _outcome(work, done, b"" if is_over else _encode(told[-1]))
         finally:
             self._lines.setdefault(work.claim.flow, []).extend(written.lines)

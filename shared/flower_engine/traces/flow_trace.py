@@ -210,7 +210,7 @@ class FlowTrace:
         """What a task did until it was moved."""
         running = self._running.pop(task, None)
         suspended_ms = self._suspended.pop(task, None)
-        if running is None and how is not None and isinstance(event, TaskEvent):
+        if running is None and how is not None and isinstance(event, TaskEvent) and event.lease:
             worker = getattr(event, "worker", "")  # its start is lost
             running = RunningAttempt(event.attempt, worker, event.at, is_found=True)
         if running is not None:

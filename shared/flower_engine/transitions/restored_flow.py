@@ -7,6 +7,7 @@ import msgspec
 from flower_engine.model.decisions.decision_tasks import LETTERS
 from flower_engine.model.events.attempt_events import TaskProgressed
 from flower_engine.model.events.events import FlowRegistered
+from flower_engine.model.events.operator_events import ENDING_FLAGS
 from flower_engine.model.folding.flow_state import FlowState, TaskState
 from flower_engine.model.folding.fold_rules import has_value, said_by
 from flower_engine.model.folding.kept_results import INLINE, payload_of
@@ -86,8 +87,9 @@ class Restored(msgspec.Struct, frozen=True):
             fields += ("b", flow.registered.start_ms)
         if any(task.planned.items or task.ended_as == VANISHED for task in tasks):
             flags += "m"
-        if flow.ruled:
-            flags += FLAG + ("x" if any(task.ended_as == GIVEN_UP for task in tasks) else "")
+        flags += (FLAG if flow.ruled else "") + (
+            "x" if any(task.ended_as == GIVEN_UP for task in tasks) else ""
+        )
         fields += [*rule_fields(flow), *data.fields, *signal_fields(flow)]
         fields += typed_fields(task.planned for task in tasks)
         flags += data.flag
@@ -123,7 +125,7 @@ def _standing(flow: FlowState, *, parked: bool) -> str:
     """The flags that say how the flow as a whole stands."""
     flags = ("h" if flow.paused else "") + ("z" if parked else "")
     if flow.ending is not None and flow.ended_ms is None:
-        flags += "e" if flow.ending.cause == "cancel" else "E"
+        flags += ENDING_FLAGS[flow.ending.cause]
     return flags
 
 
@@ -174,11 +176,15 @@ def _told_flags(flow: FlowState) -> str:
 
 
 def _of_child(flow: FlowState) -> tuple[Arg, ...]:
-    """Whose child it is, and what it returns."""
+    """Whose child it is, what it returns, and whether it is to have another round."""
     if flow.parent is None:
         return ()
-    returned = returned_by(flow)
-    return ("P", flow.parent.text) + (() if returned is None else ("R", returned))
+    fields: tuple[Arg, ...] = ("P", flow.parent.text)
+    if (returned := returned_by(flow)) is not None:
+        fields += ("R", returned)
+    if (again := flow.again) is not None:
+        fields += ("A", b"%d %d %d %b" % (again.task, again.attempt, again.due_ms, bytes(again.given)))
+    return fields
 
 
 def returned_by(flow: FlowState) -> bytes | None:
@@ -212,7 +218,7 @@ def _state(task: TaskState, *, is_ruled: bool) -> str:
         lease = Awaited.of(task.planned, 0).text
     elif task.is_awaiting and task.awaiting is not None:
         lease = Awaited.of(task.planned, task.awaiting.until_ms).text
-    is_told = is_ruled or task.ended_as == VANISHED
+    is_told = is_ruled or task.ended_as in (VANISHED, GIVEN_UP)
     kind = kind_in_redis(task.ended_as, has_value=has_value(task)) if is_told else ""
     if task.status is Status.FINISH:
         kind = LETTERS[said_by(task)]

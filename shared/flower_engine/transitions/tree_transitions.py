@@ -48,14 +48,15 @@ class DueChild(msgspec.Struct, frozen=True):
 
 class Begun(NamedTuple):
     """What became of a due child: it begins, by this plan; it had ended, and returned this (JSON), or what is
-    stored there (JSON of a BlobRef); or it cannot begin, because of this error (JSON)."""
+    stored there (JSON of a BlobRef), or asked for another round (by when it begins, 0: at once, and the JSON
+    of what that is given); or it cannot begin, because of this error (JSON)."""
 
-    says: Literal["begins", "returned", "stored", "cannot"]
+    says: Literal["begins", "returned", "stored", "again", "cannot"]
     plan: FlowPlan | None = None
     payload: bytes = b""
 
 
-_WORDS = {"begins": "p", "returned": "r", "stored": "b", "cannot": "x"}
+_WORDS = {"begins": "p", "returned": "r", "stored": "b", "again": "a", "cannot": "x"}
 
 
 async def look_at_trees(

@@ -27,7 +27,10 @@ _MOST_HANDED_BACK = 500  # in one call, which should not keep Redis from others 
 _NO_VERSION = "-"
 DECISION_BELL = "when"
 """It rings, of no queue, for decisions to be made: for workers whatever they serve."""
-_WITH_NUMBER = (OutcomeKind.RETRY, OutcomeKind.AGAIN, OutcomeKind.AGAIN_AT, OutcomeKind.CRASHED)
+_WITH_NUMBER = frozenset(kind for kind in OutcomeKind if kind.is_again) | {
+    OutcomeKind.RETRY,
+    OutcomeKind.CRASHED,
+}
 
 
 class Claim(msgspec.Struct, frozen=True, gc=False):
@@ -64,7 +67,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What became of a claim; ``payload`` is JSON that jsonb accepts (see ``model/values/result_json.py``).
 
     ``number`` belongs to the kind: for RETRY the milliseconds to wait (-1: as the task's policy says), for
-    AGAIN these, too, for AGAIN_AT when the round begins in engine time (ms), for
+    AGAIN and FLOW_AGAIN these, too, for the two with AT when the round begins in engine time (ms), for
     CRASHED how many lost workers make poison. ``unfit`` and ``others`` belong to UNFIT: digests of versions
     of the program that refuse the task, and of those that may take it. ``progress`` is the JSON of a Progress
     that no heartbeat has told yet; it is kept for the next attempt.

@@ -76,6 +76,11 @@ def may_read(message: TaskMessage, seq: int) -> bool:
     return not message.used or seq in message.used
 
 
+def parameters_in_round(message: TaskMessage, parameters: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of a task, or of its child, with those that are given for its round."""
+    return {**parameters, **message.given} if message.round else parameters
+
+
 def message_of(workflow: str, task: PlannedTask) -> TaskMessage:
     """What a worker is given for this task."""
     no_retry_on = task.retry.no_retry_on if task.retry else ()

@@ -75,10 +75,23 @@ class TaskAgain(TaskEvent, frozen=True, tag="task.again"):
 
     ``round`` counts them since the task last began from the start, ``rounds`` those of all tasks of the flow.
     ``given`` are the parameters that hold in it in place of those of these names that it was planned with.
+    ``was`` 0: another flow does the task, and that has ended and asked for it (``flow.again``): Wait -> Wait,
+    it does not await that any more; it has no ``lease``.
     """
 
     round: int
     rounds: int
+    given: msgspec.Raw = msgspec.Raw(b"{}")
+    due_ms: int = 0
+    was: int = 1
+
+
+class FlowAgain(TaskEvent, frozen=True, tag="flow.again"):
+    """The program of a task of a child asked for another round of its flow: Running -> Wait, until the round
+    that it is of ends (``flow.ending``), which is next. The task of the parent begins the other one when the
+    flow has ended, not before ``due_ms`` (0: at once). ``given`` are the parameters that it gives its child
+    then in place of its own of these names."""
+
     given: msgspec.Raw = msgspec.Raw(b"{}")
     due_ms: int = 0
 
@@ -98,5 +111,6 @@ AnyTaskEvent = (
     | TaskLapsed
     | TaskRetrying
     | TaskAgain
+    | FlowAgain
     | TaskProgressed
 )

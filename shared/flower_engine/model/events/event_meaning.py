@@ -52,6 +52,7 @@ How = Literal[
     "failed",
     "retrying",
     "again",
+    "flowAgain",
     "lapsed",
     "returned",
     "timedOut",
@@ -65,7 +66,7 @@ How = Literal[
     "passedOver",
 ]
 """How an attempt ended: ``failed`` suspended the task, ``retrying`` is followed by another attempt, ``again``
-by another round. Those
+by another round, ``flowAgain`` by one of its flow. Those
 from ``awaiting`` on are of waits: ``over`` is a time that was waited for, or one in which nobody came and a
 default holds; ``expanded``: a map got its items."""
 
@@ -86,7 +87,8 @@ class Said(msgspec.Struct, frozen=True):
 class Move(msgspec.Struct, frozen=True):
     """Where an event takes tasks. ``tasks``: its field that names them, one or several. ``was``: where they
     stood, and if that may differ, ``said_in`` is the field that says it. ``to`` None: they stay there.
-    ``by_lease``: it must be of the task's current lease and attempt; ``wait``: of its wait for the world.
+    ``by_lease``: it must be of the task's current lease and attempt (where it ran; else of the attempt whose
+    child it awaits); ``wait``: of its wait for the world.
     ``kind``: how they have ended then. ``of_kinds``: how those may have ended that it takes (empty: any way).
     """
 
@@ -113,7 +115,7 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
     flow. ``flow_sets`` and ``flow_forgets`` are facts of the flow. ``ends_attempt``: how an attempt ended
     that ran. ``holds``: what a task's ``on_failure`` says of time begins. ``signal``: what becomes of the
     flow's signals, ``items``: of the items of its maps. ``counts_rounds``: it begins another round of
-    its task.
+    its task; ``asks``: one of its flow is asked for.
     """
 
     about: About = "flow"
@@ -130,6 +132,7 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
     signal: Signal = ""
     items: Items = ""
     counts_rounds: bool = False
+    asks: bool = False
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -217,7 +220,7 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
         ends_attempt="retrying",
     ),
     attempt_events.TaskAgain: Meaning(
-        moves=_OUTCOME,
+        moves=(Move("task", (RUNNING, WAIT), WAIT, said_in="was", by_lease=True),),
         sets={
             "round": Said("round"),
             "given": Said("given"),
@@ -227,6 +230,13 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
         flow_sets={"rounds": "rounds"},
         ends_attempt="again",
         counts_rounds=True,
+    ),
+    attempt_events.FlowAgain: Meaning(
+        moves=_OUTCOME,
+        sets={"again_ms": Said("at")},
+        forgets=("lost", "failures", "error", "progress"),
+        ends_attempt="flowAgain",
+        asks=True,
     ),
     attempt_events.TaskProgressed: Meaning(
         moves=(Move("task", (RUNNING,), None, by_lease=True),), sets={"progress": Said(THE_EVENT)}

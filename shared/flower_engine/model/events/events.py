@@ -50,8 +50,8 @@ class FlowRegistered(FlowEvent, frozen=True, tag="flow.registered"):
     milliseconds (0: there is none). ``traceparent``: in which trace it was asked for (W3C Trace Context).
     ``earlier`` are items that maps had in ``forked_from`` (each under its number there, below 0): those that
     they are to get take over what the same ones came to.
-    A child has its parent's flow, the task and the attempt that await it, the ``trunk`` of their tree, and
-    the ``window`` of a map in which it needs a place ("": it needs none).
+    A child has its parent's flow, the task and the attempt that await it, the ``trunk`` of their tree,
+    which round of that task it is, and the ``window`` of a map in which it needs a place ("": it needs none).
     """
 
     workflow: str
@@ -80,6 +80,7 @@ class FlowRegistered(FlowEvent, frozen=True, tag="flow.registered"):
     parent: str = ""
     parent_task: int = 0
     parent_attempt: int = 0
+    parent_round: int = 0
     trunk: str = ""
     window: str = ""
 

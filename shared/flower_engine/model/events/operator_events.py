@@ -1,6 +1,6 @@
 """Events of operations: what people do to flows and tasks, or have said before that is to be done."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any, Literal
 
@@ -89,13 +89,14 @@ class FlowCancelled(FlowEvent, frozen=True, tag="flow.cancelled"):
 
 class FlowEnding(FlowEvent, frozen=True, tag="flow.ending"):
     """The flow ends, but for the tasks that clean up (``cleanup.py``), which go on until ``until_ms`` at
-    most. ``cause``: ``cancel``, by whom and why; or ``timeout``: it took too long, or its cleanup did, which
-    ``ends`` says. Named by where they stood: everything else that has not ended -> Ignore, but what is
-    ``given_up`` because of a timeout: it stays Suspend, and has ended; and ``children`` and ``held_children``
+    most. ``cause``: ``cancel``, by whom and why; ``timeout``: it took too long, or its cleanup did, which
+    ``ends`` says; or ``again``: a task asked for another round of it (``flow.again``), so this one is over.
+    Named by where they stood: everything else that has not ended -> Ignore, but what is ``given_up``, unless
+    because of a cancel: it stays Suspend, and has ended; and ``children`` and ``held_children``
     (Suspend -> Wait), which wait for the end of their children alone from here on. ``goes_on``: the flow is
     ending already, and the child of a task that it names has ended."""
 
-    cause: Literal["cancel", "timeout"]
+    cause: Literal["cancel", "timeout", "again"]
     by: str
     reason: str = ""
     until_ms: int = 0
@@ -128,6 +129,10 @@ class FlowEnding(FlowEvent, frozen=True, tag="flow.ending"):
     def __iter__(self) -> Iterator[int]:
         """Every task that it ends."""
         return chain(self.waiting, self.running, self.suspended, self.given_up)
+
+
+ENDING_FLAGS: Mapping[str, str] = {"cancel": "e", "timeout": "E", "again": "g"}
+"""By why a flow is ending, its flag in Redis (``lua/lib/flow_fields.lua``)."""
 
 
 class FlowPaused(FlowEvent, frozen=True, tag="flow.paused"):

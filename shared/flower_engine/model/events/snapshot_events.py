@@ -70,7 +70,8 @@ class FlowSnapshot(FlowEvent, frozen=True, tag="flow.snapshot"):
     ``seq``; ``timeout_due_ms`` is when it will have taken too long, 0: never, or not from now on; of one that
     is ``ending`` (because of what), when its cleanup has. ``signals``
     are those that it keeps, ``signal_ids`` those of all that it ever got. A child has its ``parent``.
-    ``rounds``: of all its loops."""
+    ``rounds``: of all its loops; ``again``: which task asked for another round of the flow, in which attempt
+    and by when (0: at once), ``again_given`` with which parameters."""
 
     workflow: str
     order: int
@@ -79,7 +80,7 @@ class FlowSnapshot(FlowEvent, frozen=True, tag="flow.snapshot"):
     timeout_due_ms: int = 0
     start_ms: int = 0
     paused: bool = False
-    ending: Literal["", "cancel", "timeout"] = ""
+    ending: Literal["", "cancel", "timeout", "again"] = ""
     cleanup_ms: int = 0
     key: str = ""
     schedule: str = ""
@@ -94,6 +95,8 @@ class FlowSnapshot(FlowEvent, frozen=True, tag="flow.snapshot"):
     trunk: str = ""
     window: str = ""
     rounds: int = 0
+    again: tuple[int, int, int] | None = None
+    again_given: msgspec.Raw = NO_VALUE
 
     @property
     def due_ms(self) -> int | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from flower_engine.model.events.attempt_events import TaskAgain
+from flower_engine.model.events.attempt_events import FlowAgain, TaskAgain
 from flower_engine.model.events.event_meaning import MEANINGS, How, named_tasks
 from flower_engine.model.events.events import AnyEvent, TaskOverdue
 from flower_engine.model.events.operator_events import FlowEnding, FlowRerun
@@ -17,7 +17,8 @@ from flower_engine.model.tasks.task_error import TaskError
 class AttemptHistory(msgspec.Struct, kw_only=True):
     """One attempt of a task; times are milliseconds. Of one that waits for the world (an asking) ``worker``
     is "", and ``by`` says who answered it, or sent the signal that it took. Of one that asked for another
-    ``round``: which one that is, and the parameters that hold in it (JSON)."""
+    ``round``: which one that is, and the parameters that hold in it (JSON); how ``flowAgain``: it asked for
+    one of its flow."""
 
     attempt: int
     worker: str
@@ -50,7 +51,7 @@ def attempts_of(events: Iterable[AnyEvent]) -> dict[int, list[AttemptHistory]]:
                     if attempts and attempts[-1].ended_ms is None:
                         error = _error_of(event) if "error" in meaning.sets else None
                         _end(attempts[-1], event.at, meaning.ends_attempt, error)
-                        if isinstance(event, TaskAgain):
+                        if isinstance(event, TaskAgain | FlowAgain):
                             _ask_again(attempts[-1], event)
     return found
 
@@ -78,6 +79,9 @@ def _end_asking(attempt: AttemptHistory, event: Any) -> None:
             attempt.by = by
         case TaskOverdue():
             how = "overdue"
+        case TaskAgain():
+            how = "again"
+            _ask_again(attempt, event)
         case FlowRerun():
             how = "askedAnew"
         case _:
@@ -94,8 +98,10 @@ def _error_of(event: Any) -> TaskError:
     return error
 
 
-def _ask_again(attempt: AttemptHistory, event: TaskAgain) -> None:
-    attempt.round, attempt.given = event.round, bytes(event.given)
+def _ask_again(attempt: AttemptHistory, event: TaskAgain | FlowAgain) -> None:
+    attempt.given = bytes(event.given)
+    if isinstance(event, TaskAgain):
+        attempt.round = event.round
 
 
 def _end(attempt: AttemptHistory, at: int, how: How, error: TaskError | None) -> None:

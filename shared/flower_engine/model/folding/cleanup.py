@@ -43,7 +43,7 @@ def cleanup_of(flow: FlowState) -> frozenset[int]:
     as nothing of it has begun, its cleanup is done, or it is ending already."""
     if flow.is_ending or not flow.ruled or not any(task.attempt for task in flow.tasks):
         return frozenset()
-    spared = spared_tasks([task.planned for task in flow.tasks])
+    spared = _spared(flow)
     return spared if any(not flow.task(seq).has_ended for seq in spared) else frozenset()
 
 
@@ -54,7 +54,9 @@ def expect_ending(flow: FlowState, event: FlowEnding) -> None:
         FoldError: it does.
     """
     is_over = event.ends and not event.goes_on
-    spared = frozenset[int]() if is_over else spared_tasks([task.planned for task in flow.tasks])
+    spared = frozenset[int]() if is_over else _spared(flow)
+    if event.cause == "again" and not event.goes_on and (flow.again is None or flow.again.task not in event):
+        raise FoldError(f"flow {flow.flow}: event v{event.v} ends a round, and no task asked for another")
     wrong = sorted({*event, *event.children, *event.held_children} & spared)
     wrong += [seq for seq in _open(flow) if seq not in spared and not flow.task(seq).awaits_end]
     if wrong or (event.goes_on and flow.ending is None):
@@ -77,6 +79,12 @@ def expect_cleanup(flow: FlowState, event: FlowRerun | TaskUnignored) -> None:
         others = again - spared_tasks([task.planned for task in flow.tasks])
         if others:
             raise FoldError(f"flow {flow.flow}: event v{event.v} opens tasks {sorted(others)} of its past")
+
+
+def _spared(flow: FlowState) -> frozenset[int]:
+    """What its end would spare; whoever asked for another round of it is done."""
+    spared = spared_tasks([task.planned for task in flow.tasks])
+    return spared if flow.again is None else spared - {flow.again.task}
 
 
 def _open(flow: FlowState) -> Iterator[int]:

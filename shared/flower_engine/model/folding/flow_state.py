@@ -5,7 +5,7 @@ import msgspec
 from flower_engine.model.definitions.child_flows import CHILD_ERRORS, ParentTask
 from flower_engine.model.definitions.definition import PlannedTask
 from flower_engine.model.definitions.task_rules import rule_in_force
-from flower_engine.model.events.attempt_events import TaskProgressed
+from flower_engine.model.events.attempt_events import FlowAgain, TaskProgressed
 from flower_engine.model.events.events import FlowRegistered
 from flower_engine.model.events.operator_events import FlowCancelled, FlowEnding, FlowPaused
 from flower_engine.model.events.snapshot_events import KeptSignal
@@ -128,7 +128,8 @@ class FlowState(msgspec.Struct, kw_only=True):
     is. ``cancelled`` is the cancel that ended it, or is ending it; ``ending`` what its cleanup began with,
     also when that is over. ``ruled``: its tasks have rules, or say what follows a failure (see
     ``fold_rules.py``).
-    ``rounds`` are those of all its loops, however often it ran again.
+    ``rounds`` are those of all its loops, however often it ran again. ``again``: a task of it has asked for
+    another round of the flow, and has not run again, or been passed over, since.
     ``signals`` are those that it keeps, by id, oldest first; ``signal_ids`` those of all that it ever got.
     """
 
@@ -149,6 +150,7 @@ class FlowState(msgspec.Struct, kw_only=True):
     paused: FlowPaused | None = None
     ruled: bool = False
     rounds: int = 0
+    again: FlowAgain | None = None
     signals: dict[str, KeptSignal] = msgspec.field(default_factory=dict[str, KeptSignal])
     signal_ids: set[str] = msgspec.field(default_factory=set[str])
 

@@ -14,6 +14,7 @@ from flower_engine.model.folding.flow_state import FlowState, FoldError, TaskSta
 from flower_engine.model.folding.fold_rules import begin_rules, gives_up_ms
 from flower_engine.model.folding.fold_steps import STEPS, close
 from flower_engine.model.folding.snapshot_registration import (
+    again_of,
     awaiting_of,
     due_of,
     ended_as,
@@ -116,7 +117,7 @@ def _snapshot(event: FlowSnapshot, known: FlowState | None) -> FlowState:
         flow.cancelled = (known and known.cancelled) or (flow.ending and flow.ending.cancels)
     flow.signals = {signal.id: signal for signal in event.signals}
     flow.signal_ids = set(event.signal_ids)
-    flow.rounds = event.rounds
+    flow.rounds, flow.again = event.rounds, again_of(event)
     for seq, found in enumerate(event.tasks, start=1):
         task = flow.task(seq)
         task.status, task.attempt = Status(found.status), found.attempt

@@ -49,6 +49,8 @@ def _step(meaning: Meaning) -> Step:
     steps = _moving_all(meaning)
     if meaning.counts_rounds:
         steps.insert(0, _expect_round)
+    if meaning.asks:
+        steps.append(_ask)
     if any(move.kind == NOT_TAKEN for move in meaning.moves) and meaning.about == "flow":
         steps.append(expect_passed)
     if meaning.items == "go":
@@ -107,7 +109,7 @@ def _named(tasks: str, each: _TaskStep) -> Step:
 def _expecting(move: Move) -> _TaskStep:
     """Refuses an event of a task that does not stand where the event takes it from."""
     if move.by_lease:
-        return _expect_lease
+        return _expect_round_over if move.said_in else _expect_lease
     if move.to is Status.RUNNING:
         return _expect_ready
     if move.wait:
@@ -137,6 +139,25 @@ def _expect_lease(flow: FlowState, task: TaskState, event: Any) -> None:
             f"flow {flow.flow} task {event.task}: event v{event.v} is of attempt {event.attempt}, lease"
             f" {event.lease}; the task is {task.status.word}, attempt {task.attempt}, lease {task.lease}"
         )
+
+
+def _expect_round_over(flow: FlowState, task: TaskState, event: Any) -> None:
+    if event.was == Status.RUNNING:
+        _expect_lease(flow, task, event)
+    elif task.status is not Status.WAIT or not task.child or task.child != event.attempt:
+        raise FoldError(
+            f"flow {flow.flow} task {event.task}: event v{event.v} is of the child of attempt"
+            f" {event.attempt}; the task is {task.status.word}, and awaits that of attempt {task.child}"
+        )
+
+
+def _ask(flow: FlowState, event: Any) -> None:
+    if flow.parent is None or flow.is_ending:
+        raise FoldError(
+            f"flow {flow.flow} task {event.task}: event v{event.v} asks for another round of the flow, which"
+            f" {'is ending' if flow.is_ending else 'has no parent'}"
+        )
+    flow.again = event
 
 
 def _expect_round(flow: FlowState, event: Any) -> None:
@@ -216,6 +237,7 @@ def _moving(meaning: Meaning, move: Move) -> _TaskStep:
     write = function_of(fact_lines(meaning, move, TaskState), "task, event", _STATUSES)
     to, may_be_suspended = move.to, Status.SUSPEND in move.was
     had_ended = move.was[0].is_final and not move.said_in
+    keeps_asked = "ending" in meaning.flow_sets
     closes, suspends = move.closes and not had_ended, to is Status.SUSPEND
     reopens = to is not None and not move.closes and any(status.is_final for status in move.was)
 
@@ -229,6 +251,8 @@ def _moving(meaning: Meaning, move: Move) -> _TaskStep:
         elif reopens:
             _reopen(flow, task.planned.seq)
         write(task, event)
+        if flow.again is not None and flow.again.task == task.planned.seq and not keeps_asked:
+            flow.again = None
         if suspends:
             flow.suspended += 1
             flow.suspended_ms = event.at

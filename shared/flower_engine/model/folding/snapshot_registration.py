@@ -6,7 +6,7 @@ from flower_engine.model.decisions.decision_tasks import LEAST_RESULTS
 from flower_engine.model.definitions.child_flows import CHILD_SUSPENDED
 from flower_engine.model.definitions.definition import PlannedTask
 from flower_engine.model.definitions.task_message import carried_by
-from flower_engine.model.events.attempt_events import TaskProgressed
+from flower_engine.model.events.attempt_events import FlowAgain, TaskProgressed
 from flower_engine.model.events.events import FlowRegistered
 from flower_engine.model.events.operator_events import FlowEnding, FlowPaused
 from flower_engine.model.events.snapshot_events import FlowSnapshot, SnapshotTask
@@ -57,6 +57,7 @@ def registration_of(snapshot: FlowSnapshot, known: FlowRegistered | None = None)
         start_ms=known.start_ms,
         parameters=known.parameters,
         definition=known.definition,
+        parent_round=known.parent_round,
     )
 
 
@@ -76,6 +77,23 @@ def ending_of(snapshot: FlowSnapshot) -> FlowEnding | None:
         cause=snapshot.ending,
         by="",
         until_ms=snapshot.timeout_due_ms,
+    )
+
+
+def again_of(snapshot: FlowSnapshot) -> FlowAgain | None:
+    """What a task of it asked for."""
+    if snapshot.again is None:
+        return None
+    task, attempt, due_ms = snapshot.again
+    return FlowAgain(
+        at=snapshot.at,
+        flow=snapshot.flow,
+        v=snapshot.v,
+        task=task,
+        attempt=attempt,
+        lease="",
+        given=snapshot.again_given,
+        due_ms=due_ms,
     )
 
 

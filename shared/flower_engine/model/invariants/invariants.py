@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Set
 
 from flower_engine.model.events.event_meaning import STANDING
+from flower_engine.model.events.operator_events import ENDING_FLAGS
 from flower_engine.model.flow_control.lanes import lane_of, plain_lane, queue_and_priority, share_of_lane
 from flower_engine.model.folding.flow_state import FlowState, TaskState
 from flower_engine.model.folding.schedule_state import ScheduleState
@@ -101,13 +102,16 @@ def _flow(flow: FlowState, held: LiveFlow, live: LiveState) -> Iterator[str]:
         yield f"flow {flow.flow}: timeout {held.timeout_ms}, its events say {flow.registered.timeout_ms}"
     if held.cleanup_ms != flow.registered.cleanup_ms:
         yield f"flow {flow.flow}: cleanup {held.cleanup_ms}, its events say {flow.registered.cleanup_ms}"
-    ending = "" if flow.ending is None else {"cancel": "e", "timeout": "E"}[flow.ending.cause]
-    if {"e", "E"}.intersection(held.flags) != set(ending):
+    ending = "" if flow.ending is None else ENDING_FLAGS[flow.ending.cause]
+    if set(ENDING_FLAGS.values()).intersection(held.flags) != set(ending):
         yield f"flow {flow.flow}: its flags are {held.flags!r}; its events say that it is ending: {ending!r}"
     if ending and f"f:{flow.flow}" not in live.timers:
         yield f"flow {flow.flow}: it is ending, and no timer bounds its cleanup"
     if held.rounds != flow.rounds:
         yield f"flow {flow.flow}: its loops had {held.rounds} rounds, its events say {flow.rounds}"
+    again = "" if flow.again is None else f"{flow.again.task} {flow.again.attempt} {flow.again.due_ms}"
+    if held.again != again:
+        yield f"flow {flow.flow}: its next round is {held.again!r}, its events say {again!r}"
     if len(held.tasks) != len(flow.tasks):
         yield f"flow {flow.flow} has {len(held.tasks)} tasks, its events say {len(flow.tasks)}"
         return
@@ -252,6 +256,6 @@ def _timers(flows: Mapping[str, FlowState], live: LiveState, damaged: Set[str]) 
         if member[0] == "f" and flow_id in live.flows and "w" in live.flows[flow_id].flags:
             yield f"timer {member} ticks before its flow has begun"
         held = live.flows.get(flow_id)
-        is_bounded = held is not None and (held.timeout_ms or {"e", "E"}.intersection(held.flags))
+        is_bounded = held is not None and (held.timeout_ms or set(ENDING_FLAGS.values()) & set(held.flags))
         if held is None or (member[0] == "f" and not is_bounded):
             yield f"timer {member} is for nothing that is under way"

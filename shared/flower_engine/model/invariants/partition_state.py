@@ -55,7 +55,7 @@ class LiveFlow(msgspec.Struct, frozen=True, kw_only=True):
     ``kept``: bytes of results that it keeps; None: no task of it reads another. ``signals``: those that it
     keeps, oldest first, ``signal_ids`` those of all that it ever got, ``typed`` the tasks of
     which it says that they may take some of a certain type only, ``of_parent`` whose child it is
-    (``ParentTask.text``)."""
+    (``ParentTask.text``), ``again`` which task asked for another round of it, in which attempt, by when."""
 
     version: int
     left: int
@@ -73,6 +73,7 @@ class LiveFlow(msgspec.Struct, frozen=True, kw_only=True):
     typed: frozenset[int] = frozenset()
     of_parent: str = ""
     rounds: int = 0
+    again: str = ""
 
 
 class Waiting(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ class Status(IntEnum):
     """Where a task stands. Each line names the events that lead here."""
 
     # fmt: off
-    WAIT = 0  # flow.registered flow.rerun task.returned task.lapsed task.retrying task.again task.unignored task.awaiting task.expanded task.lifted flow.ending  # noqa: E501 # all on the line
+    WAIT = 0  # flow.registered flow.rerun task.returned task.lapsed task.retrying task.again flow.again task.unignored task.awaiting task.expanded task.lifted flow.ending  # noqa: E501 # all on the line
     # fmt: on
     RUNNING = 1  # task.started: from WAIT, by a claim
     SUSPEND = (

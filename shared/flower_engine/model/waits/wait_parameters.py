@@ -42,8 +42,8 @@ Parameters = Mapping[str, Any]
 def _problems_of_counts(task: TaskSpec) -> Iterator[str]:
     if task.units != 1:
         yield f"weighs {task.units} units; {task.program} takes no room of any limit"
-    if task.max_rounds != DEFAULT_ROUNDS:
-        yield f"has max_rounds, which is for what workers run; {task.program} has no rounds"
+    if task.max_rounds != DEFAULT_ROUNDS and task.program != SUBFLOW:
+        yield f"has max_rounds, which is for what workers or other flows do; {task.program} has no rounds"
 
 
 def problems_of_wait(task: TaskSpec) -> Iterator[str]:

@@ -18,7 +18,7 @@ import msgspec
 
 from flower_engine.errors import ParameterFault, ParametersError
 from flower_engine.model.parameters.references import known_value
-from flower_engine.model.tasks.task_spec import TaskSpec
+from flower_engine.model.tasks.task_spec import DEFAULT_ROUNDS, TaskSpec
 from flower_engine.model.values.floats import spelled_out
 from flower_engine.model.values.key_parts import escape
 from flower_engine.model.waits.wait_parameters import (
@@ -43,6 +43,8 @@ _encode = msgspec.json.Encoder().encode
 class HasProgram(Protocol):
     """A task of a plan, or its message."""
 
+    @property
+    def max_rounds(self) -> int: ...
     @property
     def program(self) -> str: ...
     @property
@@ -86,13 +88,16 @@ def wait_text(task: HasProgram) -> str:
 
     ``sleep <ms>`` or ``sleep @<ms>`` (by the clock), ``event <timeout ms> <name> <key> <end>``,
     ``approval <timeout ms> <of> <end>``, ``when 0``, ``map 0``, ``flow 0``, ``returns 0``; end: ``suspend``,
-    or ``=`` and the JSON of the default.
+    or ``=`` and the JSON of the default. Behind that of ``flow`` stands how many rounds it may have, where
+    its definition says that.
 
     Raises:
         ParametersError: its parameters are not what its program takes; names each.
     """
     if not is_wait(task.program):
         return ""
+    if task.program == SUBFLOW and task.max_rounds != DEFAULT_ROUNDS:
+        return f"flow 0 {task.max_rounds}"
     if task.program in (DECISION, MAP, SUBFLOW, RETURNS):
         return f"{kind_of(task)} 0"
     known = known_parameters(task)

@@ -9,6 +9,7 @@ import msgspec
 
 from flower_engine.errors import NewerEventError
 from flower_engine.model.events.attempt_events import (
+    FlowAgain,
     TaskAgain,
     TaskFinished,
     TaskLapsed,
@@ -43,7 +44,7 @@ def without_values(event: AnyEvent, why: str) -> AnyEvent:
         return replace(event, result=msgspec.Raw(b"null"), blob=None)
     if isinstance(event, TaskAnswered):
         return replace(event, result=msgspec.Raw(b"null"), blob=None)
-    if isinstance(event, TaskVoted | FlowSignalled | TaskExpanded | TaskAgain):
+    if isinstance(event, TaskVoted | FlowSignalled | TaskExpanded | TaskAgain | FlowAgain):
         return _without_given(event)
     if isinstance(event, TaskIgnored | TaskGivenUp):
         return _without_error(event, why)
@@ -69,7 +70,7 @@ def without_values(event: AnyEvent, why: str) -> AnyEvent:
             for task in event.tasks
         )
         signals = tuple(replace(signal, payload=msgspec.Raw(b"null")) for signal in event.signals)
-        return replace(event, tasks=bare, key="", signals=signals)
+        return replace(event, tasks=bare, key="", signals=signals, again_given=NO_VALUE)
     if isinstance(event, TaskProgressed):
         return replace(event, note="")
     if isinstance(event, FlowRerun):
@@ -88,14 +89,14 @@ def _without_result(item: EarlierItem) -> EarlierItem:
     return msgspec.structs.replace(item, result=msgspec.Raw(b"null"), blob=None)
 
 
-def _without_given(event: TaskVoted | FlowSignalled | TaskExpanded | TaskAgain) -> AnyEvent:
+def _without_given(event: TaskVoted | FlowSignalled | TaskExpanded | TaskAgain | FlowAgain) -> AnyEvent:
     """What somebody gave goes: an answer, a payload, the values of items, the parameters of a round."""
     replace, nothing = msgspec.structs.replace, msgspec.Raw(b"null")
     if isinstance(event, TaskVoted):
         return replace(event, answer=nothing)
     if isinstance(event, FlowSignalled):
         return replace(event, payload=nothing)
-    if isinstance(event, TaskAgain):
+    if isinstance(event, TaskAgain | FlowAgain):
         return replace(event, given=msgspec.Raw(b"{}"))
     item = replace(event.item, parameters={})
     chain = tuple(replace(one, item=replace(one.item, parameters={})) for one in event.chain)

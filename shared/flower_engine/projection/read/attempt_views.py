@@ -13,7 +13,8 @@ from flower_engine.projection.read.view_fields import Moment, View, moment, mome
 class AttemptView(View):
     """One attempt of a task; ``how`` says how it ended. Of one that waits for the world `worker` is empty,
     and `by` says who answered it, or sent the signal that it took. One that asked for another ``round`` says
-    which, and the parameters that hold in it (``given``)."""
+    which, and the parameters that hold in it (``given``); one that asked for one of its flow (``flowAgain``)
+    only these."""
 
     attempt: int
     worker: str

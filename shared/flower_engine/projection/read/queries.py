@@ -37,7 +37,8 @@ _SUMMARY = SQL("""
     'previousSlotTs', extract(epoch FROM flow.previous_slot_ts),
     'nextSlotTs', extract(epoch FROM flow.next_slot_ts),
     'parentFlowId', flow.parent_flow_id, 'parentTask', flow.parent_task,
-    'parentAttempt', flow.parent_attempt, 'trunkFlowId', flow.trunk_flow_id,
+    'parentAttempt', flow.parent_attempt, 'parentRound', coalesce(flow.parent_round, 0),
+    'trunkFlowId', flow.trunk_flow_id,
     'schedule', CASE WHEN flow.schedule ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN
         (SELECT nullif(name, '') FROM kr_schedule WHERE uid = flow.schedule::uuid) END
 """)

@@ -63,6 +63,7 @@ def view_of_state(flow: FlowState, partition: int) -> FlowView:
         parent_flow_id=flow.registered.parent or None,
         parent_task=flow.registered.parent_task or None,
         parent_attempt=flow.registered.parent_attempt or None,
+        parent_round=flow.registered.parent_round,
         trunk_flow_id=flow.registered.trunk or None,
         failed_tasks=failed_tasks(tasks),
         tasks=tasks,

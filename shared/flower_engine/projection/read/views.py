@@ -66,11 +66,11 @@ class FlowSummary(View, kw_only=True):
     ending_ts: Annotated[
         Moment | None,
         msgspec.Meta(
-            description="when a cancel or a timeout ended all of it but its cleanup; it is ending until"
-            " finishedTs"
+            description="when a cancel, a timeout, or a task that asked for another round of it, ended all of"
+            " it but its cleanup; it is ending until finishedTs"
         ),
     ] = None
-    ending_cause: Literal["cancel", "timeout"] | None = None
+    ending_cause: Literal["cancel", "timeout", "again"] | None = None
     ending_until_ts: Annotated[Moment | None, msgspec.Meta(description="how long its cleanup may take")] = (
         None
     )
@@ -86,6 +86,9 @@ class FlowSummary(View, kw_only=True):
     ] = None
     parent_task: int | None = None
     parent_attempt: int | None = None
+    parent_round: Annotated[
+        int, msgspec.Meta(description="of a child: which round of its parent's task it is (0: the first)")
+    ] = 0
     trunk_flow_id: Annotated[str | None, msgspec.Meta(description="the flow at the top of its tree")] = None
     unreadable: list[str] = msgspec.field(default_factory=list)
 

@@ -76,7 +76,7 @@ class RetryAt(View, tag="retry", tag_field="reason"):
 
 
 class RoundAt(View, tag="round", tag_field="reason"):
-    """Its program asked for another round of it, which begins then."""
+    """Its program, or the child that does it, asked for another round of it, which begins then."""
 
     round: int
     due_ts: Moment

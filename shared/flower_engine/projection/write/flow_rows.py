@@ -95,6 +95,7 @@ COLUMNS = (
     _or_null("parent_flow_id", ID, "registered.parent or None"),
     _or_null("parent_task", INTEGER, "registered.parent_task or None"),
     _or_null("parent_attempt", INTEGER, "registered.parent_attempt or None"),
+    _or_null("parent_round", INTEGER, "registered.parent_round or None"),
     _or_null("trunk_flow_id", ID, "registered.trunk or None"),
     _or_null("paused_ts", TIME, "flow.paused and flow.paused.at", _IF_SAID),
     _or_null("paused_by", WORD, "flow.paused and flow.paused.by", _IF_SAID),

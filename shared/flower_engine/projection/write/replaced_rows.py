@@ -22,7 +22,7 @@ SELECT task_flow_id, (extract(epoch FROM registered_ts) * 1000)::bigint, coalesc
   coalesce(idempotency_key, ''), coalesce(forked_from, ''),
   coalesce((extract(epoch FROM start_ts) * 1000)::bigint, 0), (extract(epoch FROM started_ts) * 1000)::bigint,
   (extract(epoch FROM paused_ts) * 1000)::bigint, paused_by, first_ms,
-  convert_to(parameters::text, 'UTF8'), coalesce(definition, ''),
+  convert_to(parameters::text, 'UTF8'), coalesce(definition, ''), coalesce(parent_round, 0),
   (extract(epoch FROM cancelled_ts) * 1000)::bigint, cancelled_by,
   (extract(epoch FROM ending_ts) * 1000)::bigint, ending_cause,
   (extract(epoch FROM ending_until_ts) * 1000)::bigint
@@ -71,6 +71,7 @@ async def take_over(connection: Connection, flows: Sequence[FlowChange], target:
             start_ms=said.start_ms,
             parameters=said.parameters,
             definition=said.definition,
+            parent_round=said.parent_round,
         )
         flow.first_ms = before.first_ms
         keep(flow, before)
@@ -85,7 +86,7 @@ async def _known_flows(
     known: dict[str, FlowChange] = {}
     async for row in await connection.execute(aimed(_FLOWS, target), [names]):
         flow, at, by, key, forked_from, start_ms, started_ms, paused_ms, paused_by, first_ms = row[:10]
-        parameters, definition = row[10:12]
+        parameters, definition, parent_round = row[10:13]
         registered = FlowRegistered(
             at=at,
             flow=flow,
@@ -99,13 +100,14 @@ async def _known_flows(
             start_ms=start_ms,
             parameters=_parameters_of(parameters),
             definition=definition,
+            parent_round=parent_round,
         )
         known[flow] = FlowChange(
             flow, first_ms, first_ms, registered=registered, started_ms=started_ms, tasks={}
         )
         if paused_ms is not None:
             known[flow].paused = FlowPaused(at=paused_ms, flow=flow, v=1, by=paused_by or "")
-        known[flow].cancelled, known[flow].ending = _ends_of(flow, *row[12:])
+        known[flow].cancelled, known[flow].ending = _ends_of(flow, *row[13:])
     return known
 
 
@@ -122,7 +124,7 @@ def _ends_of(  # noqa: PLR0917 # the columns
     if cancelled_ms is not None:
         cancelled = FlowCancelled(at=cancelled_ms, flow=flow, v=1, by=cancelled_by or "")
     if ending_ms is not None:
-        cause = "cancel" if ending_cause == "cancel" else "timeout"
+        cause = ending_cause if ending_cause in ("cancel", "again") else "timeout"
         ending = FlowEnding(at=ending_ms, flow=flow, v=1, cause=cause, by="", until_ms=until_ms or 0)
     return cancelled, ending
 

@@ -4,8 +4,8 @@
 -- knows that nothing of it goes on (flags k, K). The task awaits with the lease WITH_CHILD, or is held with
 -- it; with any other state, or in another attempt, it awaits another child or none, and hears nothing.
 -- A task of a flow that is ending may wait for the end of its child alone, and is cut off then (AWAITS_END).
--- needs: awaiting, base, events, failed_for_good, flow_fields, flows, places, release, statuses, timers
--- needs: tree_notes, waits
+-- needs: awaiting, base, events, failed_for_good, flow_fields, flows, next_rounds, places, release, statuses
+-- needs: timers, tree_notes, waits
 
 local function make_children()
   -- A task that awaits a child, which has not ended (`is_open`) or has, is held.
@@ -75,6 +75,13 @@ local function make_children()
       kind, message = 'ChildCancelled', 'its child, flow ' .. flow.id .. ', was cancelled'
     elseif has_flag(flow, HAS_GIVEN_UP) then
       kind, message = 'ChildFailed', 'in its child, flow ' .. flow.id .. ', a task was given up'
+    elseif asker_of(flow) then
+      if status == SUSPEND then
+        lift(parent, task, attempt, lost)
+      end
+      begin_next_child(parent, task, attempt,
+        match(flow[AGAIN], '^%d+ %d+ (%d+) (.*)$'))
+      return
     elseif not returned then
       kind, message = 'ChildReturnedNothing', 'its child, flow ' .. flow.id
         .. ', has ended without what it is to return: that was passed over'
@@ -103,7 +110,8 @@ local function make_children()
     parent.done = parent.done + 1
     change_active(parent, -1)
     append('{"type":"flow.ending' .. at_flow .. parent.id .. '","v":' .. next_version(parent)
-      .. ',"cause":"cancel","by":"","reason":"its child has ended","until_ms":' .. match(lease, '%d+')
+      .. ',"cause":"' .. (has_flag(parent, ENDING_BY_AGAIN) and 'again' or 'cancel')
+      .. '","by":"","reason":"its child has ended","until_ms":' .. match(lease, '%d+')
       .. ',"waiting":[' .. task .. '],"goes_on":true' .. (parent.left == 0 and ',"ends":true}' or '}'))
     local links = call('HGET', parent.key, dependents_field(task))
     if links then

@@ -1,9 +1,9 @@
 -- Cleanup: tasks that a cancel and the timeout of a flow spare, and that run then; see folding/cleanup.py.
 --
--- While nothing else is left of a flow it is ending (flag e or E): the timer of the flow is that of its
+-- While nothing else is left of a flow it is ending (flag e, E or g): the timer of the flow is that of its
 -- cleanup then. When it fires, or the flow is cancelled again, it ends.
--- needs: base, child_windows, edges, engine_time, events, flow_fields, flows, kept_results, keys, places
--- needs: statuses, timers, tree_notes, whole_flow, whole_rules
+-- needs: base, child_windows, edges, engine_time, events, flow_fields, flows, kept_results, keys, next_rounds
+-- needs: places, statuses, timers, tree_notes, whole_flow, whole_rules
 local DEFAULT_CLEANUP_MS = 3600000
 
 local function is_ending(flow) return string.find(flow.flags, ENDING) ~= nil end
@@ -76,6 +76,7 @@ local function cleanup_of(flow)
     has_begun = has_begun or flow.tasks[task].attempt ~= '0'
   end
   local spared = has_begun and spared_tasks(flow) or {}
+  spared[tonumber(asker_of(flow) or 0)] = nil -- it is done
   for task in pairs(spared) do
     if not is_final(flow.tasks[task]) then
       return spared
@@ -202,7 +203,7 @@ local function begin_cleanup(flow, spared, flag, said, parents)
     in_lane[task] = ready[task] and flow.tasks[task].lease == NO_LEASE and not is_unreleased
   end
   flow.unreleased = nil
-  local lists, given_up, all = end_tasks(flow, spared, flag == ENDING_BY_TIMEOUT, ready, parents)
+  local lists, given_up, all = end_tasks(flow, spared, flag ~= ENDING_BY_CANCEL, ready, parents)
   if flow.kept then
     stop_reading(flow, all)
   end
@@ -233,4 +234,19 @@ end
 local function end_cleanup(flow)
   local lists, given_up = end_tasks(flow, {}, true)
   append_ending(flow, ',"cause":"timeout","by":"timeout"', lists, given_up)
+end
+
+-- The round of a whole flow is over, as this task asked for another one: it ends as by a cancel, but that
+-- what is held is given up, and so is still seen.
+local function end_round(flow, asker)
+  local spared = cleanup_of(flow)
+  local parents = parents_left(flow, spared)
+  local said = ',"cause":"again","by":"again","reason":"task ' .. asker
+    .. ' asked for another round of the flow"'
+  if spared or parents then
+    begin_cleanup(flow, spared or {}, ENDING_BY_AGAIN, said, parents)
+  else
+    local lists, given_up = end_tasks(flow, {}, true)
+    append_ending(flow, said, lists, given_up)
+  end
 end

@@ -10,7 +10,9 @@
 -- items of a map that are not counted yet, see items.lua; how long its cleanup may take, in ms (absent: as
 -- cleanup.lua has it); "<flow> <task> <attempt> <trunk>[ <window>]" whose child it is (absent: nobody's; the
 -- window is that of a map, see child_windows.lua); "<task> <JSON>" of what it returns then, once that is
--- known (see children.lua); how many rounds its loops had (absent: none), see rounds.lua.
+-- known (see children.lua); how many rounds its loops had (absent: none), see rounds.lua; "<task> <attempt>
+-- <due> <JSON>" of a child that is to have another round: which task asked, by when that begins (0: at once)
+-- and what it is given (absent or empty: none did), see next_rounds.lua.
 local COUNTERS = 'c'
 local ACTIVE = 'a'
 local TIMEOUT = 't'
@@ -23,6 +25,7 @@ local CLEANUP = 'T'
 local PARENT = 'P'
 local RETURNED = 'R'
 local ROUNDS = 'N'
+local AGAIN = 'A'
 
 -- Flags
 local MAY_HAVE_TIMERS = 'p'
@@ -48,10 +51,11 @@ local HAS_GIVEN_UP = 'x' -- a task of it is given up
 local HAS_ITEMS = 'm' -- a map of it was expanded, see items.lua
 local ENDING_BY_CANCEL = 'e' -- all that is left of it is its cleanup, see cleanup.lua
 local ENDING_BY_TIMEOUT = 'E'
-local ENDING = '[eE]'
+local ENDING_BY_AGAIN = 'g' -- a task of it asked for another round of it
+local ENDING = '[eEg]'
 local HELD = '[hwn]' -- nothing of it may start
 local NOT_BEGUN = '[wn]'
-local MAY_TICK = '[pweE]' -- there may be a timer of the flow itself
+local MAY_TICK = '[pweEg]' -- there may be a timer of the flow itself
 
 -- Of a task: the message for its worker; its lane; its dependents, "2,3" (absent: none), and, where the flow
 -- has data, behind them what it reads (see links_of); its open dependencies (absent: there are less than two,

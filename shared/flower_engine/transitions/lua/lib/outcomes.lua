@@ -45,7 +45,7 @@ local function finish(worker, lease, member, queue, kind, payload, progress)
   if flow.timed then
     drop_timer(attempt_timer(flow.id, task))
   end
-  if progress ~= '' and sub(kind, 1, 5) ~= 'again' then -- else it is of the round that is over
+  if progress ~= '' and not string.find(kind, '^f?l?o?w?_?again') then -- else it is of the round that is over
     tell_progress(flow, task, attempt, lease, progress, call('HGET', flow.key, progress_field(task)))
   end
   if kind == 'finished' or kind == 'stored' then
@@ -65,8 +65,8 @@ local function finish(worker, lease, member, queue, kind, payload, progress)
       end
     end
   elseif kind ~= 'returned' then
-    -- "retry <ms>", "again <ms>", "again_at <ms>", "crashed <lost workers that make poison>",
-    -- "unfit <versions> <others>"
+    -- "retry <ms>", "again <ms>", "again_at <ms>", "flow_again <ms>", "flow_again_at <ms>",
+    -- "crashed <lost workers that make poison>", "unfit <versions> <others>"
     local word, number = match(kind, '^([%a_]+) ?(%-?%d*)$')
     local unfit, others = match(kind, '^unfit (%S+) (%S+)$')
     if unfit then
@@ -75,6 +75,8 @@ local function finish(worker, lease, member, queue, kind, payload, progress)
       end
     elseif word == 'again' or word == 'again_at' then
       ask_again(flow, task, attempt, lost, lease, word, tonumber(number), payload)
+    elseif word == 'flow_again' or word == 'flow_again_at' then
+      ask_flow_again(flow, task, attempt, lost, lease, word, tonumber(number), payload)
     elseif word == 'crashed' then
       local lane = call('HGET', flow.key, lane_field(task))
       lose(flow, task, lane, attempt, lost, lease, worker, tonumber(number) or 1, payload)

@@ -1,6 +1,7 @@
 -- A flow as a whole: what operations that concern all of it, or tasks before and behind each other, stand on.
 -- rarely used
--- needs: awaiting, base, edges, flow_fields, flows, items, kept_results, keys, limits, ready, statuses
+-- needs: awaiting, base, edges, flow_fields, flows, items, kept_results, keys, limits, next_rounds, ready
+-- needs: statuses
 -- needs: suspects, timers, tree_notes
 local HEAD = '^%S+ %d+ %d+ ' -- of a state: all but its lease
 
@@ -136,7 +137,8 @@ local function make_alike(flow, has_items, state, lane, links, rules)
   local dependents, reads, is_long = links_of(links)
   local known = { status = status, attempt = attempt, lost = lost, lease = lease, lane = lane,
     dependents = dependents, reads = reads, is_long = is_long, rules = rules or nil }
-  known.kind = flow.ruled and match(state, KIND)
+  local kind = match(state, KIND)
+  known.kind = (flow.ruled or kind == GIVEN_UP) and kind
   known.vanished = has_items and match(state, KIND) == VANISHED
   return { known = known, meta = { __index = known }, state = state, head = match(state, HEAD),
     links = links, rules = rules }
@@ -175,7 +177,8 @@ end
 
 -- Reads every task of a loaded flow into flow.tasks: {status, attempt, lost, lease, lane, open, dependents,
 -- reads, is_long}. `open` is the count that is kept (nil: none is), `dependents` a text "2,3" or nil; that
--- and the others as links_of has them. Of a flow with rules {kind, rules, edges}, too, as its fields have it;
+-- and the others as links_of has them. Of a flow with rules {kind, rules, edges}, too, as its fields have it
+-- (of one without them the kind of what was given up, as another round was asked for);
 -- of one with items whether a task has `vanished`, as it belongs to no map any more. What a task has not, or
 -- not any more, is nil or false.
 -- `least`: 'places' for those that only look where tasks wait (then links, open and edges are not read, and
@@ -398,6 +401,7 @@ local function reopen(flow, again)
       elseif status == FINISH then
         forgotten[#forgotten + 1] = progress_field(text)
       end
+      forget_asker(flow, text)
       if may_have_failures(known) then
         forgotten[#forgotten + 1] = failures_field(text)
       end
@@ -440,6 +444,13 @@ local function reopen(flow, again)
   end
   if #forgotten > 0 then
     call_chunked('HDEL', flow.key, forgotten, CHUNK)
+  end
+  if not flow.ruled and has_flag(flow, HAS_GIVEN_UP) then
+    local has_given_up = false
+    for task = 1, flow.count do
+      has_given_up = has_given_up or flow.tasks[task].kind == GIVEN_UP
+    end
+    set_flag(flow, HAS_GIVEN_UP, has_given_up)
   end
   local after = not flow.ruled and count_open(flow)
   for task = 1, flow.count do

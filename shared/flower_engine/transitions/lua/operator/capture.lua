@@ -25,6 +25,8 @@ local function flow_hash(key)
       fields[index + 1] = sub(fields[index + 1], 1, 1) .. #fields[index + 1]
     elseif match(fields[index], '^n%d') then
       fields[index + 1] = match(fields[index + 1], '^%d+')
+    elseif fields[index] == 'A' then
+      fields[index + 1] = match(fields[index + 1], '^%d+ %d+ %d+') or ''
     elseif match(fields[index], '^q%d') then
       fields[index + 1] = match(fields[index + 1], '^[^\n]*')
     end

@@ -1,6 +1,7 @@
 #!lua
 -- ignore: an operator passes over waiting, retrying or suspended tasks; their dependents go on.
--- needs: awaiting, base, events, flow_fields, flows, items, kept_results, operation, places, ready, release
+-- needs: awaiting, base, events, flow_fields, flows, items, kept_results, next_rounds, operation, places
+-- needs: ready, release
 -- needs: statuses, timers, tree_notes, whole_flow, whole_rules
 --
 -- Guarantees: each task leaves where it waits, becomes Ignore and frees its dependents together with its
@@ -141,6 +142,7 @@ end
 
 -- A task leaves where it waits, or what it is held for.
 local function leave(text, known)
+  forget_asker(flow, text)
   if known.status == WAIT then
     pull(known.lane, flow, text)
     if is_retrying(known) then

@@ -98,6 +98,12 @@ local function told_signals(flow)
     .. (#ids > 0 and ',"signal_ids":[' .. concat(ids, ',') .. ']' or '')
 end
 
+-- Which task asked for another round of the flow, and what it gives to it.
+local function told_again(key)
+  local task, attempt, due, given = match(call('HGET', key, AGAIN) or '', '^(%d+) (%d+) (%d+) (.*)$')
+  return task and ',"again":[' .. task .. ',' .. attempt .. ',' .. due .. '],"again_given":' .. given or ''
+end
+
 local function write(id, key, extra)
   local flow = keep_flow(id, key, call('HGET', key, COUNTERS))
   load_whole(flow)
@@ -125,6 +131,7 @@ local function write(id, key, extra)
     .. (has_flag(flow, PAUSED) and ',"paused":true' or '')
     .. (has_flag(flow, ENDING_BY_CANCEL) and ',"ending":"cancel"' or '')
     .. (has_flag(flow, ENDING_BY_TIMEOUT) and ',"ending":"timeout"' or '')
+    .. (has_flag(flow, ENDING_BY_AGAIN) and ',"ending":"again"' or '') .. told_again(key)
     .. counted('cleanup_ms', call('HGET', key, CLEANUP) or '0') .. slot_fields(call('HGET', key, SCHEDULE))
     .. counted('rounds', call('HGET', key, ROUNDS) or '0')
     .. parent_fields(call('HGET', key, PARENT)) .. told_signals(flow) .. extra .. '}')

@@ -1,7 +1,7 @@
 #!lua
 -- begin_children: children of tasks that await them begin. Refused as a whole when memory is short.
 -- needs: awaiting, base, child_windows, commit, events, failed_for_good, flow_fields, flows, keys, lanes
--- needs: meta, registering, statuses, tree_notes, waits
+-- needs: meta, next_rounds, registering, statuses, tree_notes, waits
 --
 -- Guarantees: a child is registered once, however often it is handed in, while its task awaits it in this
 --   attempt, with the place and the priority of its parent; it waits in line where its workflow has a limit,
@@ -10,8 +10,10 @@
 --   of failures follows. Safe to send twice.
 -- ARGV: generation, number of plans, the plans as register.lua has them, then for each child:
 --   "<flow>:<task>", attempt, lane of the task as it was handed out, "p" (it begins) | "r" (it had
---   ended, and returned this) | "b" (the same, and that is in a blob) | "x" (it cannot begin), number of its
---   plan | the JSON of its result | of the BlobRef | of the error, more fields of its event (JSON)
+--   ended, and returned this) | "b" (the same, and that is in a blob) | "a" (it had ended, and asked for
+--   another round) | "x" (it cannot begin), number of its plan | the JSON of its result | of the BlobRef | by
+--   when that round begins (0: at once) and the JSON of what it is given | of the error, more fields of its
+--   event (JSON)
 -- Reply: {"ok", word for each} or {"lost"}; words: ok | stale. Cost: linear in fields and roots; callers keep
 --   a call to a few thousand tasks.
 local generation, plan_count = unpack(ARGV, 1, 2)
@@ -37,7 +39,9 @@ local function begin_child(flow, task, attempt, lane, plan, extra)
   local trunk = match(parent_of(flow) or '', '^%S+ %S+ %S+ (%S+)') or flow.id
   local text = flow.id .. ' ' .. task .. ' ' .. attempt .. ' ' .. trunk
     .. (window and ' ' .. window.name or '')
-  register_flow(id, plan, '', nil, extra .. parent_fields(text), nil,
+  local round = match(call('HGET', flow.key, round_field(task)) or '', '^%d+')
+  register_flow(id, plan, '', nil,
+    extra .. parent_fields(text) .. (round and ',"parent_round":' .. round or ''), nil,
     { flow = flow, text = text, window = window })
   return 'ok'
 end
@@ -55,6 +59,9 @@ for index = at, #ARGV, 6 do
     word = begin_child(flow, task, attempt, is_now, plans[tonumber(payload)], extra)
   elseif says == 'r' or says == 'b' then
     end_wait(flow, task, state, '"child"', payload, nil, nil, says == 'b')
+  elseif says == 'a' then
+    call('ZREM', tree_key(), id .. ':' .. task, id .. ':' .. task .. '?')
+    begin_next_child(flow, task, attempt, match(payload, '^(%d+) (.*)$'))
   else
     stop_awaiting(flow, task, lease)
     set_state(flow, task, SUSPEND, attempt, lost, NO_LEASE)

@@ -1,10 +1,12 @@
 #!lua flags=allow-oom
 -- fire: moves timers that are due.
 -- needs: awaiting, base, cleanup, commit, due, engine_time, events, failed_attempt, failed_for_good
--- needs: flow_fields, flows, keys, meta, places, ready, release, statuses, timers, tree_notes, waits
+-- needs: flow_fields, flows, keys, meta, next_rounds, places, ready, release, statuses, timers, tree_notes
+-- needs: waits
 -- needs: whole_flow, whole_rules
 --
--- Guarantees: a retry or a delayed start becomes ready; an attempt that takes too long fails (its lease
+-- Guarantees: a retry or a delayed start becomes ready; where a task asked for another round of its flow that
+--   ends, but for its cleanup; an attempt that takes too long fails (its lease
 --   ends, its policy decides); a task that waited too long for a worker is suspended; a sleep ends; what
 --   awaited the world too long has its default, or is suspended; of a flow that takes
 --   too long everything that runs or is ready is suspended, and where it has a cleanup all of that is given
@@ -30,6 +32,7 @@ if notes == 0 then
 end
 -- the rest is made from here on
 local WHOLE_TASKS = 5000 -- tasks of whole flows in one call
+local HELD_MS = 1000 -- a round of a flow that is held ends later
 local fired, whole_tasks = {}, 0
 
 local function say(what, flow, task)
@@ -66,6 +69,18 @@ function move.r(id, task)
   local flow, state, lane = load_task(id, task, lane_field(task))
   local status, attempt, lost, lease = match(flow and state or NEVER, STATE)
   if status == WAIT and sub(lease, 1, 1) == '@' then
+    local asker = asker_of(flow)
+    local known = asker and (flow[state_field(asker)] or call('HGET', flow.key, state_field(asker))) or NEVER
+    if match(known, '^' .. WAIT) and match(known, ' @%d+$') and not is_ending(flow) then
+      if flow.held then
+        set_timer(retry_timer(id, task), HELD_MS)
+      else
+        end_round(whole(id), asker)
+        say('round', flow, '0')
+      end
+      return
+    end
+    forget_asker(flow, task)
     set_state(flow, task, WAIT, attempt, lost, NO_LEASE)
     push(lane, flow, task)
     say('retry', flow, task)
@@ -148,6 +163,7 @@ function move.f(id)
       known = nil
     end
     if known then
+      forget_asker(flow, text)
       known.status, known.lease = SUSPEND, NO_LEASE
       set_state(flow, text, SUSPEND, known.attempt, known.lost, NO_LEASE)
     end

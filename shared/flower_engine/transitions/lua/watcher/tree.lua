@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- tree: what is to be done for trees of flows: children follow their parents; which ones are to be begun.
 -- needs: base, cancel_flow, child_windows, children, commit, engine_time, events, flow_fields, flows
--- needs: held_flow, inputs, keys, lanes, limits, meta, statuses, tree_notes
+-- needs: held_flow, inputs, keys, lanes, limits, meta, rounds, statuses, tree_notes
 --
 -- Guarantees: a child that no task awaits any more is cancelled; one whose parent was paused, resumed or
 --   given another priority is so, too, and hands it down; each together with its event. A task hears of its
@@ -109,7 +109,8 @@ local function look_at_task(id, task, doubt)
   end
   local n = #found
   found[n + 1], found[n + 2], found[n + 3] = id .. ':' .. task, attempt, is_in_doubt and '?' or ''
-  found[n + 4], found[n + 5], found[n + 6] = lane, message, results
+  found[n + 4], found[n + 6] = lane, results
+  found[n + 5] = with_round(message, call('HGET', flow.key, round_field(task)))
   return now_ms + HANDED_MS
 end
 

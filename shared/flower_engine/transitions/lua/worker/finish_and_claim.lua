@@ -14,6 +14,7 @@
 --   JSON, progress not told yet
 --   (JSON, or ""); kinds: finished | stored (JSON: a BlobRef) | failed | suspended | returned | "retry <ms>"
 --   | "again <ms>" | "again_at <ms>" (another round, so late or then; JSON: the parameters given for it)
+--   | "flow_again <ms>" | "flow_again_at <ms>" (the same, of the flow)
 --   | "crashed <lost workers that make poison>" | "unfit <digests of versions> <digests of others>" (these
 --   versions of the program refuse the task, those may take it; joined by ".")
 -- Reply: {"ok", {word for each outcome}, {lease, member, queue, attempt, message, progress, ...}, "more" |
