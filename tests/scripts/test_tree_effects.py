@@ -67,7 +67,8 @@ def some_tasks(chance: random.Random) -> list[TaskDefinition]:
             workflow = chance.choice(WORKFLOWS)
             rows.append(subflow(seq, *before, workflow=workflow, rule=rule, on_failure=failure))
         elif chance.random() < 0.5:
-            rows.append(mapped(seq, *before, over=["mon", "tue"], workflow="line"))
+            bounds = chance.choice([{}, {"limit": 1}])
+            rows.append(mapped(seq, *before, over=["mon", "tue"], workflow="line", **bounds))
         else:
             rows.append(task(seq, *before, rule=rule, on_failure=failure))
     return rows

@@ -23,9 +23,9 @@ def subflow(
     return task(seq, *depends_on, program="@flow", parameters=parameters, **more)
 
 
-def mapped(seq: int, *depends_on: int, over: Any, workflow: str = "child") -> TaskDefinition:
+def mapped(seq: int, *depends_on: int, over: Any, workflow: str = "child", **bounds: Any) -> TaskDefinition:
     """A map each of whose items a child does."""
-    given = {"over": over, "workflow": workflow, "as": "day", "parameters": {"n": 1}}
+    given = {"over": over, "workflow": workflow, "as": "day", "parameters": {"n": 1}, **bounds}
     return task(seq, *depends_on, program="@map", parameters=given)
 
 
