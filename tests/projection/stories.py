@@ -65,7 +65,7 @@ from flower_engine.model.folding.flow_state import FlowState, TaskState
 from flower_engine.model.folding.fold import fold_one
 from flower_engine.model.folding.schedule_state import fold_schedules
 from flower_engine.model.maps.earlier_items import TakenItem, input_of_item, same
-from flower_engine.model.maps.map_items import Given, item_like, items_of, numbers_of
+from flower_engine.model.maps.map_items import Along, Given, item_like, items_of, numbers_of
 from flower_engine.model.tasks.rules import PASS, decided, is_picked, rule_of, stands_as
 from flower_engine.model.tasks.status import Status
 from flower_engine.model.tasks.task_error import TaskError
@@ -192,7 +192,9 @@ class Story:
             for index, one in enumerate(found)
             if one is not None
         )
-        self._operate(flow, TaskExpanded, **said, item=item, values=values, taken=taken)
+        behind = () if of_map.is_matched else state.tasks
+        chain = tuple(_along(one, planned) for one in behind if _goes_along(one, planned))
+        self._operate(flow, TaskExpanded, **said, item=item, values=values, taken=taken, chain=chain)
 
     def hold_for_child(self, flow: str, task: int) -> None:
         """Nothing goes on in the child that it awaits."""
@@ -508,13 +510,34 @@ def _without_gone(
         Status.SUSPEND: "gone_suspended",
         Status.WAIT: "gone_waiting",
     }
-    gone = [number for seq in tasks for number in numbers_of(state.task(seq).planned.items)]
+    maps = [task.planned for task in state.tasks if task.planned.items is not None]
+    anew = [one for one in maps if (one.along or one.seq) in tasks]
+    gone = [number for one in anew for number in numbers_of(one.items)]
+    kept = [
+        number for one in maps if one not in anew and one.seq in tasks for number in numbers_of(one.items)
+    ]
+    tasks = tuple(dict.fromkeys([*tasks, *(one.seq for one in anew), *kept]))  # that map keeps its items
     again = tuple(seq for seq in tasks if seq not in gone and state.task(seq).ended_as != "v")
     maps = [state.task(seq).planned for seq in again if state.version % 3]
     matches = (one.seq for one in maps if one.program == "@map" and set(numbers_of(one.items)) <= set(gone))
     return again, {
         name: tuple(seq for seq in gone if state.task(seq).status is status) for status, name in names.items()
     } | {"matches": tuple(matches)}
+
+
+def _goes_along(task: TaskState, over: PlannedTask) -> bool:
+    """Whether a map gets its items together with another one."""
+    planned = task.planned
+    is_aligned = planned.parameters.get("aligned") is True and planned.depends_on == (over.seq,)
+    return is_aligned and task.status is Status.WAIT and not task.is_awaiting
+
+
+def _along(task: TaskState, over: PlannedTask) -> Along:
+    planned = task.planned
+    item = item_like(planned, planned.parameters)
+    parameters = {**item.parameters, "n": planned.parameters["over"]}
+    item = msgspec.structs.replace(item, parameters=parameters, reads={}, refs=True)
+    return Along(task=planned.seq, over=over.seq, ref=str(over.task_seq), item=item)
 
 
 def _picked(state: FlowState, task: TaskState) -> tuple[int, ...]:

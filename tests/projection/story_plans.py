@@ -69,8 +69,17 @@ WAITS = (
         refs=True,
     ),
     PlannedTask(seq=7, task_seq=70, program="@flow", parameters={"workflow": "another"}),
+    PlannedTask(
+        seq=8,
+        task_seq=80,
+        program="@map",
+        depends_on=(5,),
+        parameters={"over": {"$from": 50}, "program": "Program8", "as": "n", "aligned": True},
+        reads={"50": 5},
+        refs=True,
+    ),
 )
-"""A flow that waits for the world, and for a child, and has a map."""
+"""A flow that waits for the world, and for a child, and has a map, and one that goes along it."""
 
 
 def other_body(task: PlannedTask, version: str, priority: int) -> PlannedTask:
