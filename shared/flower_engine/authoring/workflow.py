@@ -135,13 +135,15 @@ class Workflow(Generic[P, R_co]):
         after: Sequence[object] | None = None,
         limit: int | None = None,
         tolerate: float | None = None,
+        max_rounds: int | None = None,
     ) -> "Prepared[P, R_co]":
         """How a flow of it is to be registered: ``client.register(nightly.having(key="k"), day=day)``; or, in
         the body of another workflow, its step: ``nightly.having(on_failure="give_up").step(day)``.
 
         ``key``: the same key gives the same flow. ``priority``: of all its tasks, -20..19, the lower goes
         first. Nothing starts before ``start_at``, or before ``delay`` has passed. ``name``, ``rule``,
-        ``on_failure``, ``stand_in`` and ``after`` are for steps, as those of programs are. ``limit`` (so many
+        ``on_failure``, ``stand_in`` and ``after`` are for steps, as those of programs are, and so is
+        ``max_rounds``: how often its flows may ask for another round of themselves. ``limit`` (so many
         flows go on at once) and ``tolerate`` are for maps, and ``key`` of a map says where in an element its
         key stands.
 
@@ -167,6 +169,7 @@ class Workflow(Generic[P, R_co]):
                     "stand_in": stand_in,
                     "limit": limit,
                     "tolerate": tolerate,
+                    "max_rounds": max_rounds,
                 },
             ),
         )
