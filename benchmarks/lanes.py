@@ -3,13 +3,9 @@
 Each line: microseconds of Redis' main thread for a call that hands in what it holds and claims again.
 """
 
-import asyncio
-import tempfile
-from pathlib import Path
 from typing import Any
 
-from flower_engine.embedded.home import Home
-from flower_engine.embedded.valkey import EmbeddedValkey
+from benchmarks.one_redis import run_on_redis
 from flower_engine.log.client import AsyncRedis, connect, send
 from flower_engine.log.partition import Partition
 from flower_engine.model.definitions.definition import TaskDefinition, WorkflowDefinition, plan_flow
@@ -92,10 +88,4 @@ async def main(url: str) -> None:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder, Home(Path(folder)) as home:
-        valkey = EmbeddedValkey(home, durable=False)
-        address = valkey.start()
-        try:
-            asyncio.run(main(address))
-        finally:
-            valkey.stop()
+    run_on_redis(main)

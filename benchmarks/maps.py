@@ -2,38 +2,26 @@
 
 In turns, on one Redis: a list, a map over it, and a task that reads the list of what its items returned; and
 as many tasks that have nothing to do with each other. The same with a window (``limit``), with tolerance
-and outcomes, and with half as many items and a map that goes along them. CPU time of Redis, so that a busy
-machine counts for little. Of each script the longest call of
-a turn, as Redis' slow log has it: that is time on the clock, so the least of all turns is told.
+and outcomes, and with half as many items and a map that goes along them. CPU time of Redis' main thread, as
+the kernel counts it, so that a busy machine counts for little; also of the longest call of each script.
 """
 
-import asyncio
-import sys
-import tempfile
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from flower_bench.environment import describe_environment
-from flower_engine.embedded.home import Home
-from flower_engine.embedded.valkey import EmbeddedValkey
-from flower_engine.log.client import AsyncRedis, connect, send
-from flower_engine.log.partition import Partition
+from benchmarks.one_redis import Meter, empty_partition, meter_of, run_on_redis
+from flower_engine.log.client import AsyncRedis, connect
 from flower_engine.model.definitions.definition import PlannedTask
 from flower_engine.model.values.blob_ref import BlobRef
 from flower_engine.model.values.ids import make_flow_id
 from flower_engine.runtime.deciding import Decider
-from flower_engine.transitions.installation_transitions import install
-from flower_engine.transitions.loader import Script
 from flower_engine.transitions.register_transition import FlowPlan, Start, register
-from flower_engine.transitions.watcher_transitions import lapse
 from flower_engine.transitions.worker_transitions import (
     Outcome,
     OutcomeKind,
     Service,
-    attend,
     finish_and_claim,
 )
 
@@ -103,26 +91,19 @@ def _reader(seq: int, program: str, parameters: dict[str, Any]) -> PlannedTask:
     )
 
 
-async def _cpu_ms(client: AsyncRedis) -> float:
-    info: dict[str, Any] = await client.info("cpu")  # pyright: ignore[reportUnknownMemberType]
-    return 1000 * (float(info["used_cpu_sys"]) + float(info["used_cpu_user"]))
-
-
 async def _put(content: bytes) -> BlobRef:
     """A large list is a blob; where that lies costs Redis nothing."""
     return BlobRef(sha256="ab", bytes=len(content), store="api")
 
 
-async def run(client: AsyncRedis, kind: str, items: int, longest: dict[str, list[float]]) -> float:
-    """Runs one flow to its end; ms of Redis' CPU, its log not counted."""
-    await send(client, "FLUSHALL", "SYNC")
-    meta = await install(client, 0, "benchmark", 1)
-    partition = Partition(0, meta.installation, meta.generation)
-    await attend(client, partition, ["default"])
-    await lapse(client, partition, queues=[], lease_ms=30_000, tick_gap_ms=10_000, max_lost=3)
-    await send(client, "SLOWLOG", "RESET")
+async def run(
+    client: AsyncRedis, meter: Meter, kind: str, items: int, longest: dict[str, list[float]]
+) -> float:
+    """Runs one flow to its end; ms of CPU of Redis' main thread."""
+    partition = await empty_partition(client)
+    meter.longest.clear()
     flow, decider = make_flow_id(0, 0, 1), Decider(client, partition, "w1", put=_put)
-    service, before = Service(("default",), ("A",)).args(), await _cpu_ms(client)
+    service, before = Service(("default",), ("A",)).args(), meter.ms()
     await register(client, partition, [Start(flow, plan_of(kind, items))])
     is_chain = bool((KINDS[kind] or {}).get("chain"))
     values = msgspec.json.encode(list(range(items // 2 if is_chain else items)))
@@ -145,23 +126,12 @@ async def run(client: AsyncRedis, kind: str, items: int, longest: dict[str, list
         ]
         if not got.claims and not got.more and not await decider.run_once():
             break
-    spent = await _cpu_ms(client) - before
+    spent = meter.ms() - before
     assert ran == (items if KINDS[kind] is None else items + 2), (kind, ran)
-    await _note_longest(client, kind, longest)
+    for script in SCRIPTS:
+        if script in meter.longest:
+            longest.setdefault(f"{kind}: {script.partition('/')[2]}", []).append(meter.longest[script])
     return spent
-
-
-async def _note_longest(client: AsyncRedis, kind: str, longest: dict[str, list[float]]) -> None:
-    names = {Script(name).sha: name.partition("/")[2] for name in SCRIPTS}
-    entries: list[dict[str, Any]] = await client.slowlog_get(100_000)  # pyright: ignore[reportUnknownMemberType]
-    found: dict[str, float] = {}
-    for entry in entries:
-        words = bytes(entry["command"]).decode(errors="replace").split(" ")
-        if len(words) > 1 and words[1] in names:
-            key = f"{kind}: {names[words[1]]}"
-            found[key] = max(found.get(key, 0.0), entry["duration"] / 1000)
-    for key, ms in found.items():
-        longest.setdefault(key, []).append(ms)
 
 
 async def main(url: str, items: int, turns: int) -> None:
@@ -169,12 +139,12 @@ async def main(url: str, items: int, turns: int) -> None:
     spent: dict[str, list[float]] = {kind: [] for kind in KINDS}
     longest: dict[str, list[float]] = {}
     async with connect(url) as client:
-        await send(client, "CONFIG", "SET", "slowlog-log-slower-than", 2_000, "slowlog-max-len", 100_000)
+        meter = await meter_of(client)
         for kind in KINDS:  # scripts are loaded, memory is had
-            await run(client, kind, 100, {})
+            await run(client, meter, kind, 100, {})
         for _ in range(turns):
             for kind in KINDS:
-                spent[kind].append(await run(client, kind, items, longest))
+                spent[kind].append(await run(client, meter, kind, items, longest))
     base = _mean(spent["independent tasks"])
     print(
         f"\n| {items:,} in {turns} turns | ms of Redis' CPU, mean | least to most | times independent tasks |"
@@ -183,9 +153,10 @@ async def main(url: str, items: int, turns: int) -> None:
     for kind, found in spent.items():
         range_ = f"{min(found):.0f} to {max(found):.0f}"
         print(f"| {kind} | {_mean(found):.0f} | {range_} | {_mean(found) / base:.2f} |")
-    print("\n| longest call of a turn, over 2 ms | ms: least of the turns | most |\n|---|---|---|")
+    print("\n| longest call of a turn, over 2 ms | ms of CPU: least of the turns | most |\n|---|---|---|")
     for key, ms in sorted(longest.items(), key=lambda item: -min(item[1])):
-        print(f"| {key} | {min(ms):.1f} | {max(ms):.1f} |")
+        if max(ms) > 2:
+            print(f"| {key} | {min(ms):.1f} | {max(ms):.1f} |")
 
 
 def _mean(found: Iterable[float]) -> float:
@@ -194,13 +165,4 @@ def _mean(found: Iterable[float]) -> float:
 
 
 if __name__ == "__main__":
-    for name, value in describe_environment().items():
-        print(f"{name}: {value}")
-    with tempfile.TemporaryDirectory() as folder, Home(Path(folder)) as home:
-        valkey = EmbeddedValkey(home, durable=False)
-        address = valkey.start()
-        try:
-            words = [int(word) for word in sys.argv[1:]]
-            asyncio.run(main(address, *(words + [10_000, 4][len(words) :])))
-        finally:
-            valkey.stop()
+    run_on_redis(main, 10_000, 4)

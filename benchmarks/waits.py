@@ -6,13 +6,9 @@ for one signal, and for one sleep that is over.
 """
 
 import asyncio
-import sys
-import tempfile
-from pathlib import Path
 from typing import Any
 
-from flower_engine.embedded.home import Home
-from flower_engine.embedded.valkey import EmbeddedValkey
+from benchmarks.one_redis import run_on_redis
 from flower_engine.log.client import AsyncRedis, connect, send
 from flower_engine.log.partition import Partition
 from flower_engine.model.definitions.definition import PlannedTask
@@ -138,10 +134,4 @@ async def main(url: str, count: int) -> None:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder, Home(Path(folder)) as home:
-        valkey = EmbeddedValkey(home, durable=False)
-        address = valkey.start()
-        try:
-            asyncio.run(main(address, int(sys.argv[1]) if len(sys.argv) > 1 else 100_000))
-        finally:
-            valkey.stop()
+    run_on_redis(main, 100_000)

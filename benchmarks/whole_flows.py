@@ -7,34 +7,23 @@ told, and what that comes to for 10,000 tasks. The flows: a chain, tasks that ha
 other, the same with a task that cleans up, and a map with its items.
 """
 
-import asyncio
-import sys
-import tempfile
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from flower_bench.environment import describe_environment
-from flower_engine.embedded.home import Home
-from flower_engine.embedded.valkey import EmbeddedValkey
+from benchmarks.one_redis import empty_partition, meter_of, run_on_redis
 from flower_engine.log.client import AsyncRedis, connect, send
 from flower_engine.log.partition import Partition
 from flower_engine.model.definitions.definition import TaskDefinition, WorkflowDefinition, plan_flow
 from flower_engine.model.values.ids import make_flow_id
 from flower_engine.runtime.deciding import Decider
-from flower_engine.transitions import loader
 from flower_engine.transitions import operator_transitions as operators
-from flower_engine.transitions.installation_transitions import install
 from flower_engine.transitions.register_transition import FlowPlan, Start, register
-from flower_engine.transitions.watcher_transitions import lapse
 from flower_engine.transitions.worker_transitions import (
     Claim,
     Outcome,
     OutcomeKind,
     Service,
-    attend,
     finish_and_claim,
 )
 
@@ -154,42 +143,16 @@ OPERATIONS: dict[str, tuple[str, tuple[str, ...], tuple[Step, ...], Step]] = {
 }
 
 
-class Meter:
-    """CPU of Redis' main thread, of each call of a script."""
-
-    def __init__(self, process: int) -> None:
-        self._file = Path(f"/proc/{process}/task/{process}/schedstat")
-        self.longest: dict[str, float] = {}
-        meter, run = self, loader.Script.run
-
-        async def measured(script: loader.Script, client: AsyncRedis, meta: str, args: Any) -> Any:
-            before = meter.ms()
-            reply = await run(script, client, meta, args)
-            meter.longest[script.name] = max(meter.longest.get(script.name, 0.0), meter.ms() - before)
-            return reply
-
-        loader.Script.run = measured  # type: ignore[method-assign]
-
-    def ms(self) -> float:
-        """What it has spent so far."""
-        return int(self._file.read_text().split()[0]) / 1e6
-
-
 async def main(url: str, tasks: int, turns: int) -> None:
     """Prints every operation."""
     async with connect(url) as client:
-        info: dict[str, Any] = await send(client, "INFO", "server")
-        meter = Meter(int(info["process_id"]))
+        meter = await meter_of(client)
         await send(client, "CONFIG", "SET", "busy-reply-threshold", 120_000)  # the machine may be busy
         least: dict[tuple[str, str], float] = {}
         for turn in range(turns + 1):
             for name, (script, kinds, before, operate) in OPERATIONS.items():
                 for kind in kinds:
-                    await send(client, "FLUSHALL", "SYNC")
-                    meta = await install(client, 0, "benchmark", 1)
-                    partition = Partition(0, meta.installation, meta.generation)
-                    await attend(client, partition, ["default"])
-                    await lapse(client, partition, queues=[], lease_ms=30_000, tick_gap_ms=10_000, max_lost=3)
+                    partition = await empty_partition(client)
                     case = Case(client, partition, kind, 100 if turn == 0 else tasks)
                     await case.begin()
                     for step in before:
@@ -209,13 +172,4 @@ async def main(url: str, tasks: int, turns: int) -> None:
 
 
 if __name__ == "__main__":
-    for name, value in describe_environment().items():
-        print(f"{name}: {value}")
-    with tempfile.TemporaryDirectory() as folder, Home(Path(folder)) as home:
-        valkey = EmbeddedValkey(home, durable=False)
-        address = valkey.start()
-        try:
-            words = [int(word) for word in sys.argv[1:]]
-            asyncio.run(main(address, *(words + [10_000, 3][len(words) :])))
-        finally:
-            valkey.stop()
+    run_on_redis(main, 10_000, 3)

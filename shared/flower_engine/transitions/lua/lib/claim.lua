@@ -39,7 +39,7 @@ local function start_task(worker, queue, member, lane)
     hold_suspect(worker, queue, lease)
   end
   local used = nil
-  if flow.ruled then
+  if flow.ruled and not lane_of(lane).window then -- an item of a map takes all that it waits for
     local rules = flow[rules_field(task)]
     if not rules or rules ~= flow.rules_that_take_all then
       used = by_rules().begin(flow, task)
@@ -100,7 +100,7 @@ local function hand_over(worker, queue, wanted, serves)
       local id, task = split_member(list[2])
       local flow = flows[id]
       if flow and flow[message_field(task)] == nil then
-        read_for_claims(flow, list, 2)
+        read_for_claims(flow, list, 2, lane.name)
       end
     end
     for at = 2, #list, 2 do

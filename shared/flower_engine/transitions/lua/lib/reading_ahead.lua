@@ -1,7 +1,7 @@
 -- What a call needs of many tasks of one flow is read together: by one command, where it would be one or two
 -- for each task.
 -- rarely used
--- needs: base, flow_control, flow_fields, kept_results
+-- needs: base, flow_control, flow_fields, kept_results, lanes
 
 -- Fields of a flow are known from here on; one that is absent as false. What this call has changed stays.
 local function learn_fields(flow, names)
@@ -34,8 +34,9 @@ local function read_for_outcomes(flow, values, at)
   learn_fields(flow, names)
 end
 
--- Of tasks that were chosen (member, lane, ...), from `at` on, those of this flow.
-local function read_for_claims(flow, chosen, at)
+-- Of tasks that were chosen (member, lane, ...), from `at` on, those of this flow. `lane`: the name of that
+-- which all are of, if they are.
+local function read_for_claims(flow, chosen, at, lane)
   flow.read_for = chosen
   local names, states = {}, {}
   for index = at, #chosen, 2 do
@@ -44,7 +45,7 @@ local function read_for_claims(flow, chosen, at)
       local n = #names
       names[n + 1], names[n + 2] = state_field(task), message_field(task)
       states[#states + 1] = names[n + 1]
-      if flow.ruled then
+      if flow.ruled and not lane_of(lane or chosen[index + 1]).window then -- see start_task
         names[n + 3] = rules_field(task)
       end
     end
