@@ -218,3 +218,24 @@ async def test_a_child_that_took_too_long_says_so_when_it_has_cleaned_up(
     assert (error.type, "took too long" in error.message) == ("ChildFailed", True)
     outcome = outcome_of_child(await engine.flow(child))  # the same after a recovery
     assert outcome.payload == msgspec.json.encode(error)
+
+
+async def test_a_task_whose_cleanup_took_too_long_runs_again_in_a_flow_without_rules(
+    engine: Engine, trees: Trees
+) -> None:
+    """Redis did not know that it was given up: its flow was gone with the rerun."""
+    await _cleaned(trees)
+    flow = await engine.register(subflow(1), task(2, 1))
+    await trees.settle()
+    await engine.finish(*await engine.claim())
+    await cancel(engine.client, engine.partition, flow, by="ann", reason="no")
+    await trees.settle()
+    assert (await engine.flow(flow)).is_ending
+    await engine.bring_due()
+    ended = await engine.flow(flow)
+    assert (ended.ended_ms is not None, ended.task(1).ended_as) == (True, "x")
+    restored = await engine.restored(flow)
+    asked: dict[str, Any] = {"by": "ann", "selection": [1], "scope": "only", "restored": restored}
+    await rerun(engine.client, engine.partition, flow, **asked)
+    await engine.check()
+    assert (await engine.flow(flow)).task(1).status is Status.WAIT

@@ -9,7 +9,7 @@ from flower_engine.model.definitions.definition import PlannedTask
 from flower_engine.model.events.attempt_events import TaskFinished
 from flower_engine.model.events.events import AnyEvent, FlowRegistered
 from flower_engine.model.events.operator_events import FlowRerun
-from flower_engine.model.events.wait_events import TaskExpanded
+from flower_engine.model.events.wait_events import TaskAnswered, TaskExpanded
 
 
 class _Known(NamedTuple):
@@ -109,7 +109,7 @@ def check_taken(events: Iterable[AnyEvent], flow: str) -> None:
                 maps.forked(event, of_flows[event.forked_from])
             case FlowRerun():
                 maps.rerun(event)
-            case TaskFinished():
+            case TaskFinished() | TaskAnswered():
                 maps.finished(event.task, bytes(event.result))
             case TaskExpanded():
                 maps.expanded(event)
