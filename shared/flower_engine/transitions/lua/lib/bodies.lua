@@ -110,7 +110,7 @@ local function change_bodies(flow, bodies, again)
       end
       if body.rules ~= (known.rules or '') then
         has_other_rules = true
-        known.rules = body.rules ~= '' and body.rules
+        give_rules(known, body.rules ~= '' and body.rules)
         if known.rules then
           set(flow, rules_field(text), body.rules)
         else

@@ -6,7 +6,7 @@
 local function cancel_flow(flow, by, reason)
   load_whole(flow, 'places')
   if may_spare(flow) then
-    load_whole(flow)
+    load_links(flow)
   end
   local spared = cleanup_of(flow)
   local parents = parents_left(flow, spared)

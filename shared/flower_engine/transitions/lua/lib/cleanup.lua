@@ -160,11 +160,12 @@ end
 local function end_tasks(flow, spared, gives_up, ready, parents)
   local lists, given_up, all = { [WAIT] = {}, [RUNNING] = {}, [SUSPEND] = {} }, {}, {}
   for task = 1, flow.count do
-    local known, text = flow.tasks[task], digits(task)
+    local known = flow.tasks[task]
     if not spared[task] and not (parents and parents[task]) and not is_final(known) then
-      if known.status == RUNNING then
+      local text, status = digits(task), known.status
+      if status == RUNNING then
         end_lease(flow, text, known)
-      elseif known.status == WAIT then
+      elseif status == WAIT then
         if not ready or ready[task] or is_away(known) then
           unplace(flow, text, known)
         end
@@ -172,14 +173,13 @@ local function end_tasks(flow, spared, gives_up, ready, parents)
         drop_timer(hold_timer(flow.id, text))
         leave_held(flow, text, known)
       end
-      local is_given_up = gives_up and known.status == SUSPEND
-      local list = is_given_up and given_up or lists[known.status]
+      local is_given_up = gives_up and status == SUSPEND
+      local list = is_given_up and given_up or lists[status]
       list[#list + 1], all[#all + 1] = text, text
-      known.lease = NO_LEASE
       if is_given_up then
-        known.kind = GIVEN_UP
+        known.lease, known.kind = NO_LEASE, GIVEN_UP
       else
-        known.status, known.kind = IGNORE, CUT_OFF
+        become(known, to_be_cut_off)
       end
       set_state(flow, text, is_given_up and GIVEN_UP_STATE or CUT_OFF_STATE, known.attempt, known.lost,
         NO_LEASE)

@@ -99,24 +99,27 @@ local function by_maps(flow)
           flow.done = flow.done + 1
           read[#read + 1] = items.along and known.reads or nil
         end
-        known.status, known.kind, known.lease, known.dependents = IGNORE, VANISHED, NO_LEASE, false
-        known.vanished = true
+        if may_have_failures(known) then
+          forgotten[#forgotten + 1] = failures_field(text)
+        end
+        if known.attempt ~= '0' then
+          forgotten[#forgotten + 1] = progress_field(text)
+        end
+        become(known, to_vanish)
         set_state(flow, text, VANISHED_STATE, known.attempt, known.lost, NO_LEASE)
-        local n = #forgotten
-        forgotten[n + 1], forgotten[n + 2] = failures_field(text), progress_field(text)
         if over then
           along[#along + 1] = { text, over.first + item - items.first }
         end
         if known.reads then
           set(flow, dependents_field(text), '<' .. known.reads .. '!')
         else
-          forgotten[n + 3] = dependents_field(text)
+          forgotten[#forgotten + 1] = dependents_field(text)
         end
       end
       forgotten[#forgotten + 1] = items_field(digits(map))
       flow.tasks[map].items = nil
       if flow.tasks[map].rules and match(flow.tasks[map].rules, '^tolerated ') then
-        flow.tasks[map].rules = string.gsub(flow.tasks[map].rules, '^tolerated %d+', 'ready 0')
+        give_rules(flow.tasks[map], (string.gsub(flow.tasks[map].rules, '^tolerated %d+', 'ready 0')))
         set(flow, rules_field(digits(map)), flow.tasks[map].rules)
       end
     end

@@ -35,7 +35,8 @@ local function push(lane, flow, task)
     pushed[lane] = list
     pushed_lanes[#pushed_lanes + 1] = lane
   end
-  local score = (AHEAD_CAP - math.min(flow.done, AHEAD_CAP)) * AHEAD + flow.order + task
+  local ahead = flow.done < AHEAD_CAP and AHEAD_CAP - flow.done or 0
+  local score = ahead * AHEAD + flow.order + task
   if score < list.lowest then
     list.lowest = score
   end

@@ -84,7 +84,11 @@ local function reopen_data(flow, again, given)
         note_long(flow, producers)
       end
       if not was_final and known.reads then
-        count_readers(flow, known.reads, -1)
+        local first, last = match(known.reads, ITEMS_READ)
+        if first then -- its items vanish
+          forget_items(flow, first .. ' ' .. digits(last - first + 1), 1, math.huge)
+        end
+        count_readers(flow, (string.gsub(known.reads, ',?' .. ITEMS_READ .. '%?', '')), -1)
       end
       known.reads = known.new_reads ~= '' and known.new_reads -- by these its edges are counted
     end

@@ -140,8 +140,59 @@ local function make_alike(flow, has_items, state, lane, links, rules)
   local kind = match(state, KIND)
   known.kind = (flow.ruled or kind == GIVEN_UP) and kind
   known.vanished = has_items and match(state, KIND) == VANISHED
-  return { known = known, meta = { __index = known }, state = state, head = match(state, HEAD),
-    links = links, rules = rules }
+  if flow.ruled then
+    known.rule, known.most, known.branch = rules_of_edges().rule_in(known.rules)
+  end
+  known.alike = { known = known, meta = { __index = known }, others = {}, state = state,
+    head = match(state, HEAD), links = links, rules = rules }
+  return known.alike
+end
+
+-- What tasks that an operation changes are from then on.
+local to_wait_again = { status = WAIT, kind = false, lost = '0', lease = NO_LEASE }
+local to_be_cut_off = { status = IGNORE, kind = CUT_OFF, lease = NO_LEASE }
+local to_vanish = { status = IGNORE, kind = VANISHED, lease = NO_LEASE, dependents = false, vanished = true }
+
+-- A task of a whole flow is so (one of those above) from here on, as others are that were like it.
+local function become(known, change)
+  local other = known.alike.others[change]
+  if not other then
+    local common = {}
+    other = { known = common, meta = { __index = common }, others = {} }
+    for name, value in pairs(known.alike.known) do
+      common[name] = value
+    end
+    for name, value in pairs(change) do
+      common[name] = value
+    end
+    known.alike.others[change], common.alike = other, other
+  end
+  setmetatable(known, other.meta)
+  if next(known) then
+    for name, value in pairs(change) do
+      if known[name] ~= value then -- it had one of its own
+        known[name] = value
+      end
+    end
+  end
+end
+
+-- The same change for all tasks with these links.
+local changes_of_links = {}
+local function change_of_links(links, dependents, reads, is_long)
+  local change = changes_of_links[links]
+  if not change then
+    change = { dependents = dependents, reads = reads, is_long = is_long }
+    changes_of_links[links] = change
+  end
+  return change
+end
+
+-- A task of a whole flow with rules has others from here on (nil or false: none).
+local function give_rules(known, rules)
+  known.rules = rules or false
+  known.rule, known.most, known.branch = rules_of_edges().rule_in(rules or nil)
+  known.branch = known.branch or false
 end
 
 -- Reads of a flow's tasks what only those have that others lead to: counts of open dependencies (of more than
@@ -173,6 +224,30 @@ local function load_dependencies(flow, has_items)
       having[index - 1].edges = value
     end
   end
+end
+
+-- Reads who is behind the tasks of a flow that was loaded for their places only.
+local function load_links(flow)
+  local before = nil
+  for first = 1, flow.count, CHUNK do
+    local last = math.min(flow.count, first + CHUNK - 1)
+    local got = read_column(flow, dependents_field(''), first, last)
+    for index = 1, last - first + 1 do
+      local links = got[index]
+      if links then
+        local dependents, reads, is_long = links_of(links)
+        local known = flow.tasks[first + index - 1]
+        if links == before then
+          become(known, change_of_links(links, dependents, reads, is_long))
+        else
+          known.dependents, known.reads, known.is_long = dependents, reads, is_long
+        end
+      end
+      before = links
+    end
+  end
+  flow.has_links = true
+  load_dependencies(flow, has_flag(flow, HAS_ITEMS))
 end
 
 -- Reads every task of a loaded flow into flow.tasks: {status, attempt, lost, lease, lane, open, dependents,
@@ -229,7 +304,7 @@ local function load_whole(flow, least)
       tasks[first + index - 1] = known
     end
   end
-  flow.tasks, flow.count, flow.is_without_links = tasks, count, not has_links
+  flow.tasks, flow.count, flow.has_links = tasks, count, has_links
   if has_links and (flow.ruled or least ~= 'links') then
     load_dependencies(flow, has_items)
   end
@@ -294,8 +369,8 @@ end
 -- Whether each task of a whole flow waits for nothing but a worker (or the time of its retry); of a flow with
 -- rules, by what its tasks have heard so far.
 local function find_ready(flow)
-  if flow.is_without_links then
-    load_whole(flow)
+  if not flow.has_links then
+    load_links(flow)
   end
   if flow.ruled then
     return find_ready_by_rules(flow)
@@ -360,7 +435,9 @@ end
 -- Takes a waiting task (known: its status, lane, lease) out of where it waits.
 local function unplace(flow, task, known)
   pull(known.lane, flow, task)
-  if is_retrying(known) then
+  if known.lease == NO_LEASE then
+    return
+  elseif is_retrying(known) then
     drop_timer(retry_timer(flow.id, task))
   elseif is_away(known) then
     stop_awaiting(flow, task, known.lease)
@@ -378,7 +455,7 @@ end
 -- anew, by another policy.) Returns which tasks are in their lanes still, but for the moved ones.
 local function reopen(flow, again)
   local before, in_lanes, leases = find_ready(flow), {}, {}
-  local forgotten, are_plain, has_rounds = {}, {}, call('HEXISTS', flow.key, ROUNDS) == 1
+  local forgotten, are_plain, states, has_rounds = {}, {}, {}, call('HEXISTS', flow.key, ROUNDS) == 1
   for task = 1, flow.count do
     local known = again[task] and flow.tasks[task]
     if known then
@@ -392,7 +469,7 @@ local function reopen(flow, again)
         if flow.ruled then
           drop_timer(hold_timer(flow.id, text))
         end
-        if not known.keeps_child then
+        if known.lease == WITH_CHILD and not known.keeps_child then
           leave_held(flow, text, known)
         end
         if known.items then
@@ -425,21 +502,21 @@ local function reopen(flow, again)
         elseif is_away(known) then
           stop_awaiting(flow, text, known.lease)
         end
-      else
-        known.status = WAIT
       end
-      known.lease = known.keeps_child and WITH_CHILD or NO_LEASE
-      if known.lost ~= '0' then
-        known.lost = '0'
-      end
-      if known.kind then
-        known.kind = false
+      become(known, to_wait_again)
+      if known.keeps_child then
+        known.lease = WITH_CHILD
       end
       if known.edges and match(known.edges, '!') then -- it has not begun any more
         known.edges = string.gsub(known.edges, '!', '')
         set(flow, edges_field(text), known.edges)
       end
-      set_state(flow, text, WAIT, known.attempt, '0', known.lease)
+      local state = known.lease == NO_LEASE and states[known.attempt]
+      if not state then
+        state = WAIT .. ' ' .. known.attempt .. ' 0 ' .. known.lease
+        states[known.attempt] = known.lease == NO_LEASE and state or nil
+      end
+      set(flow, state_field(text), state)
     end
   end
   if #forgotten > 0 then

@@ -35,22 +35,27 @@ end
 
 -- The edges of every task as the statuses have them: {counts as edges_of has them; left: how many have not
 -- ended; cause: one that has}. `without_past`: but for what was cut off, which stays so in an ending flow.
+-- Second those that all tasks share to which nobody leads.
 local function count_edges(flow, without_past)
-  local by = rules_of_edges()
-  local all = {}
+  local by, tasks = rules_of_edges(), flow.tasks
+  local all, none = {}, by.no_edges('')
   for task = 1, flow.count do
-    local known = flow.tasks[task]
+    local known = tasks[task]
     if not (without_past and known.kind == CUT_OFF) then
-      known.rule, known.most, known.branch = by.rule_in(known.rules)
-      all[task] = by.no_edges(known.branch and 'u' or '')
+      local is_told = known.edges or known.open or known.branch
+      all[task] = is_told and by.no_edges(known.branch and 'u' or '') or none
     end
   end
   for task = 1, flow.count do
-    local known = flow.tasks[task]
-    local kind = kind_of(known)
+    local known = tasks[task]
+    local kind = known.dependents and kind_of(known)
     local text = digits(task)
     for _, number in ipairs(tasks_behind(known)) do
-      local edges, behind = all[number], flow.tasks[number]
+      local edges, behind = all[number], tasks[number]
+      if edges == none then
+        edges = by.no_edges(behind.branch and 'u' or '')
+        all[number] = edges
+      end
       if edges and (not kind or kind == 's') then
         edges.left = edges.left + 1
       elseif edges then
@@ -65,7 +70,7 @@ local function count_edges(flow, without_past)
       end
     end
   end
-  return all
+  return all, none
 end
 
 -- Tasks of the flow have other rules from here on, if it had any before.
@@ -73,6 +78,9 @@ local function begin_rules(flow)
   if not flow.ruled then
     set_flag(flow, HAS_RULES, true)
     flow.ruled = true
+    for task = 1, flow.count do
+      give_rules(flow.tasks[task], flow.tasks[task].rules)
+    end
     for task = 1, flow.kept and flow.count or 0 do
       local known, text = flow.tasks[task], digits(task)
       read_uses(flow, { text }, {})
@@ -128,12 +136,12 @@ end
 local function redecide(flow, in_lane)
   local by = rules_of_edges()
   take_notes(flow)
-  local all = count_edges(flow, string.find(flow.flags, ENDING))
+  local all, none = count_edges(flow, string.find(flow.flags, ENDING))
   local groups, causes, has_given_up = {}, {}, false
   for task = 1, flow.count do
     local known, edges, text = flow.tasks[task], all[task], digits(task)
     has_given_up = has_given_up or known.kind == GIVEN_UP
-    if edges then
+    if edges and edges ~= none then
       edges.used = still_used(flow, known) or edges.used
       local has_some = known.edges or edges.cause or edges.left > 0 or edges.gate ~= ''
       local told = has_some and by.text(edges)

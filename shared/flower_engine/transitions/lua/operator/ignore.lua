@@ -1,8 +1,7 @@
 #!lua
 -- ignore: an operator passes over waiting, retrying or suspended tasks; their dependents go on.
--- needs: awaiting, base, events, flow_fields, flows, items, kept_results, next_rounds, operation, places
--- needs: ready, release
--- needs: statuses, timers, tree_notes, whole_flow, whole_rules
+-- needs: base, events, flow_fields, flows, items, kept_results, next_rounds, operation, places, ready
+-- needs: release, statuses, timers, tree_notes, whole_flow, whole_rules
 --
 -- Guarantees: each task leaves where it waits, becomes Ignore and frees its dependents together with its
 --   event; the flow ends with the last one. Refused as a whole where a task is running or final, or where
@@ -144,12 +143,7 @@ end
 local function leave(text, known)
   forget_asker(flow, text)
   if known.status == WAIT then
-    pull(known.lane, flow, text)
-    if is_retrying(known) then
-      drop_timer(retry_timer(flow.id, text))
-    elseif is_awaiting(known.lease) then
-      stop_awaiting(flow, text, known.lease)
-    end
+    unplace(flow, text, known)
   else
     leave_child_of(flow.id, text, known.attempt, known.lease)
     let_items_start(flow, has_flag(flow, HAS_ITEMS) and call('HGET', flow.key, items_field(text)))
@@ -188,13 +182,15 @@ local function read_results()
   end
 end
 
+local ignored = { status = IGNORE, kind = false, lease = NO_LEASE }
+local passed_over = { status = IGNORE, kind = 'p', lease = NO_LEASE }
 local function release_ruled()
   for _, text in ipairs(tasks) do
     local known = known_tasks[tonumber(text)]
     if flow.kept and flow.left > 0 and (payload or known.reads) then
       settle_data(flow, text, payload, known.dependents, known.reads or nil, {})
     end
-    known.status, known.kind, known.lease = IGNORE, payload and 'p', NO_LEASE
+    become(known, payload and passed_over or ignored)
   end
   flow.unreleased = nil
   redecide(flow, in_lane)

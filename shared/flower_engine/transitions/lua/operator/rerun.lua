@@ -117,7 +117,8 @@ end
 -- What runs again because these do, by the scope: all behind them, or what read a result that goes.
 local function walk_on()
   while #stack > 0 do
-    local task = table.remove(stack)
+    local task = stack[#stack]
+    stack[#stack] = nil
     local known = flow.tasks[task]
     for _, number in ipairs(tasks_behind(known)) do
       local behind = flow.tasks[number]
@@ -163,7 +164,7 @@ else
 end
 -- What rules had passed over because of these, and what began because they failed; a refusal, or nil.
 local function select_by_rules()
-  if flow.ruled then
+  if flow.ruled and selection ~= 'all' then -- else nobody is behind them that is not among them
     local edges = open_behind(flow, again, select)
     while #stack > 0 do
       walk_on()
@@ -180,7 +181,7 @@ local function select_by_rules()
   end
 end
 refusal = select_by_rules()
-for task in pairs(again) do
+for task in pairs(bodies and again or {}) do
   anew.asked[task] = anew.asked[task] or is_other_body(bodies, task)
 end
 -- Maps that go along others which are expanded anew are, too; whether that led to more.
