@@ -15,3 +15,12 @@ def paged(context: Context, n: int = 0, page: int = 0, seen: list[int] | None = 
     if page + 1 < PAGES:
         raise Again({"page": page + 1, "seen": read}, after=0.05 * (page % 2) or None)
     return read
+
+
+@program
+def paged_whole(context: Context, n: int = 0, page: int = 0) -> int:
+    """The same by rounds of the whole flow, each of which is a flow of its own."""
+    trace(context, 0.01, fails=0.05)
+    if page + 1 < PAGES:
+        raise Again({"page": page + 1}, after=0.05 * (page % 2) or None, of="flow")
+    return n + page

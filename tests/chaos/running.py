@@ -215,6 +215,12 @@ def define_deciding(engine: RunningEngine) -> None:
     )
     small_loop = {"tasks": [_task(1, program="paged")], "returns": {"$from": 1}}
     engine.client.put("/workflows/small-loop", json=small_loop).raise_for_status()
+    whole_loop = {
+        "tasks": [{**_task(1, program="paged_whole"), "parameters": {"page": {"$param": "page"}}}],
+        "parametersSchema": {"type": "object", "properties": {"page": {"type": "integer", "default": 0}}},
+        "returns": {"$from": 1},
+    }
+    engine.client.put("/workflows/whole-loop", json=whole_loop).raise_for_status()
     of_pages = {"over": {"$from": 1}, "as": "n", "program": "paged"}
     engine.define(
         "looping",
@@ -223,6 +229,7 @@ def define_deciding(engine: RunningEngine) -> None:
             {**_task(2, 1, program="@map"), "parameters": of_pages},
             _child(3, "small-loop"),
             _task(4, 2, 3),
+            _child(5, "whole-loop"),
         ],
     )
     engine.define(

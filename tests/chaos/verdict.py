@@ -109,7 +109,7 @@ def _runs(addresses: Addresses, events: list[AnyEvent]) -> list[str]:
     finished = {
         (event.flow, event.task, event.attempt)
         for event in events
-        if isinstance(event, TaskFinished | TaskAgain)
+        if isinstance(event, TaskFinished | TaskAgain) and event.lease  # else another flow did it
     }
     return [
         *(f"{attempt} ran {count} times" for attempt, count in counts.items() if count > 1),
