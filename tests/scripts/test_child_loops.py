@@ -138,6 +138,27 @@ async def test_a_cleanup_of_the_round_is_done_before_the_next_one_begins(engine:
     await engine.check()
 
 
+async def test_a_cleanup_that_asked_before_another_task_did_runs_again_as_the_round_ends(
+    engine: Engine,
+) -> None:
+    trees = Trees(engine)
+    await trees.define(task(1), task(2, 1, rule="settled", finally_=True), task(3, 1))
+    flow = await engine.register(subflow(1))
+    await trees.settle()
+    await engine.finish(*await engine.claim())
+    cleanup, other = sorted(await engine.claim(), key=lambda claim: claim.task)
+    await _round(trees, cleanup, other)
+    assert (await engine.flow(cleanup.flow)).ending is not None
+    await engine.fire()
+    await engine.check()
+    (again,) = await engine.claim()
+    assert (again.flow, again.task, again.attempt) == (cleanup.flow, 2, 2)
+    await engine.finish(again)
+    await trees.settle()
+    await engine.check()
+    assert (await engine.flow(flow)).task(1).round == 1
+
+
 async def test_a_failure_beside_the_one_that_asks_is_still_seen(engine: Engine) -> None:
     trees = Trees(engine)
     await trees.define(task(1), task(2))

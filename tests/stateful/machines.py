@@ -1,6 +1,5 @@
 """The state machines of the transitions: what may happen, in any order, with flows of several kinds."""
 
-from contextlib import nullcontext
 from typing import Any
 
 import msgspec
@@ -353,12 +352,11 @@ def run_machine(
     *,
     examples: int,
     base: type[Transitions] = Transitions,
-    are_from_nothing: bool = True,
     **attributes: Any,
 ) -> None:
-    """Tries so many examples; ``are_from_nothing``: see ``fuzzing.each_from_nothing``."""
+    """Tries so many examples, each made from nothing (``fuzzing.each_from_nothing``)."""
     machine = type("Machine", (base,), {"url": url, **attributes})
-    with fuzzing.each_from_nothing() if are_from_nothing else nullcontext():
+    with fuzzing.each_from_nothing():
         run_state_machine_as_test(
             machine,
             settings=settings(

@@ -1,6 +1,7 @@
 """A task starts once in a generation: what began begins again only after an event that says why."""
 
 from flower_engine.model.events.attempt_events import (
+    FlowAgain,
     TaskAgain,
     TaskLapsed,
     TaskRetrying,
@@ -16,8 +17,8 @@ class Starts:
     """Follows the log, and refuses a second start of what reads a list, or anything else, in one generation.
 
     An attempt that came to nothing (returned, lapsed, to be retried) is taken back, as is one that asked for
-    another round; a map awaits twice, for
-    its items and for its list; and whatever is opened again has another generation.
+    another round, of itself or of its flow; a map awaits twice, for its items and for its list; and whatever
+    is opened again has another generation.
     """
 
     def __init__(self) -> None:
@@ -30,7 +31,7 @@ class Starts:
                 key = (event.flow, event.task)
                 assert key not in self._begun, f"{event} begins again what has begun in this generation"
                 self._begun.add(key)
-            case TaskReturned() | TaskLapsed() | TaskRetrying() | TaskExpanded() | TaskAgain():
+            case TaskReturned() | TaskLapsed() | TaskRetrying() | TaskExpanded() | TaskAgain() | FlowAgain():
                 self._begun.discard((event.flow, event.task))
             case TaskUnignored():
                 self._open(event.flow, event.task, *event.behind)

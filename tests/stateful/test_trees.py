@@ -347,4 +347,4 @@ class TreeTransitions(RuledTransitions):
 
 
 def test_trees_of_flows_follow_the_model(redis_url: str) -> None:
-    run_machine(redis_url, examples=60, base=TreeTransitions, are_from_nothing=False)
+    run_machine(redis_url, examples=60, base=TreeTransitions)

@@ -75,6 +75,9 @@ function move.r(id, task)
       if flow.held then
         set_timer(retry_timer(id, task), HELD_MS)
       else
+        if task ~= asker then
+          set_timer(retry_timer(id, task), 0) -- another one asked later: what is spared of the end runs again
+        end
         end_round(whole(id), asker)
         say('round', flow, '0')
       end
