@@ -22,10 +22,10 @@ run: .venv/.runs ## the engine with its data in .flower/, API and dashboard on 1
 dashboard: .venv/.runs ## build the dashboard, where it is not of these sources; with npm, or with pip that fetches it
 	@$(BIN)/python dashboard/bundle.py
 
-# Many tests wait for real processes, so twice as many at once as there are cores do well. The files keep the
+# Many tests wait for real processes, so three times as many at once as there are cores do well. The files keep the
 # order that tests/conftest.py gives them, the long ones first; tests/copied_runs.py says what the copies are.
 # What is compiled is kept, whatever the environment says: else each of many hundred processes does it again.
-JOBS ?= 4
+JOBS ?= 6
 
 test: .venv/.tests ## the whole test suite
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --copies $(JOBS) --ignore tests/cluster --ignore tests/deployment --ignore tests/runbooks --ignore tests/upgrade

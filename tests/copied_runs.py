@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 import warnings
 from collections import deque
@@ -24,6 +25,7 @@ import pytest
 
 from fork_children import dies_with_its_parent
 
+_LOOKS, _LOOK_SECONDS = 1_200, 0.05  # a minute
 number = 0
 """Which of the copies this process is; 0 where there are none, too."""
 
@@ -58,7 +60,7 @@ class CopiedRun:
             for copy in self._copies.values():  # a connection that is closed ends it, with all it started
                 copy.connection.close()
             for copy in self._copies.values():
-                copy.wait()
+                copy.interrupt()
         return True
 
     def _begin(self, session: pytest.Session, which: int) -> None:
@@ -100,9 +102,9 @@ class CopiedRun:
             case "ends":
                 del self._copies[connection]
                 connection.close()
-                copy.wait()
-                if told[0]:
-                    self._fail(session, f"the end of copy {copy.number}", told[0])
+                is_over = copy.ends()
+                if why := told[0] or ("" if is_over else "a thread of it did not end"):
+                    self._fail(session, f"the end of copy {copy.number}", why)
             case _:
                 session.shouldstop = told[0]
 
@@ -146,6 +148,21 @@ class _Copy:
         self.connection = connection
         self.has: deque[int] = deque()
         self._pid = pid
+
+    def interrupt(self) -> None:
+        """Ends it, whatever it is in the middle of."""
+        os.kill(self._pid, signal.SIGINT)
+        self.ends()
+
+    def ends(self) -> bool:
+        """Whether it ends by itself; else, as where a thread never does, it is killed."""
+        for _ in range(_LOOKS):
+            if os.waitpid(self._pid, os.WNOHANG)[0]:
+                return True
+            time.sleep(_LOOK_SECONDS)
+        os.kill(self._pid, signal.SIGKILL)
+        self.wait()
+        return False
 
     def wait(self) -> int:
         """How it ended."""

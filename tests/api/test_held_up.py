@@ -8,15 +8,16 @@ import httpx
 import pytest
 
 from api.serving import RunningApi
+from flower_engine.flows import matched_maps
 from flower_engine.log.client import send
 from flower_engine.log.reader import read_log
 from flower_engine.model.tasks.status import Status
-from flower_engine.transitions import operator_transitions
 from flower_engine.transitions.operator_transitions import Operated
 from flower_engine.transitions.watcher_transitions import trim
 from scripts.engine import Engine
 
 HOUR_MS = 3_600_000
+_PATIENCE_SECONDS = 60.0
 
 
 async def _forget(engine: Engine) -> None:
@@ -31,15 +32,15 @@ async def test_a_rerun_held_up_until_the_flow_was_run_again_and_forgotten_follow
     own_api: RunningApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     is_held, go_on = threading.Event(), threading.Event()
-    rerun = operator_transitions.rerun
+    rerun = matched_maps.rerun
 
     async def held_up(*where: Any, restored: Any, **more: Any) -> Operated:
         if restored is not None and not is_held.is_set():
             is_held.set()
-            await asyncio.to_thread(go_on.wait)
+            await asyncio.to_thread(go_on.wait, _PATIENCE_SECONDS)
         return await rerun(*where, restored=restored, **more)
 
-    monkeypatch.setattr(operator_transitions, "rerun", held_up)
+    monkeypatch.setattr(matched_maps, "rerun", held_up)
 
     def ask() -> httpx.Response:
         return own_api.client.post(f"/flows/{flow}/rerun", json={"tasks": [1]})
@@ -51,7 +52,9 @@ async def test_a_rerun_held_up_until_the_flow_was_run_again_and_forgotten_follow
             await engine.work_off()
             await own_api.project()
             first = asyncio.create_task(asyncio.to_thread(ask))
-            await asyncio.to_thread(is_held.wait)
+            assert await asyncio.to_thread(is_held.wait, _PATIENCE_SECONDS), (
+                "no rerun came to where it is held up"
+            )
             assert (await asyncio.to_thread(ask)).json()["version"] == 4
             await engine.work_off()
             await own_api.project()

@@ -10,6 +10,8 @@ _CONFTEST = """
 import pytest
 import copied_runs
 
+copied_runs._LOOKS = 20
+
 def pytest_configure(config):
     config.pluginmanager.register(copied_runs.CopiedRun(2))
 
@@ -35,6 +37,10 @@ def test_the_same_is_lasting(lasting, time): seen.append(lasting); assert len(se
 def test_it_is_passed_over(): pytest.skip("not here")
 """
 _FAILS = "def test_it_fails(): assert False\ndef test_it_is_too_late(): pass\n"
+_HANGS = """
+import threading
+def test_it_leaves_a_thread(): threading.Thread(target=threading.Event().wait).start()
+"""
 _STOPS = "import pytest\ndef test_it_stops_all(): pytest.exit('enough')\n"
 
 
@@ -95,3 +101,10 @@ def test_it_stops_at_the_first_failure_where_it_is_told_to(tmp_path: Path) -> No
     done, came = _run(tmp_path, "--exitfirst", test_one=_FAILS)
     assert done.returncode == 1
     assert came == {"test_it_fails": "failure"}
+
+
+def test_a_thread_that_never_ends_is_told_and_holds_up_nothing(tmp_path: Path) -> None:
+    done, came = _run(tmp_path, test_one=_HANGS, test_two=_FAILS)
+    assert done.returncode == 1 and "a thread of it did not end" in done.stdout
+    assert came.pop("test_it_leaves_a_thread") == "" and came.pop("test_it_is_too_late") == ""
+    assert "failure" in came.values()

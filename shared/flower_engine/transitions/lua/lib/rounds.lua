@@ -34,7 +34,7 @@ local function ask_again(flow, task, attempt, lost, lease, word, ms, given)
     fail_for_good(flow, task, attempt, lost, lease, '{"type":"TooManyRounds","message":"the loops of a flow'
       .. ' have at most ' .. MOST_ROUNDS .. ' rounds together, and this one has had them: register a flow'
       .. ' that goes on from here, or put what loops into a workflow that another one has as a sub-flow, and'
-      .. ' let that have the rounds: raise Again(parameters, of=flow)"}', lease, '')
+      .. ' let that have the rounds: raise Again(parameters, of=\'flow\')"}', lease, '')
     return
   end
   local after = math.max(0, word == 'again' and ms or ms - now_ms)
