@@ -24,6 +24,19 @@ def _cleaned(trees: Trees) -> Any:
     )
 
 
+async def _cancelled(trees: Trees) -> tuple[str, str]:
+    """A flow whose cancel waits for the cleanup of its child, and that child."""
+    engine = trees.engine
+    await _cleaned(trees)
+    flow = await engine.register(subflow(1))
+    await trees.settle()
+    child = await trees.child(flow)
+    await engine.finish(*await engine.claim())
+    await cancel(engine.client, engine.partition, flow, by="ann", reason="enough")
+    await trees.settle()
+    return flow, child
+
+
 async def test_a_child_that_is_cancelled_is_awaited_until_it_has_cleaned_up(
     engine: Engine, trees: Trees
 ) -> None:
@@ -73,13 +86,7 @@ async def test_another_child_begins_when_the_one_before_has_cleaned_up(engine: E
 async def test_a_child_that_cleans_up_is_not_cut_off_by_who_looks_at_it_again(
     engine: Engine, trees: Trees
 ) -> None:
-    await _cleaned(trees)
-    flow = await engine.register(subflow(1))
-    await trees.settle()
-    child = await trees.child(flow)
-    await engine.finish(*await engine.claim())
-    await cancel(engine.client, engine.partition, flow, by="ann", reason="enough")
-    await trees.settle()
+    _, child = await _cancelled(trees)
     await send(engine.client, "ZADD", engine.keys.tree, 0, f"{child}:0")  # as a recovery does
     await trees.settle()
     (cleanup,) = await engine.claim()
@@ -182,13 +189,7 @@ async def test_a_flow_waits_for_the_end_of_its_children_as_long_as_for_its_own_c
 async def test_who_has_waited_for_a_child_that_a_loss_took_ends_when_somebody_looks(
     engine: Engine, trees: Trees
 ) -> None:
-    await _cleaned(trees)
-    flow = await engine.register(subflow(1))
-    await trees.settle()
-    child = await trees.child(flow)
-    await engine.finish(*await engine.claim())
-    await cancel(engine.client, engine.partition, flow, by="ann", reason="")
-    await trees.settle()
+    flow, child = await _cancelled(trees)
     await send(engine.client, "ZADD", engine.keys.tree, 0, f"{flow}:1?")  # as a recovery does
     await trees.settle()
     assert (await engine.flow(flow)).is_ending
