@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -260,7 +261,7 @@ async def test_a_list_is_filtered_and_read_page_by_page(own_api: RunningApi) -> 
     await own_api.project()
     whole = acts(own_api)
     assert len(whole) == 10
-    assert whole == sorted(whole, key=lambda one: one["at"], reverse=True)
+    assert whole == sorted(whole, key=lambda one: datetime.fromisoformat(one["at"]), reverse=True)
     for limit in (1, 2, 3, 9, 10):
         read: list[dict[str, Any]] = []
         cursor = None

@@ -40,9 +40,15 @@ async def test_a_program_of_every_kind_goes_round_with_what_it_gave(
     assert (ended.status, ended.rounds) == (Status.FINISH, 3)
     events = await engine.events()
     assert [event.round for event in events if isinstance(event, TaskAgain)] == [1, 2, 3]
-    assert not [event for event in events if isinstance(event, TaskProgressed)], (
-        "it was of rounds that are over"
-    )
+    rounds = 0
+    for event in events:
+        match event:
+            case TaskAgain():
+                rounds = event.round
+            case TaskProgressed():  # seldom: each round is over before the worker looks at what it told
+                assert event.note == f"round {rounds}", "a round is told of while it runs, and not later"
+            case _:
+                pass
     await engine.check()
 
 
