@@ -4,7 +4,8 @@
 --   to be: message ("": all of it stays), lane, policy ("": none), what it reads ("2,3?"), its rules ("":
 --   none), all of it as the event has it (JSON), and what it waits for of the world (see waits.lua, "":
 --   nothing).
--- needs: awaiting, base, flow_fields, flows, ready, statuses, suspects, whole_flow, whole_rules
+-- needs: awaiting, base, flow_fields, flows, ready, statuses, suspects, whole_flow, whole_reading
+-- needs: whole_rules
 local BODY_PARTS = 10
 
 -- The bodies in values[first] and behind, so many, by task; and where the values behind them begin.

@@ -2,7 +2,7 @@
 -- cleanup, which goes on, if it has one, and for tasks whose children are under way, which wait for the end
 -- of those. (A flow that has ended has nothing left.)
 -- `by` and `reason` are JSON texts. Returns the tasks that were cut off.
--- needs: base, cleanup, events, flow_fields, flows, statuses, timers, tree_notes, whole_flow
+-- needs: base, cleanup, events, flow_fields, flows, statuses, timers, tree_notes, whole_flow, whole_reading
 local function cancel_flow(flow, by, reason)
   load_whole(flow, 'places')
   if may_spare(flow) then

@@ -2,8 +2,8 @@
 --
 -- While nothing else is left of a flow it is ending (flag e, E or g): the timer of the flow is that of its
 -- cleanup then. When it fires, or the flow is cancelled again, it ends.
--- needs: base, child_windows, edges, engine_time, events, flow_fields, flows, kept_results, keys, next_rounds
--- needs: places, statuses, timers, tree_notes, whole_flow, whole_rules
+-- needs: base, child_windows, edges, engine_time, events, flow_fields, flows, kept_results, keys
+-- needs: next_rounds, places, statuses, timers, tree_notes, whole_flow, whole_reading, whole_rules
 local DEFAULT_CLEANUP_MS = 3600000
 
 local function is_ending(flow) return string.find(flow.flags, ENDING) ~= nil end

@@ -1,6 +1,7 @@
 -- Maps that are expanded anew: their items vanish, as others will come; and with them those of maps that go
 -- along them, which are expanded anew, too.
 -- needs: base, flow_fields, flows, kept_results, statuses, tree_notes, whole_data, whole_flow
+-- needs: whole_reading
 
 -- What is done with maps of a whole flow that have items.
 local function by_maps(flow)

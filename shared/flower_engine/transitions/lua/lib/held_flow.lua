@@ -1,6 +1,7 @@
 -- A flow as a whole is paused, goes on, or has another priority: what operators do, and what a child takes
 -- over from its parent. The event is the caller's.
 -- needs: base, child_windows, flow_fields, flows, lanes, places, ready, statuses, tree_notes, whole_flow
+-- needs: whole_reading
 
 -- Its children are to do the same: "p", "r" or "y", see tree_notes.lua.
 local function hand_down(flow, what)

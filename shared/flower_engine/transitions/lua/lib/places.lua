@@ -7,8 +7,8 @@
 -- A flow that is ending waits for no place: where it has none (flag z), its cleanup goes on without.
 -- A child may need a place in the window of a map first (child_windows.lua): while it waits there (flag n,
 -- too) it has none of its workflow, so whoever has one of that waits for no window.
--- needs: base, boards, child_windows, fanout_notes, flow_control, flow_fields, flows, keys, lanes, statuses
--- needs: timers, tree_notes, whole_flow
+-- needs: base, boards, child_windows, fanout_notes, flow_control, flow_fields, flows, keys, lanes
+-- needs: statuses, timers, tree_notes, whole_flow, whole_reading
 local ADMIT_TASKS = 1000 -- of flows that one call lets in; "admitting" names workflows to go on with, and
 -- windows of maps, "m:<window>"
 local admitted_tasks = 0

@@ -1,7 +1,7 @@
 -- Rules of a whole flow: how all of its tasks stand is counted anew from their statuses, and whatever follows
 -- from that is done. Needed where an operation changes tasks that others have heard of already.
 -- needs: base, edges, flow_fields, flows, kept_results, keys, places, ready, rules, statuses, timers
--- needs: whole_flow
+-- needs: whole_flow, whole_reading
 
 -- Takes the flow's notes off the list: what they had still to tell is counted anew.
 local function take_notes(flow)

@@ -1,7 +1,7 @@
 #!lua
 -- ignore: an operator passes over waiting, retrying or suspended tasks; their dependents go on.
 -- needs: base, events, flow_fields, flows, items, kept_results, next_rounds, operation, places, ready
--- needs: release, statuses, timers, tree_notes, whole_flow, whole_rules
+-- needs: release, statuses, timers, tree_notes, whole_flow, whole_reading, whole_rules
 --
 -- Guarantees: each task leaves where it waits, becomes Ignore and frees its dependents together with its
 --   event; the flow ends with the last one. Refused as a whole where a task is running or final, or where

@@ -1,7 +1,7 @@
 #!lua
 -- rerun: tasks run again from the start; a flow that had ended is under way again.
 -- needs: awaiting, base, bodies, cleanup, edges, flow_fields, flows, gone_items, kept_children, lanes
--- needs: matched_maps, operation, places, statuses, whole_data, whole_flow, whole_rules
+-- needs: matched_maps, operation, places, statuses, whole_data, whole_flow, whole_reading, whole_rules
 --
 -- Guarantees: what runs again, and what waits behind it, waits together with the event; attempts count on.
 --   Refused as a whole where a selected task runs or waits already, where a dependent runs on a result that

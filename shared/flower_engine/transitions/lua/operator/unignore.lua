@@ -1,6 +1,7 @@
 #!lua
 -- unignore: ignored tasks wait again, while nothing that depends on them has gone on.
--- needs: base, cleanup, gone_items, operation, places, statuses, whole_data, whole_flow, whole_rules
+-- needs: base, cleanup, gone_items, operation, places, statuses, whole_data, whole_flow, whole_reading
+-- needs: whole_rules
 --
 -- Guarantees: as rerun, one event a task. Refused as a whole where a task is not Ignore, or where a
 --   dependent, of it or of what rules open behind it, runs, retries, awaits, is suspended or finished; or

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- park: flows of which nothing can go on before an operator acts leave Redis; their history has all of them.
 -- needs: base, events, flow_fields, flows, kept_results, keys, meta, places, statuses, timers, tree_notes
--- needs: whole_flow
+-- needs: whole_flow, whole_reading
 --
 -- Guarantees: only a flow at the version that is given (and so archived) goes, where tasks of it are
 --   suspended and none runs, is ready or retries; not one that is, or has, a child of

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- snapshot: flows under way are written into the log as they stand, for a Postgres that lost what led there.
--- needs: awaiting, base, commit, due, engine_time, events, flow_fields, flows, keys, lanes, meta, scheduled
--- needs: signals, statuses, suspects, timers, tree_notes, whole_flow
+-- needs: awaiting, base, commit, due, engine_time, events, flow_fields, flows, keys, lanes, meta
+-- needs: scheduled, signals, statuses, suspects, timers, tree_notes, whole_flow, whole_reading
 --
 -- Guarantees: the event says what the flow's hash says at that moment and follows from no event before it;
 --   nothing else changes. A flow that is not under way (any more) is passed over. Sent twice, it says the

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- restore: a recovery puts flows back as their events left them.
--- needs: awaiting, base, commit, engine_time, events, flow_fields, flows, keys, places, scheduled, statuses
--- needs: timers, tree_notes, whole_flow, whole_rules
+-- needs: awaiting, base, commit, engine_time, events, flow_fields, flows, keys, places, scheduled
+-- needs: statuses, timers, tree_notes, whole_flow, whole_reading, whole_rules
 --
 -- Guarantees: a flow's hash, the events that its recovery adds (what ran waits again), and each of its tasks
 --   where it waits (lane, timer, its workflow's line) appear together; a flow is put back once, however often

@@ -2,8 +2,7 @@
 -- fire: moves timers that are due.
 -- needs: awaiting, base, cleanup, commit, due, engine_time, events, failed_attempt, failed_for_good
 -- needs: flow_fields, flows, keys, meta, next_rounds, places, ready, release, statuses, timers, tree_notes
--- needs: waits
--- needs: whole_flow, whole_rules
+-- needs: waits, whole_flow, whole_reading, whole_rules
 --
 -- Guarantees: a retry or a delayed start becomes ready; where a task asked for another round of its flow that
 --   ends, but for its cleanup; an attempt that takes too long fails (its lease

@@ -1,0 +1,269 @@
+-- A flow read as a whole: what is known of each of its tasks; those that are alike have that in common.
+-- rarely used
+-- needs: base, edges, flow_fields, flows, kept_results, ready, statuses, whole_notes
+local HEAD = '^%S+ %d+ %d+ ' -- of a state: all but its lease
+
+-- What is known of maps of a whole flow: {items = {first, last, along}} of each that is expanded (along: the
+-- map whose items these go along, or nil; flow.along lists such maps).
+local function load_items(flow)
+  flow.along = {}
+  local maps, names = {}, {}
+  for task = 1, flow.count do
+    if string.byte(flow.tasks[task].lane) == OF_THE_WORLD then
+      maps[#maps + 1], names[#names + 1] = task, items_field(digits(task))
+    end
+  end
+  local values = values_of(flow, names)
+  for index = 1, #maps do
+    if values[index] then
+      local number, count, along = match(values[index], '^(%d+) (%d+) ?(%d*)$')
+      flow.tasks[maps[index]].items = { first = number + 0, last = number + count - 1,
+        along = tonumber(along) }
+      if along ~= '' then
+        flow.along[#flow.along + 1] = maps[index]
+      end
+    end
+  end
+end
+
+-- The tasks behind one, as numbers; those of a text are made once.
+local behind_by_text, nobody = {}, {}
+local function tasks_behind(known)
+  local text = known.dependents
+  if not text then
+    return nobody
+  end
+  local found = behind_by_text[text]
+  if not found then
+    local only = tonumber(text)
+    found = { only }
+    for dependent in string.gmatch(only and '' or text, '%d+') do
+      found[#found + 1] = tonumber(dependent)
+    end
+    behind_by_text[text] = found
+  end
+  return found
+end
+
+-- Counts one more dependency (in `counts`) of each task behind one. Most have but one behind them.
+local function count_behind_one(counts, known)
+  local only = tonumber(known.dependents or nil)
+  if only then
+    counts[only] = (counts[only] or 0) + 1
+    return
+  end
+  for _, dependent in ipairs(tasks_behind(known)) do
+    counts[dependent] = (counts[dependent] or 0) + 1
+  end
+end
+
+-- What this call knows of these fields of tasks better than Redis does, by what their names begin with:
+-- values by task.
+local function learned_columns(flow)
+  local columns = {}
+  for name, value in pairs(flow) do
+    local column, task = match(name, '^([sl])(%d+)$')
+    if column and value then
+      columns[column] = columns[column] or {}
+      columns[column][tonumber(task)] = value
+    end
+  end
+  return columns
+end
+
+-- One field, "s" for example, of the tasks from first to last.
+local function read_column(flow, column, first, last, learned)
+  local names = {}
+  for task = first, last do
+    names[task - first + 1] = column .. digits(task)
+  end
+  local got = call('HMGET', flow.key, unpack(names))
+  if learned then
+    for index = 1, #names do
+      got[index] = learned[first + index - 1] or got[index]
+    end
+  end
+  return got
+end
+
+-- What many tasks have in common, and the table that stands behind each of them.
+local function make_alike(flow, has_items, state, lane, links, rules)
+  local status, attempt, lost, lease = match(state, STATE)
+  local dependents, reads, is_long = links_of(links)
+  local known = { status = status, attempt = attempt, lost = lost, lease = lease, lane = lane,
+    dependents = dependents, reads = reads, is_long = is_long, rules = rules or nil }
+  local kind = match(state, KIND)
+  known.kind = (flow.ruled or kind == GIVEN_UP) and kind
+  known.vanished = has_items and match(state, KIND) == VANISHED
+  if flow.ruled then
+    known.rule, known.most, known.branch = rules_of_edges().rule_in(known.rules)
+  end
+  known.alike = { known = known, meta = { __index = known }, others = {}, state = state,
+    head = match(state, HEAD), links = links, rules = rules }
+  return known.alike
+end
+
+-- What tasks that an operation changes are from then on.
+local to_wait_again = { status = WAIT, kind = false, lost = '0', lease = NO_LEASE }
+local to_be_cut_off = { status = IGNORE, kind = CUT_OFF, lease = NO_LEASE }
+local to_vanish = { status = IGNORE, kind = VANISHED, lease = NO_LEASE, dependents = false, vanished = true }
+
+-- A task of a whole flow is so (one of those above) from here on, as others are that were like it.
+local function become(known, change)
+  local other = known.alike.others[change]
+  if not other then
+    local common = {}
+    other = { known = common, meta = { __index = common }, others = {} }
+    for name, value in pairs(known.alike.known) do
+      common[name] = value
+    end
+    for name, value in pairs(change) do
+      common[name] = value
+    end
+    known.alike.others[change], common.alike = other, other
+  end
+  setmetatable(known, other.meta)
+  if next(known) then
+    for name, value in pairs(change) do
+      if known[name] ~= value then -- it had one of its own
+        known[name] = value
+      end
+    end
+  end
+end
+
+-- The same change for all tasks with these links.
+local changes_of_links = {}
+local function change_of_links(links, dependents, reads, is_long)
+  local change = changes_of_links[links]
+  if not change then
+    change = { dependents = dependents, reads = reads, is_long = is_long }
+    changes_of_links[links] = change
+  end
+  return change
+end
+
+-- A task of a whole flow with rules has others from here on (nil or false: none).
+local function give_rules(known, rules)
+  known.rules = rules or false
+  known.rule, known.most, known.branch = rules_of_edges().rule_in(rules or nil)
+  known.branch = known.branch or false
+end
+
+-- Reads of a flow's tasks what only those have that others lead to: counts of open dependencies (of more than
+-- one, as a rule; but a map may have had more items), and how these stand.
+local function load_dependencies(flow, has_items)
+  local tasks, before = flow.tasks, {}
+  for task = 1, flow.count do
+    if tasks[task].dependents then
+      count_behind_one(before, tasks[task])
+    end
+  end
+  local names, having = {}, {}
+  for task = 1, flow.count do
+    local count, n = before[task] or 0, #names
+    if count > 1 or (count == 1 and (flow.ruled or has_items))
+      or (has_items and string.byte(tasks[task].lane) == OF_THE_WORLD) then
+      names[n + 1], having[n + 1] = open_field(digits(task)), tasks[task]
+      if flow.ruled then
+        names[n + 2], having[n + 2] = edges_field(digits(task)), false
+      end
+    end
+  end
+  local values = values_of(flow, names)
+  for index = 1, #names do
+    local known, value = having[index], flow[names[index]] or values[index] or nil
+    if known then
+      known.open = value
+    else
+      having[index - 1].edges = value
+    end
+  end
+end
+
+-- Reads who is behind the tasks of a flow that was loaded for their places only.
+local function load_links(flow)
+  local before = nil
+  for first = 1, flow.count, CHUNK do
+    local last = math.min(flow.count, first + CHUNK - 1)
+    local got = read_column(flow, dependents_field(''), first, last)
+    for index = 1, last - first + 1 do
+      local links = got[index]
+      if links then
+        local dependents, reads, is_long = links_of(links)
+        local known = flow.tasks[first + index - 1]
+        if links == before then
+          become(known, change_of_links(links, dependents, reads, is_long))
+        else
+          known.dependents, known.reads, known.is_long = dependents, reads, is_long
+        end
+      end
+      before = links
+    end
+  end
+  flow.has_links = true
+  load_dependencies(flow, has_flag(flow, HAS_ITEMS))
+end
+
+-- Reads every task of a loaded flow into flow.tasks: {status, attempt, lost, lease, lane, open, dependents,
+-- reads, is_long}. `open` is the count that is kept (nil: none is), `dependents` a text "2,3" or nil; that
+-- and the others as links_of has them. Of a flow with rules {kind, rules, edges}, too, as its fields have it
+-- (of one without them the kind of what was given up, as another round was asked for);
+-- of one with items whether a task has `vanished`, as it belongs to no map any more. What a task has not, or
+-- not any more, is nil or false.
+-- `least`: 'places' for those that only look where tasks wait (then links, open and edges are not read, and
+-- are when somebody asks who is ready), 'links' for those to whom `open` says nothing.
+-- Most tasks of a large flow are alike: what they have in common lies in one table behind them.
+local function load_whole(flow, least)
+  local count = flow.left + flow.done
+  drain_notes(flow)
+  local tasks, has_items, learned = {}, has_flag(flow, HAS_ITEMS), learned_columns(flow)
+  local has_links = least ~= 'places'
+  local alike_by_lane, state_before, links_before = {}, nil, nil
+  for first = 1, count, CHUNK do
+    local last = math.min(count, first + CHUNK - 1)
+    local states = read_column(flow, state_field(''), first, last, learned.s)
+    local lanes_read = read_column(flow, lane_field(''), first, last, learned.l)
+    local links_read = has_links and read_column(flow, dependents_field(''), first, last)
+    local rules_read = flow.ruled and read_column(flow, rules_field(''), first, last)
+    for index = 1, last - first + 1 do
+      local state, lane, links = states[index] or NEVER, lanes_read[index], links_read and links_read[index]
+      local rules = rules_read and rules_read[index]
+      local alike = alike_by_lane[lane]
+      local head, lease = nil, nil
+      if alike and state ~= alike.state then
+        if sub(state, 1, #alike.head) == alike.head then
+          head, lease = alike.head, sub(state, #alike.head + 1)
+        else
+          head = true
+        end
+      end
+      if not alike or rules ~= alike.rules or (head and (head ~= alike.head or state == state_before))
+        or (links ~= alike.links and links == links_before) then
+        alike = make_alike(flow, has_items, state, lane, links, rules)
+        alike_by_lane[lane] = alike
+        head = nil
+      end
+      local known = setmetatable({}, alike.meta)
+      if head then
+        known.lease = lease
+      end
+      if links ~= alike.links then
+        local dependents, reads, is_long = links_of(links)
+        known.dependents = dependents or false
+        if reads ~= alike.known.reads or is_long ~= alike.known.is_long then
+          known.reads, known.is_long = reads or false, is_long or false
+        end
+      end
+      state_before, links_before = state, links
+      tasks[first + index - 1] = known
+    end
+  end
+  flow.tasks, flow.count, flow.has_links = tasks, count, has_links
+  if has_links and (flow.ruled or least ~= 'links') then
+    load_dependencies(flow, has_items)
+  end
+  if has_items then
+    load_items(flow)
+  end
+end
