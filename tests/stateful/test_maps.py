@@ -1,6 +1,7 @@
 """The state machine of the transitions, with maps: items come once, in steps that stop anywhere, doubled and
 late."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
+from flower_engine.log.client import send
 from flower_engine.model.definitions.definition import PlannedTask
 from flower_engine.model.definitions.task_message import message_of
 from flower_engine.model.flow_control.lanes import lane_of
@@ -44,6 +46,7 @@ from stateful.machines import RuledTransitions, run_machine
 from stateful.plans import RETRY
 
 pytestmark = pytest.mark.hypothesis
+LONG_AGO = re.compile(rb"^((?:\S+ ){4})\d+")  # of what is noted of items that were sent: all before when
 
 
 def _task(seq: int, *reads: int, **more: Any) -> PlannedTask:
@@ -87,6 +90,7 @@ PLANS = (
     ),
     FlowPlan("over a result", (_task(1), _map(2, 1, retry=RETRY), _task(3, 2)), timeout_ms=600_000),
     FlowPlan("chain", (_map(1), _map(2, 1), _task(3, 2, 1), _task(4, after=(1,)))),
+    FlowPlan("side by side", (_task(1), _map(2, 1, retry=RETRY), _map(3, 1), _bounded(4, 1, limit=1))),
     FlowPlan(
         "ruled maps",
         (
@@ -139,7 +143,7 @@ def _earlier(task: TaskState) -> tuple[EarlierItem, ...]:
 class MappedTransitions(RuledTransitions):
     """Flows with maps, and whoever comes first."""
 
-    plans = PLANS * 4
+    plans = PLANS * 2
 
     def _is_done(
         self, asked: expectations.Asked, flow: FlowState, tasks: set[int], version_before: int
@@ -179,8 +183,19 @@ class MappedTransitions(RuledTransitions):
         count, stops = 0, 0
         if task.planned.items is None:
             count = data.draw(st.sampled_from([0, None, 1, 2, 2, 3]))
-            stops = data.draw(st.sampled_from([0, 0, 0, 1])) if count else 0
+            stops = data.draw(st.sampled_from([0, 0, 1])) if count else 0
         self._come_to(name, task, count, stops, sends)
+        if stops:  # somebody else comes, who does not wait for the one before
+            self._lose_patience(name)
+            maps = [one for of, one in self._undecided() if of == name]
+            self._come_to(name, data.draw(st.sampled_from(maps)), count, 0, 1)
+
+    def _lose_patience(self, name: str) -> None:
+        """Whoever began to send items is waited for no longer, as if that were long ago."""
+        key = self.partition.keys.flow(name)
+        staged: bytes | None = self.run(send(self.client, "HGET", key, "Z"))
+        if staged:
+            self.run(send(self.client, "HSET", key, "Z", LONG_AGO.sub(rb"\g<1>0", staged)))
 
     def _come_to(self, name: str, task: TaskState, count: int | None, stops: int, sends: int) -> None:
         """A map gets so many items (0: its list is empty, None: is none), or its list is handed in;

@@ -6,9 +6,9 @@
 --
 -- Guarantees: until the last step nothing has changed that anybody sees, and whoever began it may be gone.
 --   The first that takes the last step counts, if it is of the attempt in which the map awaits; the items
---   come together with their event, and the map waits for them. At most RELEASE_STEP go to their lanes at
---   once. Maps that go along it have their items with the same event, each waiting for the one that it goes
---   along. Safe to send twice.
+--   come together with their event, and the map waits for them; nothing is in them of others that were sent,
+--   and never came. At most RELEASE_STEP go to their lanes at once. Maps that go along it have their items
+--   with the same event, each waiting for the one that it goes along. Safe to send twice.
 -- ARGV: generation, who expands (JSON), "<flow>:<task>", attempt, a name for this expansion, lane of the map
 --   as it was read, in four lines what the items of this step have in common (all are of one map): their
 --   policy ("": none), what they wait for ("": workers run them; see waits.lua), their rules ("": none; see
@@ -48,8 +48,9 @@ local first = flow.left + flow.done + 1
 if first - 1 + count > tonumber(most) then
   return { 'many' }
 end
-local staged_for, staged_by, staged_first, staged, staged_ms =
-  match(known[2] or '', '^(%d+) (%S+) (%d+) (%d+) (%d+)$')
+local staged_for, staged_by, staged_first, staged, staged_ms, unclean =
+  match(known[2] or '', '^(%d+) (%S+) (%d+) (%d+) (%d+) ?(%d*)$')
+unclean = tonumber(unclean or '') or 0 -- up to this number, fields of items may be there that never came
 local is_own = staged_for == task and staged_by == name and tonumber(staged_first) == first
   and staged == before
 if not is_own then
@@ -58,6 +59,7 @@ if not is_own then
   elseif before ~= '0' then
     return { 'anew' }
   end
+  unclean = staged_by and math.max(unclean, staged_first + staged - 1) or 0
 end
 
 -- What waits for an item, and what it reads; and by how many it is read itself. `index`: from 0 on.
@@ -114,10 +116,29 @@ for index = 13, #ARGV, 3 do
   end
   sent = sent + 1
 end
-if told == '' or sent ~= count then
-  fields[#fields + 1] = STAGED
-  fields[#fields + 1] = concat({ task, name, digits(first), digits(sent), string.format('%d', now_ms) }, ' ')
+-- Notes who has sent how many of them.
+local function note_staged(of, who, so_many, ms)
+  call('HSET', flow.key, STAGED, concat({ of, who, digits(first), digits(so_many), string.format('%d', ms),
+    digits(unclean) }, ' '))
+end
+
+-- Writes the items of this step, without what not every item has of those that were to have their numbers.
+local function write_items()
+  local left = {}
+  for item = first + before, math.min(first + sent - 1, unclean) do
+    local text, at = digits(item), #left
+    left[at + 1], left[at + 2], left[at + 3] = policy_field(text), wait_field(text), rules_field(text)
+    left[at + 4], left[at + 5], left[at + 6] = state_field(text), result_field(text), edges_field(text)
+  end
+  if #left > 0 then
+    call_chunked('HDEL', flow.key, left, CHUNK)
+  end
   call_chunked('HSET', flow.key, fields, CHUNK)
+end
+
+if told == '' or sent ~= count then
+  write_items()
+  note_staged(task, name, sent, now_ms)
   return { 'more', digits(first) }
 end
 
@@ -143,8 +164,10 @@ local chain = maps_along()
 if not chain then
   return { 'stale' }
 end
-call_chunked('HSET', flow.key, fields, CHUNK)
-if known[2] then
+write_items()
+if unclean >= first + count then
+  note_staged('0', '-', 0, 0) -- for whoever has those numbers one day
+elseif known[2] then
   call('HDEL', flow.key, STAGED)
 end
 
