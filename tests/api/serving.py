@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, Self
 
 import httpx
@@ -143,3 +144,8 @@ def details(reply: httpx.Response) -> Sequence[str]:
     assert body["type"].startswith("urn:flower:problem:")
     assert body["title"] and body["detail"]
     return [problem["detail"] for problem in body.get("problems", [])] or [body["detail"]]
+
+
+def moment(text: str) -> datetime:
+    """A time of an answer, to be compared: its text has as many digits of a second as there are."""
+    return datetime.fromisoformat(text)

@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 import httpx
 import pytest
 
-from api.serving import RunningApi, details
+from api.serving import RunningApi, details, moment
 from flower_engine.client import Client
 from flower_engine.log.client import connect as connect_redis
 from flower_engine.projection.database import connect
@@ -261,7 +260,7 @@ async def test_a_list_is_filtered_and_read_page_by_page(own_api: RunningApi) -> 
     await own_api.project()
     whole = acts(own_api)
     assert len(whole) == 10
-    assert whole == sorted(whole, key=lambda one: datetime.fromisoformat(one["at"]), reverse=True)
+    assert whole == sorted(whole, key=lambda one: moment(one["at"]), reverse=True)
     for limit in (1, 2, 3, 9, 10):
         read: list[dict[str, Any]] = []
         cursor = None

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from api.serving import RunningApi
+from api.serving import RunningApi, moment
 from flower_engine.model.values.message_shapes import shape_of
 
 
@@ -55,7 +55,7 @@ async def test_tasks_that_failed_alike_are_one_group(own_api: RunningApi) -> Non
     assert groups(taskId="etl") == [("KeyError", "no row N", 2, flows[1])]
     found = own_api.client.get("/errors").json()["groups"][1]
     assert (found["workflows"], found["message"], found["program"]) == (["etl", "other"], "no row 33", "A")
-    assert found["firstTs"] < found["lastTs"]
+    assert moment(found["firstTs"]) < moment(found["lastTs"])
     assert groups(since=found["lastTs"])[-1] == ("KeyError", "no row N", 1, flows[2])
     own_api.client.post(f"/flows/{flows[3]}/ignore", json={"tasks": [1]}).raise_for_status()
     await own_api.project()

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.serving import RunningApi, details
+from api.serving import RunningApi, details, moment
 from flower_engine.log.client import send
 from flower_projector.parking import Parker
 
@@ -37,7 +37,7 @@ async def test_a_flow_says_what_its_tasks_await_and_until_when(own_api: RunningA
     for _ in range(2):  # from the log, and from the tables
         event, asked, sleep, _ = own_api.flow(flow)["tasks"]
         assert (event["status"], event["awaiting"]["kind"], event["attempt"]) == ("Wait", "event", 1)
-        assert event["awaiting"]["until"] > event["awaiting"]["since"]
+        assert moment(event["awaiting"]["until"]) > moment(event["awaiting"]["since"])
         assert event["waitReason"]["reason"] == "awaits"
         assert event["waitReason"]["what"] == "paid 7"
         assert asked["awaiting"] == {**asked["awaiting"], "until": None, "answeredBy": []}

@@ -3,6 +3,7 @@ import { signal } from "@preact/signals";
 import { ask, isAborted } from "../lib/api.ts";
 import { follow } from "../lib/events.ts";
 import type { FlowSummary, FlowsPage } from "../lib/types.ts";
+import { newestFirst } from "./flow-order.ts";
 
 export interface Filters {
   taskId: string;
@@ -76,10 +77,10 @@ export class FlowList {
       byId.delete(flow.taskFlowId);
       return moved ?? flow;
     });
-    const oldest = this.next.value === null ? "" : (this.flows.value.at(-1)?.registeredTs ?? "");
-    const added = [...byId.values()].filter((flow) => flow.registeredTs >= oldest);
+    const last = this.next.value === null ? undefined : this.flows.value.at(-1); // behind it there are pages
+    const added = [...byId.values()].filter((flow) => last === undefined || newestFirst(flow, last) < 0);
     const all = [...added, ...kept].filter((flow) => this.matches(flow));
-    this.flows.value = all.sort((a, b) => (placeOf(a) < placeOf(b) ? 1 : -1));
+    this.flows.value = all.sort(newestFirst);
   }
 
   private matches(flow: FlowSummary): boolean {
@@ -124,9 +125,4 @@ export class FlowList {
     if (cursor !== null) query.set("cursor", cursor);
     return `flows?${query}`;
   }
-}
-
-/** As the server orders them, so that flows of one moment stay where they are. */
-function placeOf({ registeredTs, taskFlowId }: FlowSummary): string {
-  return `${registeredTs} ${taskFlowId}`;
 }
