@@ -7,7 +7,7 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run dashboard test test-cluster test-deployment test-runbooks test-ui bench-ui screenshots fuzz test-install chaos check check-dashboard bench bench-peers lock-peers format lock lock-chart release release-build third-party audit test-upgrade test-matrix site test-site diagrams lock-site clean
+.PHONY: help demo run dashboard test stalls test-cluster test-deployment test-runbooks test-ui bench-ui screenshots fuzz test-install chaos check check-dashboard bench bench-peers lock-peers format lock lock-chart release release-build third-party audit test-upgrade test-matrix site test-site diagrams lock-site clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16 | sed 's/^/  make /'
@@ -29,6 +29,10 @@ JOBS ?= 6
 
 test: .venv/.tests ## the whole test suite
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --copies $(JOBS) --ignore tests/cluster --ignore tests/deployment --ignore tests/runbooks --ignore tests/upgrade
+
+stalls: SEED := $(or $(SEED),$(shell od -An -N3 -tu4 /dev/urandom | tr -d ' '))
+stalls: .venv/.tests ## the whole test suite beside busy loops, while processes and threads of it stand still at random (Linux); SEED=
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --copies $(JOBS) --stalls $(SEED) --ignore tests/cluster --ignore tests/deployment --ignore tests/runbooks --ignore tests/upgrade
 
 test-cluster: .venv/.tests ## whole engines on clusters and on sets that sentinels watch, whose servers are killed and moved
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 3 --dist worksteal tests/cluster

@@ -14,6 +14,7 @@ from dotenv import dotenv_values
 import copied_runs
 import forked_flower
 import fuzzing
+import stalls
 from databases import EMPTY, ReusedDatabase, fresh_database
 from flower_engine import secrets
 from flower_engine.embedded.home import Home
@@ -188,10 +189,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--copies", type=int, default=0, metavar="N", help="run files beside each other in N copies"
     )
+    parser.addoption(
+        "--stalls", type=int, metavar="SEED", help="beside busy loops, let processes stand still at random"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     fuzzing.set_up(config.getoption("--fuzz") or 0)
     if copies := config.getoption("--copies"):
         config.pluginmanager.register(copied_runs.CopiedRun(copies))
+    if (seed := config.getoption("--stalls")) is not None:
+        config.pluginmanager.register(stalls.Stalls(seed))
     config.addinivalue_line("markers", "no_tables: the database of this test is without Flower's tables")
