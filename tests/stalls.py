@@ -1,10 +1,10 @@
 """A machine that is worse than any: ``pytest --stalls SEED``, with or without ``--copies`` (``make stalls``).
 
 While the tests run, a process beside them lets two loops burn CPU, and stops, at random, a process of the run
-or one of its threads for 20 to 800 ms: those that run tests, services, programs, stores. It stops them as a
-debugger does: a test that stops a process itself (SIGSTOP) notices nothing, and if this process is killed
-they go on. In the tests' own processes threads change places more often or more seldom than usual, and some
-round trips to the stores begin late.
+or one of its threads for 20 to 800 ms, seldom for seconds: those that run tests, services, programs, stores.
+It stops them as a debugger does: a test that stops a process itself (SIGSTOP) notices nothing, and if this
+process is killed they go on. In the tests' own processes threads change places more often or more seldom
+than usual, and some round trips to the stores begin late.
 
 A test that fails then hoped for time, or has found a fault. The seed says what is drawn, and not what it
 meets.
@@ -34,6 +34,8 @@ from fork_children import dies_with_its_parent
 
 _BUSY_LOOPS = 2
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 0.02, 0.8
+_SWAPPED, _SWAPPED_SECONDS = 0.04, 3.0
+"""So often a stop is as long as on a machine that swaps."""
 _BETWEEN_SECONDS = 1.2
 """From stop to stop of one process, in the mean."""
 _ONE_THREAD = 0.3
@@ -176,10 +178,17 @@ class _Stopper:
             self._family = _family_of(self._root, self._family)
         if now >= self._stop_at and self._family:
             self._stop_at = now + self._drawn.expovariate(len(self._family) / _BETWEEN_SECONDS)
-            self._stop(self._drawn.choice(list(self._family)), now)
+            self._stop(self._draw(), now)
+
+    def _draw(self) -> int:
+        """One of many that are called the same, as those of Postgres are, is drawn more seldom."""
+        alike = Counter(self._family.values())
+        weights = [alike[name] ** -0.5 for name in self._family.values()]
+        return self._drawn.choices(list(self._family), weights)[0]
 
     def _stop(self, pid: int, now: float) -> None:
-        ratio = _LONGEST_SECONDS / _SHORTEST_SECONDS
+        longest = _SWAPPED_SECONDS if self._drawn.random() < _SWAPPED else _LONGEST_SECONDS
+        ratio = longest / _SHORTEST_SECONDS
         until = now + _SHORTEST_SECONDS * ratio ** self._drawn.random()
         with contextlib.suppress(OSError):
             threads = sorted(int(one.name) for one in Path(f"/proc/{pid}/task").iterdir())

@@ -1,13 +1,12 @@
 """Flow control with real workers, judged from the log."""
 
-import time
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from acceptance.running import PATIENT, RunningEngine
+from acceptance.running import PATIENT, WAITING, RunningEngine
 from flower_engine.model.events.attempt_events import TaskFinished, TaskLapsed, TaskReturned, TaskStarted
 from flower_engine.model.events.events import AnyEvent, FlowRegistered
 from flower_engine.model.events.operator_events import TaskIgnored
@@ -25,14 +24,19 @@ def limit(engine: RunningEngine, path: str, **settings: Any) -> None:
     engine.client.put(f"/limits/{path}", json=settings).raise_for_status()
 
 
-def wait_until_running(engine: RunningEngine) -> None:
-    """Waits until workers run tasks; the tables may know it when these are over."""
+def held(seq: int, folder: Path, **settings: Any) -> dict[str, Any]:
+    """A task that runs until there is a file ``go`` in the folder."""
+    return {"taskSeq": seq, "program": "wait_async", "parameters": {"folder": str(folder)}, **settings}
+
+
+def wait_for_running(engine: RunningEngine, count: int) -> None:
+    """Waits until workers run so many tasks."""
 
     def is_running() -> bool:
         workers: list[dict[str, Any]] = engine.client.get("/workers").json()["workers"]
-        return any(worker["running"] for worker in workers)
+        return sum(worker["running"] for worker in workers) == count
 
-    engine.wait_for("tasks to run", is_running)
+    engine.wait_for(f"{count} tasks to run", is_running)
 
 
 def running_at_once(events: Sequence[AnyEvent]) -> list[int]:
@@ -81,31 +85,34 @@ def test_with_a_limit_of_one_two_flows_of_a_workflow_never_run_at_once(tmp_path:
 
 
 def test_nothing_starts_in_a_pause_and_everything_ends_after_it(tmp_path: Path) -> None:
-    with RunningEngine.started(tmp_path, *ALL, FLOWER_CONCURRENCY="16", **PATIENT) as engine:
-        engine.define("naps", [nap(seq, 0.04) for seq in (1, 2)])
-        flows = engine.register("naps", 1_000)
-        wait_until_running(engine)
-        limit(engine, "workflow/naps", isPaused=True)
-        time.sleep(0.5)
-        engine.client.delete("/limits/workflow/naps").raise_for_status()
+    with RunningEngine.started(tmp_path, *ALL, FLOWER_CONCURRENCY="16", **PATIENT, **WAITING) as engine:
+        engine.define("held", [held(seq, tmp_path) for seq in (1, 2)])
+        flows = engine.register("held", 200)
+        wait_for_running(engine, 16)
+        limit(engine, "workflow/held", isPaused=True)
+        (tmp_path / "go").touch()
+        wait_for_running(engine, 0)  # sixteen slots are free, and whatever is ready could start
+        engine.client.delete("/limits/workflow/held").raise_for_status()
         engine.wait_until_ended(flows)
         verdict = engine.verify()
     assert verdict.problems == []
     kinds = [event.__struct_config__.tag for event in verdict.events]
     paused = kinds.index("control.changed")
     resumed = len(kinds) - 1 - kinds[::-1].index("control.changed")
-    assert "task.started" in kinds[:paused]
+    assert kinds[:paused].count("task.started") == 16
     assert "task.started" not in kinds[paused:resumed]
+    assert kinds[paused:resumed].count("task.finished") == 16
     assert "task.started" in kinds[resumed:]
 
 
 def test_an_urgent_flow_is_the_next_that_starts(tmp_path: Path) -> None:
-    with RunningEngine.started(tmp_path, *ALL, FLOWER_CONCURRENCY="16", **PATIENT) as engine:
-        engine.define("low", [nap(1, 0.04, taskPriority=5)])
+    with RunningEngine.started(tmp_path, *ALL, FLOWER_CONCURRENCY="16", **PATIENT, **WAITING) as engine:
+        engine.define("low", [held(1, tmp_path, taskPriority=5)])
         engine.define("urgent", [nap(1, 0.0, taskPriority=-5)])
-        flows = engine.register("low", 2_000)
-        wait_until_running(engine)
+        flows = engine.register("low", 200)
+        wait_for_running(engine, 16)
         (urgent,) = engine.register("urgent", 1)
+        (tmp_path / "go").touch()
         engine.wait_until_ended([*flows, urgent])
         verdict = engine.verify()
     assert verdict.problems == []
@@ -116,7 +123,7 @@ def test_an_urgent_flow_is_the_next_that_starts(tmp_path: Path) -> None:
     )
     after = [event for event in verdict.events[at:] if isinstance(event, TaskStarted)]
     assert after[0].flow == urgent
-    assert len(after) > 100, "many were waiting"
+    assert len(after) == 1 + 200 - 16, "many were waiting"
 
 
 def test_two_workflows_share_alike_however_much_each_has(tmp_path: Path) -> None:

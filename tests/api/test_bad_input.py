@@ -208,7 +208,7 @@ def test_a_body_that_is_too_large_is_refused_announced_or_not(api: RunningApi) -
 )
 def test_strange_bytes_in_a_request_line_are_answered_below_500(api: RunningApi, request_line: bytes) -> None:
     host, port = api.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(
             request_line + b"\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
         )

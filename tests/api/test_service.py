@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from api.serving import RunningApi, details
+from api.serving import PATIENCE_SECONDS, RunningApi, details
 from flower_engine.errors import InstallationError, SettingsError
 from flower_engine.log import durability
 from flower_engine.log.client import connect_blocking, send_blocking
@@ -58,7 +58,7 @@ def test_it_ends_gracefully_answering_what_is_under_way(redis_url: str, database
 
         def register_until_it_ends() -> list[int]:
             statuses: list[int] = []
-            with httpx.Client(base_url=api.url) as client:
+            with httpx.Client(base_url=api.url, timeout=PATIENCE_SECONDS) as client:
                 try:
                     while True:
                         statuses.append(client.post("/register/ending").status_code)

@@ -43,7 +43,7 @@ class Proxy:
 
     @property
     def port(self) -> int:
-        return self._port.result(10)
+        return self._port.result(60)
 
     def drop(self) -> None:
         """Cuts every connection off, in the middle of whatever is said (RST)."""

@@ -75,7 +75,7 @@ def test_on_a_terminal_it_is_said_what_a_task_waits_for() -> None:
 
 def test_the_echo_server_answers_with_what_was_posted() -> None:
     with echo_server() as url:
-        reply = httpx.post(url, content='{"id": "test"}', trust_env=False)
+        reply = httpx.post(url, content='{"id": "test"}', trust_env=False, timeout=60)
     assert reply.status_code == 200
     assert reply.json()["data"] == '{"id": "test"}'
 

@@ -74,4 +74,4 @@ def test_a_link_is_made_by_a_client(client: Client, api: RunningApi) -> None:
     flow = client.register("linked")
     with pytest.raises(RefusedError, match="FLOWER_LINK_SECRET"):
         flow.answer_link(1, "ann@example.org")
-    assert httpx.get(f"{api.url}/answers/x.y").status_code == 404
+    assert httpx.get(f"{api.url}/answers/x.y", timeout=60).status_code == 404

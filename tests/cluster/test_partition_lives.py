@@ -23,7 +23,7 @@ def _says(engine: RunningEngine, service: str) -> tuple[str, list[int]] | None:
     if not told:
         return None
     try:
-        said: dict[str, Any] = httpx.get(f"{told[-1].removesuffix('/metrics')}/readyz", timeout=10).json()
+        said: dict[str, Any] = httpx.get(f"{told[-1].removesuffix('/metrics')}/readyz", timeout=60).json()
     except httpx.HTTPError:  # it begins, or has ended
         return None
     return said["status"], said["missing"]

@@ -42,7 +42,7 @@ class OldEngine:
         self._log = folder / "log"
         self._up: subprocess.Popen[bytes] | None = None
         self._urls: dict[str, str] = {}
-        self._client = httpx.Client()
+        self._client = httpx.Client(timeout=_PATIENCE_SECONDS)
         self.flows: dict[str, str] = {}
 
     # Its processes
@@ -70,7 +70,7 @@ class OldEngine:
             return False
         self._urls = json.loads(told.stdout)
         with contextlib.suppress(httpx.TransportError):
-            return httpx.get(self._urls["api_url"] + "/readyz").status_code == 200
+            return httpx.get(self._urls["api_url"] + "/readyz", timeout=_PATIENCE_SECONDS).status_code == 200
         return False
 
     @contextlib.contextmanager

@@ -357,7 +357,7 @@ async def test_a_postgres_of_before_has_it_recovered_from_its_archive(engines: E
     await engines.take_away()
     await engines.connection.execute("UPDATE kr_projection SET retiring_ts = NULL, retired_ts = NULL")
     with pytest.raises(LostError, match="partition 3 was retired, and this Postgres is from before"):
-        await asyncio.wait_for(_once(engines), 20)
+        await asyncio.wait_for(_once(engines), 120)
     recovered = await recover_lost(engines.client, engines.settings, lambda _what, _done, _total: None)
     assert [one.partition for one in recovered] == [3]
     assert len(await ensure_installation(engines.client, engines.pool, engines.settings)) == 4

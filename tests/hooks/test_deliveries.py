@@ -212,7 +212,7 @@ async def test_an_address_that_does_not_answer_leaves_time_for_the_others_of_its
             one.connect_ex(("127.0.0.9", receiver.port))
         await hooked.hook("ops", f"http://two.example:{receiver.port}/")
         await note(hooked, "ops", "msg_1")
-        await hooked.deliver(loop_with(hooked, hook_timeout_seconds=8.0))
+        await hooked.deliver(loop_with(hooked, hook_timeout_seconds=60.0))
     assert await hooked.ledger("state", "error") == [("delivered", "")]
 
 

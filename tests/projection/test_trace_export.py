@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -14,6 +15,7 @@ import forked_flower
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
 from flower_engine.model.events.events import AnyEvent
+from flower_engine.otlp.http_receiver import HttpReceiver
 from flower_engine.otlp.receiver import ReceiverAwayError
 from flower_engine.otlp.span_requests import SpanEncoder
 from flower_engine.projection.archive import followers
@@ -205,8 +207,10 @@ async def test_a_receiver_that_fails_again_and_again_loses_these_spans_and_no_ot
 
 
 async def test_a_stop_does_not_wait_for_a_receiver_that_hangs(
-    writer: Writer, server: HttpReceiverServer, exporting: Exporting
+    writer: Writer, server: HttpReceiverServer, exporting: Exporting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    given: Any = HttpReceiver.__init__.__kwdefaults__
+    monkeypatch.setitem(given, "seconds", 3_600.0)  # it does not give up first
     loop = exporting()
     await loop.run_once()
     await archive(writer, some_flows(1))
@@ -219,7 +223,7 @@ async def test_a_stop_does_not_wait_for_a_receiver_that_hangs(
 
     await until(hangs)
     stop.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         await running
     server.received.holds.set()
 

@@ -117,7 +117,11 @@ def test_a_data_folder_of_the_version_before_is_opened_after_a_crash(tmp_path: P
         before = spawn_before(["up", "--port", "0"], tmp_path, output, settings)
         try:
             url = address(settings, log)
-            httpx.put(f"{url}/workflows/slow", json={"tasks": [task(1), task(2), task(3)]}).raise_for_status()
+            httpx.put(
+                f"{url}/workflows/slow",
+                json={"tasks": [task(1), task(2), task(3)]},
+                timeout=PATIENCE_SECONDS,
+            ).raise_for_status()
             reply = httpx.post(f"{url}/register", json=[{"taskId": "slow"}] * 200, timeout=PATIENCE_SECONDS)
             flows = [one["taskFlowId"] for one in reply.raise_for_status().json()]
             until(log, "some to have ended", lambda: len(ended(url, flows)) >= 20)
@@ -168,7 +172,7 @@ def address(settings: dict[str, str], log: Path) -> str:
         if "api_url" not in urls:
             return False
         try:
-            answered = httpx.get(urls["api_url"] + "/readyz").status_code == 200
+            answered = httpx.get(urls["api_url"] + "/readyz", timeout=PATIENCE_SECONDS).status_code == 200
         except httpx.TransportError:
             return False
         found.append(urls["api_url"])
