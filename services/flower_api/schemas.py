@@ -229,6 +229,7 @@ class BulkEffect(View):
     asked_again: int
     passed_over: int
     vanished: int
+    matched: int
     cut_off: int
     cleanup: int
     within: int

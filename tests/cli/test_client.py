@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 from api.serving import RunningApi
 from cli.flower_command import Flower
 from cli.whole_command import app
+from flower_engine.runtime.deciding import Decider
 
 TRACEBACK = """Traceback (most recent call last):
   File "/srv/people/nightly.py", line 3, in load
@@ -146,6 +148,38 @@ async def test_many_flows_are_counted_asked_about_and_operated_on(
     assert json.loads(refused.stdout)["refused"] == 1
 
 
+async def test_of_maps_of_many_flows_only_what_has_changed_runs_again(
+    flower: Flower, own_api: RunningApi
+) -> None:
+    over = {"over": {"$from": "files"}, "program": "A", "as": "file"}
+    files: dict[str, Any] = {"taskName": "files", "program": "A", "dependsOn": []}
+    own_api.define("mapping", files, {"taskName": "all", "program": "@map", "parameters": over})
+    flow = own_api.register("mapping")
+    async with own_api.engine() as engine:
+        engine.programs |= {"A"}
+        decider = Decider(engine.client, engine.partition, "w1")
+        await engine.finish(*await engine.claim(), payload=b"[1,2]")
+        await decider.run_once()
+        await engine.work_off()
+        await decider.run_once()
+        assert flower("rerun", flow, "--task", "files", "--changed").exit_code == 0
+        await engine.finish(*await engine.claim(), payload=b'{"files":[1,2,3]}')
+        await decider.run_once()  # that is no list
+        await own_api.project()
+        mended = {"over": {"$from": "files", "path": "/files"}, "program": "A", "as": "file"}
+        own_api.define("mapping", files, {"taskName": "all", "program": "@map", "parameters": mended})
+        words = ("bulk", "rerun", "--status", "Suspend", "--changed", "--workflow-version", "newest")
+        assert "1 task will keep what items came to" in flower(*words, "--dry-run").stdout
+        assert flower(*words, "--yes").stdout.strip() == "1 done, 0 refused"
+        await decider.run_once()
+        await own_api.project()
+        items = own_api.flow(flow)["tasks"][4:]
+        assert [(one["status"], one["takenFrom"]) for one in items] == [
+            *(("Finish", 3), ("Finish", 4), ("Wait", None))
+        ]
+        await engine.check()
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -158,6 +192,8 @@ async def test_many_flows_are_counted_asked_about_and_operated_on(
         ("bulk", "delete"),
         ("bulk", "priority"),
         ("bulk", "pause", "--to", "3"),
+        ("bulk", "pause", "--changed"),
+        ("bulk", "rerun", "--changed", "--dependents"),
         ("register",),
     ],
 )

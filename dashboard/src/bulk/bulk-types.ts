@@ -11,6 +11,7 @@ interface Effect {
   askedAgain: number;
   passedOver: number;
   vanished: number;
+  matched: number;
   cutOff: number;
   cleanup: number;
   within: number;

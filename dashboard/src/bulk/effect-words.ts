@@ -9,6 +9,7 @@ const PARTS = [
   ["askedAgain", "will be asked anew"],
   ["passedOver", "will be passed over"],
   ["vanished", "will vanish"],
+  ["matched", "will keep what items came to that are the same again"],
   ["cutOff", "will be cut off"],
   ["cleanup", "will clean up first"],
 ] as const;

@@ -62,6 +62,12 @@ def bulk(
     dependents: Annotated[
         bool, typer.Option("--dependents", help="Of rerun: all that depends on them")
     ] = False,
+    changed: Annotated[
+        bool,
+        typer.Option(
+            "--changed", help="Of rerun: of maps behind them only items that are new or have changed"
+        ),
+    ] = False,
     workflow_version: WorkflowVersionOption = None,
     priority: Annotated[
         int | None, typer.Option("--to", help="Of priority: -20..19, the lower goes first")
@@ -77,6 +83,10 @@ def bulk(
     """Do the same to many flows: counts them, asks, shows progress. Exit 1 if some refused."""
     if (priority is None) == (operation is Verb.priority):
         raise typer.BadParameter("give --to with priority, and with nothing else")
+    if dependents and changed:
+        raise typer.BadParameter("--dependents and --changed exclude each other")
+    if (dependents or changed or workflow_version) and operation is not Verb.rerun:
+        raise typer.BadParameter("give --dependents, --changed and --workflow-version with rerun alone")
     given: dict[str, Any] = {
         "taskId": workflow,
         "status": status,
@@ -89,8 +99,9 @@ def bulk(
         "filter": {name: value for name, value in given.items() if value},
         "reason": reason,
     }
-    more = {"scope": dependents and "dependents", "workflowVersion": workflow_version, "priority": priority}
-    body |= {name: value for name, value in more.items() if value is not None and value is not False}
+    scope = "dependents" if dependents else "changed" if changed else None
+    more = {"scope": scope, "workflowVersion": workflow_version, "priority": priority}
+    body |= {name: value for name, value in more.items() if value is not None}
     with connected(url) as api:
         ids = [flow_id(api, one) for one in flow or ()]
         body["filter"] |= ({"taskFlowIds": ids} if ids else {}) | (
@@ -120,13 +131,14 @@ def bulk(
 
 
 _EFFECTS = (
-    ("runs", "run again"),
-    ("reopens", "wait again"),
-    ("within", "go on with their children"),
-    ("passedOver", "are passed over"),
-    ("vanished", "vanish"),
-    ("cutOff", "are cut off"),
-    ("cleanup", "clean up"),
+    ("runs", "will run again"),
+    ("reopens", "will wait again"),
+    ("within", "will go on with their children"),
+    ("passedOver", "will be passed over"),
+    ("vanished", "will vanish"),
+    ("matched", "will keep what items came to that are the same again"),
+    ("cutOff", "will be cut off"),
+    ("cleanup", "will clean up"),
 )
 _DID = {"nothing": "it is paused already", "pause": "it is paused", "resume": "its pause is lifted"}
 
