@@ -65,7 +65,7 @@ test("a map says how many of its items run at once, what it tolerates, and by wh
   await until(async () => ["Suspend", "Finish"].includes(await statusOf(flow)));
   await shown(`#/flows/${flow}?task=2`, async (page) => {
     await page
-      .locator(".bounds", { hasText: "0 of at most 2 items at once · 2 tolerated of at most 4 (20 %)" })
+      .locator(".bounds", { hasText: "0 of at most 2 items run · 2 tolerated of at most 4 (20 %)" })
       .waitFor();
     await page.locator(".bounds", { hasText: "told apart by their elements" }).waitFor();
     await page.locator(".bounds", { hasText: "its result says what became of each" }).waitFor();
@@ -73,6 +73,17 @@ test("a map says how many of its items run at once, what it tolerates, and by wh
     await page.locator(".pane-head", { hasText: "resize › item 3 image-3.jpg" }).waitFor();
     await page.getByRole("link", { name: "List", exact: true }).click();
     await page.locator(".task-list li", { hasText: "resize[image-3.jpg]" }).waitFor();
+  });
+});
+
+test("items that are ready have no place among those of their map that run", async () => {
+  const given = { over: [1, 2, 3, 4, 5], program: "nothing", as: "n", limit: 2 };
+  const flow = await registered("ready-items", [
+    { taskSeq: 1, program: "@map", queue: "nowhere", dependsOn: [], parameters: given },
+  ]);
+  await shown(`#/flows/${flow}?task=1`, async (page) => {
+    await page.locator(".chip", { hasText: "5 ready" }).waitFor();
+    await page.locator(".bounds", { hasText: /^0 of at most 2 items run$/ }).waitFor();
   });
 });
 

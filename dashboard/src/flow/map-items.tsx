@@ -79,14 +79,14 @@ export function MapItems({ live, task, given }: Props) {
 /** What the map says of its items: how many may run at once and fail, how they are told apart, what becomes of them. */
 function Bounds({ given, counts }: { given: Record<string, unknown>; counts: Counts }) {
   const { limit, tolerate, key, outcomes, workflow } = given;
-  const { running = 0, ready = 0, givenup = 0, suspended = 0 } = counts;
+  const { running = 0, givenup = 0, suspended = 0 } = counts;
   const said: string[] = [];
   if (typeof limit === "number" && typeof workflow === "string") {
     // Which of them have a place is told of each that waits for one.
     said.push(`at most ${limit.toLocaleString()} of its flows go on at once`);
   } else if (typeof limit === "number") {
-    const inside = running + ready;
-    said.push(`${inside.toLocaleString()} of at most ${limit.toLocaleString()} items at once`);
+    // Those that are ready have no place: each takes one as it starts.
+    said.push(`${running.toLocaleString()} of at most ${limit.toLocaleString()} items run`);
   }
   if (typeof tolerate === "number") {
     const share = `${Math.floor(tolerate * totalOf(counts)).toLocaleString()} (${100 * tolerate} %)`;
