@@ -33,6 +33,7 @@ from flower_engine.model.waits.wait_programs import wait_text
 from flower_engine.transitions.loader import Arg, Script
 from flower_engine.transitions.restored_flow import Restored
 from flower_engine.transitions.task_fields import decode_message, encoded_parameters, task_message
+from flower_engine.transitions.task_runs import runs_of, tasks_of
 
 _rerun = Script("operator/rerun")
 _ignore = Script("operator/ignore")
@@ -195,9 +196,9 @@ async def ignore(
     return await _operate(
         _ignore,
         _Call(client, partition, flow, by, version, operation),
-        tasks,
         reason=_encode(reason),
         result=result,
+        tasks=runs_of(tasks),
     )
 
 
@@ -389,7 +390,7 @@ async def _operate(script: Script, call: _Call, lists: Sequence[Arg] = (), **own
     word, *rest = (part.decode() for part in reply)
     match word:
         case "ok":
-            return Operated(int(rest[0]), tuple(int(task) for task in rest[1:]))
+            return Operated(int(rest[0]), tasks_of(rest[1]) if len(rest) > 1 else ())
         case "needs":
             raise NeedsResultsError(flow, tuple(int(task) for task in rest))
         case "earlier":

@@ -3,7 +3,7 @@
 -- While nothing else is left of a flow it is ending (flag e, E or g): the timer of the flow is that of its
 -- cleanup then. When it fires, or the flow is cancelled again, it ends.
 -- needs: base, child_windows, edges, engine_time, events, flow_fields, flows, kept_results, keys
--- needs: next_rounds, places, statuses, timers, tree_notes, whole_flow, whole_reading, whole_rules
+-- needs: next_rounds, places, ready, statuses, timers, tree_notes, whole_flow, whole_reading, whole_rules
 local DEFAULT_CLEANUP_MS = 3600000
 
 local function is_ending(flow) return string.find(flow.flags, ENDING) ~= nil end
@@ -71,14 +71,14 @@ local function cleanup_of(flow)
   if not flow.ruled or is_ending(flow) then
     return nil
   end
-  local has_begun = false
-  for task = 1, flow.count do
-    has_begun = has_begun or flow.tasks[task].attempt ~= '0'
+  local task, has_begun = 1, false
+  while task <= flow.count and not has_begun do
+    task, has_begun = task + 1, flow.tasks[task].attempt ~= '0'
   end
   local spared = has_begun and spared_tasks(flow) or {}
   spared[tonumber(asker_of(flow) or 0)] = nil -- it is done
-  for task in pairs(spared) do
-    if not is_final(flow.tasks[task]) then
+  for one in pairs(spared) do
+    if not is_final(flow.tasks[one]) then
       return spared
     end
   end
@@ -88,8 +88,8 @@ end
 -- What these tasks read is read by them no more.
 local function stop_reading(flow, tasks)
   local producers, texts = {}, {}
-  for _, text in ipairs(tasks) do
-    local reads = flow.tasks[tonumber(text)].reads
+  for index = 1, #tasks do
+    local reads = flow.tasks[tasks[index]].reads
     for _, producer in ipairs(reads and tasks_read(reads) or {}) do
       producers[#producers + 1] = producer
       texts[producer] = true
@@ -159,15 +159,20 @@ end
 -- those that are given up, and all of them. `ready`: which may be in a lane, as find_ready has it; nil: any.
 local function end_tasks(flow, spared, gives_up, ready, parents)
   local lists, given_up, all = { [WAIT] = {}, [RUNNING] = {}, [SUSPEND] = {} }, {}, {}
+  local change, set_free, take_out = become, set_free_state, unplace
   for task = 1, flow.count do
     local known = flow.tasks[task]
-    if not spared[task] and not (parents and parents[task]) and not is_final(known) then
-      local text, status = digits(task), known.status
+    local status = known.status
+    if not spared[task] and not (parents and parents[task]) and not is_closed(status)
+      and known.kind ~= GIVEN_UP then
+      local text = digits(task)
       if status == RUNNING then
         end_lease(flow, text, known)
       elseif status == WAIT then
-        if not ready or ready[task] or is_away(known) then
-          unplace(flow, text, known)
+        if known.lease ~= NO_LEASE then
+          take_out(flow, text, known)
+        elseif not ready or ready[task] then
+          pull(known.lane, flow, text)
         end
       else
         drop_timer(hold_timer(flow.id, text))
@@ -175,14 +180,13 @@ local function end_tasks(flow, spared, gives_up, ready, parents)
       end
       local is_given_up = gives_up and status == SUSPEND
       local list = is_given_up and given_up or lists[status]
-      list[#list + 1], all[#all + 1] = text, text
+      list[#list + 1], all[#all + 1] = text, task
       if is_given_up then
         known.lease, known.kind = NO_LEASE, GIVEN_UP
       else
-        become(known, to_be_cut_off)
+        change(known, to_be_cut_off)
       end
-      set_state(flow, text, is_given_up and GIVEN_UP_STATE or CUT_OFF_STATE, known.attempt, known.lost,
-        NO_LEASE)
+      set_free(flow, text, is_given_up and GIVEN_UP_STATE or CUT_OFF_STATE, known)
       flow.left = flow.left - 1
       flow.done = flow.done + 1
     end

@@ -14,7 +14,7 @@ local told_flows = {} -- those of this call of which a schedule, or the task of 
 local function keep_flow(id, key, counters)
   local v, left, done, order, flags = match(counters, COUNTED)
   local flow = { id = id, key = key, v = v + 0, left = left + 0, done = done + 0, order = order,
-    flags = flags, last = NO_LEASE, changed = {} }
+    flags = flags, last = NO_LEASE, changed = {}, changes = 0 }
   if flags ~= '' then
     local first, last, kept = string.find(flags, HAS_DATA)
     if first then
@@ -94,10 +94,9 @@ end
 -- Changes a field of the flow's hash; save_flows writes it.
 local function set(flow, name, value)
   flow[name] = value
-  local changed = flow.changed
-  local n = #changed
-  changed[n + 1] = name
-  changed[n + 2] = value
+  local changed, n = flow.changed, flow.changes -- counted: the length of a long list is searched for
+  changed[n + 1], changed[n + 2] = name, value
+  flow.changes = n + 2
 end
 
 -- The same for what changes again and again in one call: only what it says in the end is written.
@@ -166,9 +165,8 @@ local function save_flows()
       if string.find(flow.flags, MAY_TICK) then
         call('ZREM', timers_key(), flow_timer(flow.id), start_timer(flow.id))
       end
-    elseif flow.dirty or flow.again or #flow.changed > 0 then
-      local changed = flow.changed
-      local n = #changed
+    elseif flow.dirty or flow.again or flow.changes > 0 then
+      local changed, n = flow.changed, flow.changes
       if flow.again then
         for name in pairs(flow.again) do
           changed[n + 1], changed[n + 2] = name, flow[name]

@@ -1,6 +1,6 @@
 -- Maps that are expanded anew: their items vanish, as others will come; and with them those of maps that go
 -- along them, which are expanded anew, too.
--- needs: base, flow_fields, flows, kept_results, statuses, tree_notes, whole_data, whole_flow
+-- needs: base, flow_fields, flows, kept_results, ready, statuses, tree_notes, whole_data, whole_flow
 -- needs: whole_reading
 
 -- What is done with maps of a whole flow that have items.
@@ -27,7 +27,7 @@ local function by_maps(flow)
   -- behind another one than their items. A list; those that go along one of them are in it, too, whether they
   -- run again or not.
   local function to_expand(again, asked)
-    local anew, maps = {}, {}
+    local anew, maps, behind_of = {}, {}, tasks_behind
     if not has_flag(flow, HAS_ITEMS) then
       return maps
     end
@@ -35,7 +35,7 @@ local function by_maps(flow)
       local known = flow.tasks[task]
       if again[task] then
         anew[task] = anew[task] or (known.items and asked[task])
-        for _, number in ipairs(tasks_behind(known)) do
+        for _, number in ipairs(behind_of(known)) do
           local behind = flow.tasks[number]
           if again[number] and behind.items and not is_item_of(behind, task)
             and not goes_along(behind, task) then
@@ -84,14 +84,17 @@ local function by_maps(flow)
 
   -- The items of these maps are no longer theirs; reopen (see whole_flow.lua) must follow.
   local function drop_items(maps)
-    local forgotten, read, along = {}, {}, {}
+    local forgotten, read, along, n = {}, {}, {}, 0
+    local change, set_free, take_out = become, set_free_state, unplace
     for _, map in ipairs(maps) do
       local items = flow.tasks[map].items
       local over = items.along and flow.tasks[items.along].items
       for item = items.first, items.last do
         local known, text = flow.tasks[item], digits(item)
-        if known.status == WAIT then
-          unplace(flow, text, known)
+        if known.status == WAIT and known.lease == NO_LEASE then
+          pull(known.lane, flow, text)
+        elseif known.status == WAIT then
+          take_out(flow, text, known)
         else
           leave_held(flow, text, known)
         end
@@ -100,24 +103,28 @@ local function by_maps(flow)
           flow.done = flow.done + 1
           read[#read + 1] = items.along and known.reads or nil
         end
-        if may_have_failures(known) then
-          forgotten[#forgotten + 1] = failures_field(text)
-        end
         if known.attempt ~= '0' then
-          forgotten[#forgotten + 1] = progress_field(text)
+          if may_have_failures(known) then
+            n = n + 1
+            forgotten[n] = failures_field(text)
+          end
+          n = n + 1
+          forgotten[n] = progress_field(text)
         end
-        become(known, to_vanish)
-        set_state(flow, text, VANISHED_STATE, known.attempt, known.lost, NO_LEASE)
+        change(known, to_vanish)
+        set_free(flow, text, VANISHED_STATE, known)
         if over then
           along[#along + 1] = { text, over.first + item - items.first }
         end
         if known.reads then
           set(flow, dependents_field(text), '<' .. known.reads .. '!')
         else
-          forgotten[#forgotten + 1] = dependents_field(text)
+          n = n + 1
+          forgotten[n] = dependents_field(text)
         end
       end
-      forgotten[#forgotten + 1] = items_field(digits(map))
+      n = n + 1
+      forgotten[n] = items_field(digits(map))
       flow.tasks[map].items = nil
       if flow.tasks[map].rules and match(flow.tasks[map].rules, '^tolerated ') then
         give_rules(flow.tasks[map], (string.gsub(flow.tasks[map].rules, '^tolerated %d+', 'ready 0')))
@@ -136,7 +143,7 @@ local function by_maps(flow)
     for _, producer in ipairs(read) do -- each item that goes along another one reads that alone
       count_reader(flow, producer, -1)
     end
-    if #forgotten > 0 then
+    if n > 0 then
       call_chunked('HDEL', flow.key, forgotten, CHUNK)
     end
   end

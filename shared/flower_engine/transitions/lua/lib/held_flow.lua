@@ -1,7 +1,7 @@
 -- A flow as a whole is paused, goes on, or has another priority: what operators do, and what a child takes
 -- over from its parent. The event is the caller's.
--- needs: base, child_windows, flow_fields, flows, lanes, places, ready, statuses, tree_notes, whole_flow
--- needs: whole_reading
+-- needs: base, child_windows, flow_fields, flows, keys, lanes, places, ready, statuses, tree_notes
+-- needs: whole_flow, whole_reading
 
 -- Its children are to do the same: "p", "r" or "y", see tree_notes.lua.
 local function hand_down(flow, what)
@@ -14,7 +14,7 @@ local function hand_down(flow, what)
 end
 
 local function pause_flow(flow)
-  load_whole(flow, 'places')
+  load_whole(flow, 'lanes')
   for task = 1, flow.count do
     local known = flow.tasks[task]
     if known.status == WAIT and known.lease == NO_LEASE then
@@ -32,32 +32,68 @@ local function resume_flow(flow)
   hand_down(flow, 'r')
 end
 
-local function prioritise_flow(flow, priority)
-  load_whole(flow, 'links')
-  local ready, other_lanes = find_ready(flow), {}
-  for task = 1, flow.count do
-    local known, text = flow.tasks[task], digits(task)
-    local moved = other_lanes[known.lane]
-    if not moved then
-      moved = string.gsub(known.lane, '^([^:]*):[^:]*', '%1:' .. priority, 1)
-      other_lanes[known.lane] = moved
+-- Moves those of some waiting tasks that are in a lane to another one: `members` as lanes have them, with
+-- their tasks as texts behind each.
+local function move_to_lane(flow, from, to, members)
+  local coming = pushed[from] and {} -- in this call: they are not in the lane yet
+  for index = 2, coming and #pushed[from] or 0, 2 do
+    coming[pushed[from][index]] = true
+  end
+  local asked, key = {}, lane_key(from)
+  for index = 1, #members, 2 do
+    asked[(index + 1) / 2] = members[index]
+  end
+  local scores = call('ZMSCORE', key, unpack(asked))
+  for index = 1, #asked do
+    if scores[index] or (coming and coming[asked[index]]) then
+      pull(from, flow, members[2 * index], asked[index])
+      push(to, flow, members[2 * index], asked[index])
     end
-    local is_ready = ready[task] and known.lease == NO_LEASE
-    if moved ~= known.lane then
-      if is_ready then
-        pull(known.lane, flow, text)
+  end
+end
+
+-- Of tasks nothing is looked at but their lanes and whether they wait, so the flow is not read as a whole:
+-- what a note of it has still to push is pushed to the lane that it has then.
+local function prioritise_flow(flow, priority)
+  local other_lanes, waits, has_children, count = {}, {}, {}, flow.left + flow.done
+  for first = 1, count, CHUNK do
+    local last, moving = math.min(count, first + CHUNK - 1), {}
+    local texts = texts_of(first, last)
+    local states, state_names = read_column(flow, state_field(''), first, last, texts)
+    local lanes_now, lane_names = read_column(flow, lane_field(''), first, last, texts)
+    for index = 1, #texts do
+      local state = flow[state_names[index]] or states[index] or NEVER
+      local lane, text = flow[lane_names[index]] or lanes_now[index], texts[index]
+      local to = other_lanes[lane]
+      if not to then
+        to = string.gsub(lane, '^([^:]*):[^:]*', '%1:' .. priority, 1)
+        other_lanes[lane] = to
       end
-      known.lane = moved
-      set(flow, lane_field(text), moved)
-      if is_ready then
-        push(moved, flow, text)
+      if waits[state] == nil then
+        local status, _, _, lease = match(state, STATE)
+        waits[state], has_children[state] = status == WAIT and lease == NO_LEASE, lease == WITH_CHILD
       end
-    elseif is_ready and flow.unreleased and flow.unreleased[task] then
-      push(moved, flow, text)
+      if to ~= lane then
+        set(flow, lane_names[index], to)
+        if waits[state] and not flow.held then
+          local members = moving[lane]
+          if not members then
+            members = { n = 0 }
+            moving[lane] = members
+          end
+          local n = members.n
+          members[n + 1], members[n + 2], members.n = flow.id .. ':' .. text, text, n + 2
+        end
+      end
+      if has_children[state] then
+        note_tree(child_of(flow.id, text, select(2, match(state, STATE))) .. ':0y')
+      end
+    end
+    for lane, members in pairs(moving) do
+      move_to_lane(flow, lane, other_lanes[lane], members)
     end
   end
   if has_flag(flow, WITHOUT_PLACE) and not waits_outside(flow) then
     queue_flow(flow, lane_of(flow.l1 or call('HGET', flow.key, 'l1')).workflow, priority)
   end
-  hand_down(flow, 'y')
 end

@@ -54,8 +54,9 @@ local function join_later(flow, task, links, payload)
   local use = flow[own]
   if use == '1' or use == '2' then -- as most often, and so without keep_result
     local result, counted, changed = result_field(task), use .. ' ' .. digits(#payload), flow.changed
-    local n = #changed
+    local n = flow.changes
     changed[n + 1], changed[n + 2], changed[n + 3], changed[n + 4] = own, counted, result, payload
+    flow.changes = n + 4
     flow[own], flow[result], flow.kept = counted, payload, flow.kept + #payload
   else
     flow[own] = use or call('HGET', flow.key, own) or '0'

@@ -4,11 +4,11 @@
 --   should be at ("": any), and of a flow that had ended and is to be put back "<version> <position up to
 --   which its history was read> <ms of its end> <number of fields>" (else ""), those of their own that come
 --   once; then the fields of its hash (name, value...; see restored_flow.py), then lists of their own.
--- Their replies: {"ok", version, task...}, {"refused", reason, detail...}, {"absent", last position of the
---   log}: the flow is not under way, and no state of it was given, or one from before an end that may be
---   forgotten (a history that is read from now on reaches that position), {"moved", version}: not the version
---   it should be, {"needs", task...}: results of these are to be sent with it, {"pruned", ms}: what ended
---   before that moment has gone, or just goes, {"lost"}.
+-- Their replies: {"ok", version, tasks} (these as runs, "2-9,12"; none if it was done before), {"refused",
+--   reason, detail...}, {"absent", last position of the log}: the flow is not under way, and no state of it
+--   was given, or one from before an end that may be forgotten (a history that is read from now on reaches
+--   that position), {"moved", version}: not the version it should be, {"needs", task...}: results of these
+--   are to be sent with it, {"pruned", ms}: what ended before that moment has gone, or just goes, {"lost"}.
 -- Sent twice they do their work once: op:<operation id> remembers for an hour the version it led to.
 -- needs: base, children, commit, events, flow_fields, flows, keys, meta, places, positions, timers
 -- needs: whole_flow
@@ -121,6 +121,22 @@ local function append_operation(flow, kind, fields)
     .. ',"by":' .. operator .. fields .. '}')
 end
 
+-- Tasks (numbers, or these as texts) as runs of numbers, "2-9,12", in their order.
+local function runs_of(tasks)
+  local runs, first, last = {}, nil, nil
+  for index = 1, #tasks + 1 do
+    local task = tonumber(tasks[index])
+    if not first or task ~= last + 1 then
+      if first then
+        runs[#runs + 1] = first == last and digits(first) or digits(first) .. '-' .. digits(last)
+      end
+      first = task
+    end
+    last = task
+  end
+  return concat(runs, ',')
+end
+
 -- Writes everything; the reply.
 local function conclude(flow, tasks)
   flow.dirty = true
@@ -129,9 +145,5 @@ local function conclude(flow, tasks)
     call('UNLINK', ended_key(flow.id))
   end
   commit()
-  local reply = { 'ok', digits(flow.v) }
-  for index = 1, #tasks do
-    reply[index + 2] = tasks[index]
-  end
-  return reply
+  return { 'ok', digits(flow.v), runs_of(tasks) }
 end

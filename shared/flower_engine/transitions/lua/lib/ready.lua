@@ -17,8 +17,9 @@ local function taken_to_await()
   return taken
 end
 
--- A task became ready: it will go to its lane (or await the world), unless its flow is held.
-local function push(lane, flow, task)
+-- A task became ready: it will go to its lane (or await the world), unless its flow is held. `member`: as the
+-- lane has it, if that is there already.
+local function push(lane, flow, task, member)
   if flow.held then
     return
   elseif string.byte(lane) == OF_THE_WORLD then
@@ -31,7 +32,7 @@ local function push(lane, flow, task)
   local list = pushed[lane]
   if not list then
     lane_of(lane) -- a window is known then
-    list = { lowest = 2 ^ 53 }
+    list = { lowest = 2 ^ 53, n = 0 }
     pushed[lane] = list
     pushed_lanes[#pushed_lanes + 1] = lane
   end
@@ -40,9 +41,8 @@ local function push(lane, flow, task)
   if score < list.lowest then
     list.lowest = score
   end
-  local n = #list
-  list[n + 1] = score
-  list[n + 2] = flow.id .. ':' .. task
+  local n = list.n
+  list[n + 1], list[n + 2], list.n = score, member or flow.id .. ':' .. task, n + 2
 end
 
 -- Puts the pushed tasks into their lanes and makes each lane visible to claims.
@@ -67,16 +67,18 @@ end
 
 -- Takes a task out of its lane, if it is there; mend_lanes must follow.
 local pulled, pulled_lanes = {}, {}
-local function pull(lane, flow, task)
+local function pull(lane, flow, task, member)
   if string.byte(lane) == OF_THE_WORLD then
     return
   end
-  if not pulled[lane] then
-    pulled[lane] = {}
+  local list = pulled[lane]
+  if not list then
+    list = { n = 0 }
+    pulled[lane] = list
     pulled_lanes[#pulled_lanes + 1] = lane
   end
-  local list = pulled[lane]
-  list[#list + 1] = flow.id .. ':' .. task
+  local n = list.n + 1
+  list[n], list.n = member or flow.id .. ':' .. task, n
   if flow.timed then
     drop_timer(queue_timer(flow.id, task))
   end

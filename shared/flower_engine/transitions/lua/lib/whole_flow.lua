@@ -3,9 +3,8 @@
 -- needs: awaiting, base, edges, flow_fields, flows, items, keys, limits, next_rounds, ready, statuses
 -- needs: suspects, timers, tree_notes, whole_reading
 
-local function is_final(known)
-  return known.status == FINISH or known.status == IGNORE or known.kind == GIVEN_UP
-end
+local function is_closed(status) return status == FINISH or status == IGNORE end
+local function is_final(known) return is_closed(known.status) or known.kind == GIVEN_UP end
 
 -- Open dependencies of every task of a whole flow, counted from the statuses of those before it.
 local function count_open(flow)
@@ -22,14 +21,10 @@ local function count_open(flow)
   return open
 end
 
-local function is_retrying(known)
-  return known.status == WAIT and sub(known.lease, 1, 1) == '@'
-end
+local function is_retrying(known) return known.status == WAIT and sub(known.lease, 1, 1) == '@' end
 
 -- Whether it waits elsewhere than in a lane: for the time of its retry, or for the world.
-local function is_away(known)
-  return known.status == WAIT and known.lease ~= NO_LEASE
-end
+local function is_away(known) return known.status == WAIT and known.lease ~= NO_LEASE end
 
 -- The same as find_ready, by what the tasks have heard so far.
 local function find_ready_by_rules(flow)
@@ -139,13 +134,30 @@ local function may_have_failures(known)
   return known.attempt ~= '0' and (known.attempt ~= '1' or known.status == WAIT or known.status == IGNORE)
 end
 
+-- A task of a whole flow has another status, and no lease; most that have then say the same.
+local free_states = {}
+local function set_free_state(flow, text, status, known)
+  local states, attempt, lost = free_states[status], known.attempt, known.lost
+  if not states then
+    states = {}
+    free_states[status] = states
+  end
+  local state = lost == '0' and states[attempt]
+  if not state then
+    state = status .. ' ' .. attempt .. ' ' .. lost .. ' ' .. NO_LEASE
+    states[attempt] = lost == '0' and state or nil
+  end
+  set(flow, state_field(text), state)
+end
+
 -- Makes tasks of a whole flow ({[task] = true}) wait from the start again, whatever they are (but running);
 -- what waits behind them waits for them again, which of a flow with rules is to be decided then
 -- (whole_rules.lua). (`moved`: it has left its lane; `retimed`: it stays there, and its time to wait begins
 -- anew, by another policy.) Returns which tasks are in their lanes still, but for the moved ones.
 local function reopen(flow, again)
   local before, in_lanes, leases = find_ready(flow), {}, {}
-  local forgotten, are_plain, states, has_rounds = {}, {}, {}, call('HEXISTS', flow.key, ROUNDS) == 1
+  local forgotten, are_plain, has_rounds = {}, {}, call('HEXISTS', flow.key, ROUNDS) == 1
+  local change, asker = become, asker_of(flow)
   for task = 1, flow.count do
     local known = again[task] and flow.tasks[task]
     if known then
@@ -168,7 +180,9 @@ local function reopen(flow, again)
       elseif status == FINISH then
         forgotten[#forgotten + 1] = progress_field(text)
       end
-      forget_asker(flow, text)
+      if asker == text then
+        forget_asker(flow, text)
+      end
       if may_have_failures(known) then
         forgotten[#forgotten + 1] = failures_field(text)
       end
@@ -193,20 +207,17 @@ local function reopen(flow, again)
           stop_awaiting(flow, text, known.lease)
         end
       end
-      become(known, to_wait_again)
-      if known.keeps_child then
-        known.lease = WITH_CHILD
-      end
+      change(known, to_wait_again)
       if known.edges and match(known.edges, '!') then -- it has not begun any more
         known.edges = string.gsub(known.edges, '!', '')
         set(flow, edges_field(text), known.edges)
       end
-      local state = known.lease == NO_LEASE and states[known.attempt]
-      if not state then
-        state = WAIT .. ' ' .. known.attempt .. ' 0 ' .. known.lease
-        states[known.attempt] = known.lease == NO_LEASE and state or nil
+      if known.keeps_child then
+        known.lease = WITH_CHILD
+        set_state(flow, text, WAIT, known.attempt, '0', known.lease)
+      else
+        set_free_state(flow, text, WAIT, known)
       end
-      set(flow, state_field(text), state)
     end
   end
   if #forgotten > 0 then

@@ -71,11 +71,12 @@ local function learned_columns(flow)
   return columns
 end
 
--- One field, "s" for example, of the tasks from first to last.
-local function read_column(flow, column, first, last, learned)
+-- One field, "s" for example, of the tasks from first to last, and its names; `texts`: their numbers as
+-- digits.
+local function read_column(flow, column, first, last, texts, learned)
   local names = {}
-  for task = first, last do
-    names[task - first + 1] = column .. digits(task)
+  for index = 1, last - first + 1 do
+    names[index] = column .. texts[index]
   end
   local got = call('HMGET', flow.key, unpack(names))
   if learned then
@@ -83,7 +84,7 @@ local function read_column(flow, column, first, last, learned)
       got[index] = learned[first + index - 1] or got[index]
     end
   end
-  return got
+  return got, names
 end
 
 -- What many tasks have in common, and the table that stands behind each of them.
@@ -124,9 +125,9 @@ local function become(known, change)
   end
   setmetatable(known, other.meta)
   if next(known) then
-    for name, value in pairs(change) do
-      if known[name] ~= value then -- it had one of its own
-        known[name] = value
+    for name in pairs(known) do
+      if change[name] ~= nil then -- it had one of its own
+        known[name] = nil
       end
     end
   end
@@ -181,14 +182,29 @@ local function load_dependencies(flow, has_items)
   end
 end
 
--- Reads who is behind the tasks of a flow that was loaded for their places only.
+-- The numbers from first to last as digits.
+local function texts_of(first, last)
+  local texts = {}
+  for task = first, last do
+    texts[task - first + 1] = digits(task)
+  end
+  return texts
+end
+
+-- Reads who is behind the tasks of a flow that was loaded for their places only, and their rules.
 local function load_links(flow)
   local before = nil
   for first = 1, flow.count, CHUNK do
     local last = math.min(flow.count, first + CHUNK - 1)
-    local got = read_column(flow, dependents_field(''), first, last)
+    local texts = texts_of(first, last)
+    local got = read_column(flow, dependents_field(''), first, last, texts)
+    local rules = flow.ruled and not flow.knows_rules
+      and read_column(flow, rules_field(''), first, last, texts)
     for index = 1, last - first + 1 do
       local links = got[index]
+      if rules and rules[index] then
+        give_rules(flow.tasks[first + index - 1], rules[index])
+      end
       if links then
         local dependents, reads, is_long = links_of(links)
         local known = flow.tasks[first + index - 1]
@@ -201,7 +217,7 @@ local function load_links(flow)
       before = links
     end
   end
-  flow.has_links = true
+  flow.has_links, flow.knows_rules = true, true
   load_dependencies(flow, has_flag(flow, HAS_ITEMS))
 end
 
@@ -211,21 +227,23 @@ end
 -- (of one without them the kind of what was given up, as another round was asked for);
 -- of one with items whether a task has `vanished`, as it belongs to no map any more. What a task has not, or
 -- not any more, is nil or false.
--- `least`: 'places' for those that only look where tasks wait (then links, open and edges are not read, and
--- are when somebody asks who is ready), 'links' for those to whom `open` says nothing.
+-- `least`: 'lanes' for those that only look where tasks wait (then links, open, rules and edges are not read,
+-- and are when somebody asks who is ready), 'places' for those who look at rules, too, 'links' for those to
+-- whom `open` says nothing.
 -- Most tasks of a large flow are alike: what they have in common lies in one table behind them.
 local function load_whole(flow, least)
   local count = flow.left + flow.done
   drain_notes(flow)
   local tasks, has_items, learned = {}, has_flag(flow, HAS_ITEMS), learned_columns(flow)
-  local has_links = least ~= 'places'
+  local has_links, knows_rules = least ~= 'places' and least ~= 'lanes', flow.ruled and least ~= 'lanes'
   local alike_by_lane, state_before, links_before = {}, nil, nil
   for first = 1, count, CHUNK do
     local last = math.min(count, first + CHUNK - 1)
-    local states = read_column(flow, state_field(''), first, last, learned.s)
-    local lanes_read = read_column(flow, lane_field(''), first, last, learned.l)
-    local links_read = has_links and read_column(flow, dependents_field(''), first, last)
-    local rules_read = flow.ruled and read_column(flow, rules_field(''), first, last)
+    local texts = texts_of(first, last)
+    local states = read_column(flow, state_field(''), first, last, texts, learned.s)
+    local lanes_read = read_column(flow, lane_field(''), first, last, texts, learned.l)
+    local links_read = has_links and read_column(flow, dependents_field(''), first, last, texts)
+    local rules_read = knows_rules and read_column(flow, rules_field(''), first, last, texts)
     for index = 1, last - first + 1 do
       local state, lane, links = states[index] or NEVER, lanes_read[index], links_read and links_read[index]
       local rules = rules_read and rules_read[index]
@@ -259,7 +277,7 @@ local function load_whole(flow, least)
       tasks[first + index - 1] = known
     end
   end
-  flow.tasks, flow.count, flow.has_links = tasks, count, has_links
+  flow.tasks, flow.count, flow.has_links, flow.knows_rules = tasks, count, has_links, knows_rules
   if has_links and (flow.ruled or least ~= 'links') then
     load_dependencies(flow, has_items)
   end

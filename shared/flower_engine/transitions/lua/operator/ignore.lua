@@ -6,39 +6,45 @@
 -- Guarantees: each task leaves where it waits, becomes Ignore and frees its dependents together with its
 --   event; the flow ends with the last one. Refused as a whole where a task is running or final, or where
 --   another needs its result and none is given that stands in for it.
--- ARGV: see operation.lua; its own: the reason (JSON text), the result that its readers get ("": none);
---   behind the fields: tasks...
+-- ARGV: see operation.lua; its own: the reason (JSON text), the result that its readers get ("": none), the
+--   tasks as runs, "2-9,12"
 -- Reply: see operation.lua. Cost: linear in the tasks and their dependents (wide ones in steps, see
 --   release.lua).
-local generation, operation, id, by, version, restored, reason, result = unpack(ARGV, 1, 8)
-local flow, reply = open_flow(generation, operation, id, by, version, restored, ARGV, 9)
+local generation, operation, id, by, version, restored, reason, result, tasks = unpack(ARGV, 1, 9)
+local flow, reply = open_flow(generation, operation, id, by, version, restored, ARGV, 10)
 if not flow then
   return reply
 end
 local ended = flow.ruled and result ~= '' and WITH_RESULT_STATE or IGNORE
 local payload = result ~= '' and '=' .. result or nil
-local first_task, tasks, chosen = behind_fields(restored, 9), {}, {}
+local asked, chosen, numbers = {}, {}, {} -- tasks: as asked for; {[number] = its digits}; each once
+for first, last in string.gmatch(tasks, '(%d+)%-?(%d*)') do
+  for task = tonumber(first), tonumber(last) or tonumber(first) do
+    asked[#asked + 1] = task
+  end
+end
 local is_counted = flow.ruled or string.find(flow.flags, COUNTS_ACTIVE) or has_flag(flow, GAVE_PLACE_BACK)
 -- Many tasks of a flow are read as a whole flow is, some by themselves.
 local IS_MANY = 4
-local is_whole = is_counted or IS_MANY * (#ARGV - first_task + 1) > flow.left + flow.done
+local is_whole = is_counted or IS_MANY * #asked > flow.left + flow.done
 local known_tasks = {} -- by number; false: there is none
 
--- Reads tasks (their numbers as digits), if they are not known yet.
-local function read_tasks(texts, first)
-  local names, asked = {}, {}
-  for index = first, #texts do
-    local text, n = texts[index], #names
-    if known_tasks[tonumber(text)] == nil then
-      known_tasks[tonumber(text)] = false
+-- Reads tasks (their numbers), if they are not known yet.
+local function read_tasks(wanted)
+  local names, unknown = {}, {}
+  for index = 1, #wanted do
+    local task, n = tonumber(wanted[index]), #names
+    if known_tasks[task] == nil then
+      local text = digits(task)
+      known_tasks[task] = false
       names[n + 1], names[n + 2], names[n + 3] = state_field(text), lane_field(text), dependents_field(text)
-      asked[#asked + 1] = tonumber(text)
+      unknown[#unknown + 1] = task
     end
   end
   local values = values_of(flow, names)
-  for index = 1, #asked do
+  for index = 1, #unknown do
     local at = 3 * index - 2
-    known_tasks[asked[index]] = values[at + 1]
+    known_tasks[unknown[index]] = values[at + 1]
       and make_alike(flow, false, values[at] or NEVER, values[at + 1], values[at + 2]).known
   end
 end
@@ -47,24 +53,24 @@ if is_whole then
   load_whole(flow)
   known_tasks = flow.tasks
 else
-  read_tasks(ARGV, first_task)
+  read_tasks(asked)
 end
-for index = first_task, #ARGV do
-  local text = ARGV[index]
-  local task = tonumber(text)
+for index = 1, #asked do
+  local task = asked[index]
   local known = known_tasks[task]
   if not chosen[task] then
+    local status = known and known.status
     if not known then
-      return refused(flow, 'unknown', text)
-    elseif known.status == RUNNING then
-      return refused(flow, 'ignore-running', text)
-    elseif known.status == FINISH or known.status == IGNORE then
-      return refused(flow, 'final', text, known.status == FINISH and 'finished' or 'ignored')
+      return refused(flow, 'unknown', digits(task))
+    elseif status == RUNNING then
+      return refused(flow, 'ignore-running', digits(task))
+    elseif is_closed(status) then
+      return refused(flow, 'final', digits(task), status == FINISH and 'finished' or 'ignored')
     elseif known.kind == GIVEN_UP then
-      return refused(flow, 'final', text, 'given up')
+      return refused(flow, 'final', digits(task), 'given up')
     end
-    chosen[task] = true
-    tasks[#tasks + 1] = text
+    chosen[task] = digits(task)
+    numbers[#numbers + 1] = task
   end
 end
 
@@ -77,7 +83,7 @@ local function open_readers(dependents)
   if not found then
     local behind = tasks_read(dependents)
     if not is_whole then
-      read_tasks(behind, 1)
+      read_tasks(behind)
     end
     found = {}
     for _, text in ipairs(behind) do
@@ -95,9 +101,9 @@ local function open_readers(dependents)
   return found
 end
 
-local function in_need_of(text, dependents)
+local function in_need_of(text, readers)
   local found = {}
-  for _, reader in ipairs(open_readers(dependents)) do
+  for _, reader in ipairs(readers) do
     if reader.needed[text] then
       found[#found + 1] = reader.task
     end
@@ -110,11 +116,12 @@ local function in_need_of(text, dependents)
 end
 
 if flow.kept and result == '' then
-  for _, text in ipairs(tasks) do
-    local dependents = known_tasks[tonumber(text)].dependents
-    local readers = dependents and in_need_of(text, dependents)
-    if readers then
-      return refused(flow, 'needed', text, readers)
+  for index = 1, #numbers do
+    local dependents = known_tasks[numbers[index]].dependents
+    local readers = dependents and (readers_by_text[dependents] or open_readers(dependents))
+    local needing = readers and #readers > 0 and in_need_of(chosen[numbers[index]], readers)
+    if needing then
+      return refused(flow, 'needed', chosen[numbers[index]], needing)
     end
   end
 end
@@ -126,8 +133,7 @@ if is_whole and not flow.ruled then
 end
 if is_counted and not flow.ruled then
   count_active(flow)
-  for _, text in ipairs(tasks) do
-    local task = tonumber(text)
+  for _, task in ipairs(numbers) do
     if known_tasks[task].status == WAIT and (ready[task] or is_retrying(known_tasks[task])) then
       change_active(flow, -1)
     end
@@ -140,9 +146,14 @@ for task = 1, flow.ruled and flow.count or 0 do
 end
 
 -- A task leaves where it waits, or what it is held for.
+local asker = asker_of(flow)
 local function leave(text, known)
-  forget_asker(flow, text)
-  if known.status == WAIT then
+  if asker == text then
+    forget_asker(flow, text)
+  end
+  if known.status == WAIT and known.lease == NO_LEASE then
+    pull(known.lane, flow, text)
+  elseif known.status == WAIT then
     unplace(flow, text, known)
   else
     leave_child_of(flow.id, text, known.attempt, known.lease)
@@ -156,10 +167,10 @@ end
 local event = '{"type":"task.ignored' .. at_flow .. flow.id .. '","v":'
 local by_whom = ',"by":' .. by .. ',"task":'
 local why = ',"reason":' .. reason .. (result == '' and '' or ',"result":' .. result)
-for _, text in ipairs(tasks) do -- all of them before any is released: they may depend on each other
-  local known = known_tasks[tonumber(text)]
+for index = 1, #numbers do -- all of them before any is released: they may depend on each other
+  local known, text = known_tasks[numbers[index]], chosen[numbers[index]]
   leave(text, known)
-  set_state(flow, text, ended, known.attempt, known.lost, NO_LEASE)
+  set_free_state(flow, text, ended, known)
   flow.left = flow.left - 1
   flow.done = flow.done + 1
   append(event .. next_version(flow) .. by_whom .. text .. ',"was":' .. known.status .. why
@@ -169,11 +180,13 @@ end
 -- Reads what is known of results that the tasks have, or read, at once.
 local function read_results()
   local names = {}
-  for _, text in ipairs(tasks) do
-    local reads = known_tasks[tonumber(text)].reads
-    names[#names + 1] = payload and readers_field(text)
-    for _, producer in ipairs(reads and not match(reads, ITEMS_READ) and tasks_read(reads) or {}) do
-      names[#names + 1] = readers_field(producer)
+  for index = 1, #numbers do
+    local reads = known_tasks[numbers[index]].reads
+    names[#names + 1] = payload and readers_field(chosen[numbers[index]])
+    if reads and not match(reads, ITEMS_READ) then
+      for _, producer in ipairs(tasks_read(reads)) do
+        names[#names + 1] = readers_field(producer)
+      end
     end
   end
   local values = values_of(flow, names)
@@ -185,12 +198,13 @@ end
 local ignored = { status = IGNORE, kind = false, lease = NO_LEASE }
 local passed_over = { status = IGNORE, kind = 'p', lease = NO_LEASE }
 local function release_ruled()
-  for _, text in ipairs(tasks) do
-    local known = known_tasks[tonumber(text)]
-    if flow.kept and flow.left > 0 and (payload or known.reads) then
-      settle_data(flow, text, payload, known.dependents, known.reads or nil, {})
+  local keeps, change = flow.kept and flow.left > 0, payload and passed_over or ignored
+  for index = 1, #numbers do
+    local known = known_tasks[numbers[index]]
+    if keeps and (payload or known.reads) then
+      settle_data(flow, chosen[numbers[index]], payload, known.dependents, known.reads or nil, {})
     end
-    become(known, payload and passed_over or ignored)
+    become(known, change)
   end
   flow.unreleased = nil
   redecide(flow, in_lane)
@@ -199,10 +213,10 @@ end
 -- Those behind them hear of all of them together, but for very many.
 local function release_plain()
   local counts = {}
-  for _, text in ipairs(tasks) do
-    local known = known_tasks[tonumber(text)]
+  for index = 1, #numbers do
+    local known = known_tasks[numbers[index]]
     if known.dependents and #known.dependents > WIDE_BYTES then
-      release_in_steps(flow, text)
+      release_in_steps(flow, chosen[numbers[index]])
     elseif known.dependents then
       count_behind_one(counts, known)
     end
@@ -228,8 +242,8 @@ if flow.ruled then
 elseif is_whole and not flow.kept and flow.left > 0 then
   release_plain()
 else
-  for _, text in ipairs(tasks) do
-    local known = known_tasks[tonumber(text)]
+  for index = 1, #numbers do
+    local known, text = known_tasks[numbers[index]], chosen[numbers[index]]
     local links = known.dependents or (known.reads and '')
     if links then
       release(flow, text, flow.kept and links .. '<' .. (known.reads or '') .. (known.is_long and '!' or '')
@@ -240,4 +254,4 @@ end
 if flow.left > 0 then
   restart_flow_timer(flow)
 end
-return conclude(flow, tasks)
+return conclude(flow, numbers)

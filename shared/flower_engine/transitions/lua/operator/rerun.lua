@@ -116,11 +116,11 @@ if anew.told then
 end
 -- What runs again because these do, by the scope: all behind them, or what read a result that goes.
 local function walk_on()
+  local behind_of = tasks_behind
   while #stack > 0 do
-    local task = stack[#stack]
-    stack[#stack] = nil
+    local task = table.remove(stack)
     local known = flow.tasks[task]
-    for _, number in ipairs(tasks_behind(known)) do
+    for _, number in ipairs(known.dependents and behind_of(known) or {}) do
       local behind = flow.tasks[number]
       local read_it = flow.kept and is_final(known) and is_reader(behind, task) and uses(behind, task)
         and (behind.status == FINISH or behind.status == SUSPEND
