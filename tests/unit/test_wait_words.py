@@ -6,6 +6,8 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
+from flower_engine.client.flow_values import is_for_others
+from flower_engine.flows.flow_waits import is_for_others as is_for_others_here
 from flower_engine.flows.wait_words import in_words
 from flower_engine.projection.read import view_fields, wait_views
 from flower_engine.projection.read.wait_views import WaitReason
@@ -32,6 +34,20 @@ def test_every_reason_has_words(kind: type[view_fields.View]) -> None:
     said = in_words(_made(kind))
     assert said
     assert "None" not in said
+
+
+FOR_OTHERS = {wait_views.DependenciesOpen, wait_views.ItemsOpen, wait_views.RuleOpen}
+
+
+@pytest.mark.parametrize("kind", get_args(WaitReason), ids=lambda kind: kind.__name__)
+def test_server_and_clients_agree_on_which_reasons_are_other_tasks(kind: type[view_fields.View]) -> None:
+    reasons = [_made(kind)]
+    if kind is wait_views.ScopePaused:
+        reasons.append(wait_views.ScopePaused("map", "2"))
+    for reason in reasons:
+        is_told = kind in FOR_OTHERS or reason == wait_views.ScopePaused("map", "2")
+        assert is_for_others_here(reason) is is_told
+        assert is_for_others(msgspec.to_builtins(reason)) is is_told
 
 
 def test_times_of_day_end_at_the_millisecond_and_whole_seconds_have_none() -> None:

@@ -3,6 +3,7 @@
 import time
 from typing import Annotated, Any
 
+import msgspec
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -20,6 +21,7 @@ from flower_cli.console import err, out
 from flower_cli.options import finite
 from flower_cli.values import parameters_of, task_parameters_of, texts_of
 from flower_engine.client.api_location import path_part
+from flower_engine.client.flow_values import Flow, is_for_others
 from flower_engine.model.parameters.parameter_texts import value_of_text
 
 EXIT_SUSPENDED, EXIT_CANCELLED, EXIT_TIMEOUT = 1, 3, 4
@@ -27,7 +29,6 @@ _EXITS = {"Finish": 0, "Suspend": EXIT_SUSPENDED, "Ignore": EXIT_CANCELLED}
 _LOOK_SECONDS = 0.2
 _WAIT_SECONDS = 1.0  # for the flow to move; why nothing runs may change meanwhile
 _MOST_REASONS = 5
-_OTHERS = ("dependencies", "rule")  # reasons that are other tasks of the flow
 
 
 def add_to(app: typer.Typer) -> None:
@@ -127,7 +128,7 @@ def _watch(api: Api, flow_id: str, timeout: float | None) -> dict[str, Any]:
             if not err.is_terminal and line != said:
                 err.print(line, markup=False)
                 said = line
-            is_over = _is_over(flow)
+            is_over = msgspec.convert(flow, Flow).is_over
             is_late = deadline is not None and time.monotonic() >= deadline
             why = "" if is_over or flow["running"] else why_nothing_runs(flow)
             if why and why != told and (why == before or is_late):  # what passes at once is not worth a line
@@ -144,28 +145,10 @@ def _watch(api: Api, flow_id: str, timeout: float | None) -> dict[str, Any]:
 def why_nothing_runs(flow: dict[str, Any]) -> str:
     """Why its tasks wait, as ``flower why`` says it, but for those that wait for others; a few of them."""
     waiting: list[dict[str, Any]] = [task for task in flow["tasks"] if task["waitReason"]]
-    lines = [words.why_line(task) for task in waiting if task["waitReason"].get("reason") not in _OTHERS]
+    lines = [words.why_line(task) for task in waiting if not is_for_others(task["waitReason"])]
     more = [f"... and {len(lines) - _MOST_REASONS} more"] if len(lines) > _MOST_REASONS else []
     return "\n".join([*lines[:_MOST_REASONS], *more])
 
 
-def _is_over(flow: dict[str, Any]) -> bool:
-    """Whether nothing more happens by itself."""
-    return flow["finishedTs"] is not None or (
-        flow["suspended"] > 0 and not flow["running"] and not _may_go_on(flow)
-    )
-
-
-def _may_go_on(flow: dict[str, Any]) -> bool:
-    """Whether a task of it waits for something other than a suspended one, or is held for a time only."""
-    tasks: list[dict[str, Any]] = flow["tasks"]
-    reasons: list[dict[str, Any]] = [task["waitReason"] or {} for task in tasks if task["status"] == "Wait"]
-    return any(reason.get("reason") not in _OTHERS for reason in reasons) or any(
-        task.get("givesUpTs") for task in tasks
-    )
-
-
 def _encode(value: Any) -> bytes:
-    import msgspec
-
     return msgspec.json.encode(value)

@@ -14,7 +14,7 @@ from flower_engine.model.values.blob_ref import BlobRef
 
 StatusWord = Literal["Wait", "Running", "Suspend", "Finish", "Ignore", "Cancelled", "Failed", "Ending"]
 _MOST_SHOWN = 200
-_OTHERS = ("dependencies", "rule")  # reasons that are other tasks of the flow
+_OTHERS = ("dependencies", "items", "rule")  # reasons that are other tasks of the flow
 
 
 class _Told(msgspec.Struct, rename="camel", kw_only=True):
@@ -231,7 +231,7 @@ class Flow(FlowEntry):
         lines = [
             f"task {task.task_exec_seq} ({task.name}) waits: {_words(reason)}"
             for task, reason in reasons
-            if reason.get("reason") not in (None, *_OTHERS)
+            if reason and not is_for_others(reason)
         ]
         return "; ".join(lines[:3]) or self.counts
 
@@ -449,10 +449,17 @@ def _line(task: Task) -> tuple[str, ...]:
     return named, task.program, task.status, "" if seconds is None else f"{seconds:.1f}", why
 
 
+def is_for_others(reason: dict[str, Any]) -> bool:
+    """Whether a task with this wait reason waits for other tasks of its flow, so for those that failed, too: it
+    depends on them, gathers its items, or its map is held."""
+    is_held_with_map = reason.get("reason") == "scopePaused" and reason.get("scope") == "map"
+    return is_held_with_map or reason.get("reason") in _OTHERS
+
+
 def _may_go_on(task: Task) -> bool:
     if task.gives_up_ts is not None:
         return True
-    return task.status == "Wait" and (task.wait_reason or {}).get("reason") not in _OTHERS
+    return task.status == "Wait" and not is_for_others(task.wait_reason or {})
 
 
 def _words(reason: dict[str, Any]) -> str:

@@ -14,7 +14,13 @@ from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.model.tasks.status import Status
 from flower_engine.projection.read.standings import Standing, read_moved, read_standings
 from flower_engine.projection.read.views import FlowView
-from flower_engine.projection.read.wait_views import DependenciesOpen, RuleOpen
+from flower_engine.projection.read.wait_views import (
+    DependenciesOpen,
+    ItemsOpen,
+    RuleOpen,
+    ScopePaused,
+    WaitReason,
+)
 from flower_engine.runtime.backoff import SteadyBackoff
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.runtime.loop import Loop
@@ -194,4 +200,11 @@ def is_over(flow: FlowView) -> bool:
     if not flow.suspended or flow.running or any(task.gives_up_ts is not None for task in flow.tasks):
         return False
     waiting = (task for task in flow.tasks if task.exec_status == Status.WAIT)
-    return all(isinstance(task.wait_reason, DependenciesOpen | RuleOpen) for task in waiting)
+    return all(is_for_others(task.wait_reason) for task in waiting)
+
+
+def is_for_others(reason: WaitReason | None) -> bool:
+    """Whether what it waits for are other tasks of its flow: the same as the client's ``is_for_others``."""
+    if isinstance(reason, ScopePaused):
+        return reason.scope == "map"
+    return isinstance(reason, DependenciesOpen | ItemsOpen | RuleOpen)

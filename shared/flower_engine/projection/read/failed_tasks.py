@@ -29,10 +29,10 @@ MATCHES_TEXT = SQL("strpos(lower(concat(error ->> 'type', ': ', error ->> 'messa
 _LIST = SQL("""
 SELECT task_flow_id, task_exec_seq::int, task_id, task_seq::bigint, task_name, coalesce(program, ''),
     coalesce(attempt, 0), coalesce(error ->> 'type', ''), coalesce(error ->> 'message', ''), ts,
-    coalesce(ended_as = 'x', false)
+    coalesce(ended_as = 'x', false), item_of, item_index, item_key
 FROM (
     SELECT task_flow_id, task_exec_seq, task_id, task_seq, task_name, program, attempt, error, ended_as,
-        {ts} AS ts
+        item_of, item_index, item_key, {ts} AS ts
     FROM kr_task_stat WHERE {conditions}
     ORDER BY {ts} DESC, task_flow_id DESC, task_exec_seq DESC LIMIT %(look)s
 ) AS looked_at
@@ -72,7 +72,8 @@ class ErrorSummary(View):
 
 
 class FailedEntry(View):
-    """A failed task in a list; one of the two times is given. ``is_given_up``: its flow went on without."""
+    """A failed task in a list; one of the two times is given. ``is_given_up``: its flow went on without.
+    ``item_of``: the map of which it is an item, with its index and, where the map says keys, its key."""
 
     task_flow_id: str
     task_id: str
@@ -85,6 +86,9 @@ class FailedEntry(View):
     retry_ts: Moment | None
     error: ErrorSummary
     is_given_up: bool = False
+    item_of: int | None = None
+    item_index: int | None = None
+    item_key: str | None = None
 
 
 async def list_failed(
@@ -134,7 +138,8 @@ async def list_failed(
 
 
 def _entry(which: Which, row: Any) -> FailedEntry:
-    flow, task, workflow, task_seq, task_name, program, attempt, kind, message, ts, is_given_up = row
+    flow, task, workflow, task_seq, task_name, program, attempt, kind, message, ts, is_given_up, *item = row
+    item_of, item_index, item_key = item
     return FailedEntry(
         task_flow_id=flow,
         task_id=workflow,
@@ -147,4 +152,7 @@ def _entry(which: Which, row: Any) -> FailedEntry:
         retry_ts=ts if which == "retrying" else None,
         error=ErrorSummary(kind, message),
         is_given_up=is_given_up,
+        item_of=item_of,
+        item_index=item_index,
+        item_key=item_key,
     )
