@@ -13,6 +13,7 @@ from authoring.sample import Colour, Total, add, anything, count, list_files
 from flower_engine import (
     DefinitionError,
     Workflow,
+    approval,
     either,
     is_in,
     is_none,
@@ -219,6 +220,13 @@ def durations() -> None:
 def no_condition() -> None:
     x = make_total.step()
     with when(x):  # here # pyright: ignore
+        anything.step()
+
+
+@refused("it takes ok for a condition, which is Approved; write ok.approved")
+def an_answer_of_yes_or_no() -> None:
+    ok = approval(title="Go on?")
+    with when(ok):  # here # pyright: ignore
         anything.step()
 
 

@@ -15,7 +15,7 @@ from flower_engine.authoring.given_values import Given, ValueFault, form_of_targ
 from flower_engine.authoring.json_kinds import json_word
 from flower_engine.authoring.ref import Ref, Target, Undecided, refusal, target_of
 from flower_engine.authoring.ref_rules import CONDITION_AS_VALUE, RULES, SIGNS
-from flower_engine.authoring.result_types import NONE_GIVEN, bare, members_of_union
+from flower_engine.authoring.result_types import NONE_GIVEN, bare, fields_of, members_of_union
 from flower_engine.model.parameters.reference_forms import MAX_CHOICES
 from flower_engine.model.parameters.references import escaped
 from flower_engine.model.values.quoting import short
@@ -91,10 +91,16 @@ def as_condition(value: object) -> Condition:
         raise refusal(None, f"takes {short(repr(value))} for a condition", "compare a reference with it")
     kinds = [one for one in members_of_union(target.annotation) if one is not type(None)]
     if not all(bare(one) in (bool, Any) for one in kinds):
+        # Whether an answer is there says nothing of what it says: what it has of yes and no goes first.
+        yes_or_no = [
+            name for name, one in (fields_of(target.annotation) or {}).items() if bare(one.annotation) is bool
+        ]
         raise refusal(
             target,
             f"takes {target.shown} for a condition, which is {type_name(target.annotation)}",
-            f"compare it, or ask whether it is there: some({target.shown})",
+            f"write {' or '.join(f'{target.shown}.{name}' for name in yes_or_no)}"
+            if yes_or_no
+            else f"compare it, or ask whether it is there: some({target.shown})",
         )
     part = _part(value)
     return Condition(Said(["truthy", part.tree], part.shown, part.targets))
