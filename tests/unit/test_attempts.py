@@ -15,6 +15,7 @@ from flower_engine.model.folding.attempts import attempts_of
 from flower_engine.model.tasks.task_error import TaskError
 
 ERROR = TaskError(type="E", message="no")
+LATE = TaskError(type="WaitTimeout", message="nobody came")
 
 
 def started(attempt: int, at: int, task: int = 1) -> TaskStarted:
@@ -62,12 +63,13 @@ def asked(attempt: int, at: int) -> TaskAwaiting:
 
 def test_the_attempts_of_a_wait_are_its_askings_and_what_became_of_them() -> None:
     events: list[AnyEvent] = [
-        *(asked(1, 10), TaskOverdue(at=20, flow="f", v=2, task=1, error=ERROR)),
+        *(asked(1, 10), TaskOverdue(at=20, flow="f", v=2, task=1, error=LATE)),
         *(asked(2, 30), FlowRerun(at=40, flow="f", v=4, by="eve", waiting=(1,))),
         *(asked(3, 50), TaskAnswered(at=60, flow="f", v=6, task=1, attempt=3, by="ann")),
         *(asked(4, 70), TaskAnswered(at=80, flow="f", v=8, task=1, attempt=4, by="timeout")),
         *(asked(5, 90), FlowCancelled(at=100, flow="f", v=10, by="eve", waiting=(1,))),
-        asked(6, 110),
+        *(asked(6, 110), TaskOverdue(at=120, flow="f", v=12, task=1, error=ERROR)),
+        asked(7, 130),
     ]
     found = attempts_of(events)[1]
     assert [(each.attempt, each.worker, each.ended_ms, each.how, each.by) for each in found] == [
@@ -76,6 +78,7 @@ def test_the_attempts_of_a_wait_are_its_askings_and_what_became_of_them() -> Non
         (3, "", 60, "answered", "ann"),
         (4, "", 80, "over", "timeout"),
         (5, "", 100, "cancelled", ""),
-        (6, "", None, "awaiting", ""),
+        (6, "", 120, "failed", ""),
+        (7, "", None, "awaiting", ""),
     ]
-    assert [each.error for each in found] == [ERROR, None, None, None, None, None]
+    assert [each.error for each in found] == [LATE, None, None, None, None, ERROR, None]

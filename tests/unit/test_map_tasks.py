@@ -200,7 +200,7 @@ def test_elements_that_cannot_be_told_apart_are_refused_by_their_indexes(element
 LISTS: list[tuple[str, Any, Any]] = [
     ("zipped", [[1, 2], ["a", "b"]], [[1, "a"], [2, "b"]]),
     ("zipped", [[], []], []),
-    ("zipped", [[1, 2], ["a"]], "the lists that the map goes over have 2, 1 elements"),
+    ("zipped", [[1, 2], ["a"]], "the lists that the map goes over side by side have 2, 1 elements"),
     ("zipped", [[1, 2], None], "list 2 of those is null, no list"),
     ("flat", [[1, 2], [], [3]], [1, 2, 3]),
     ("flat", [[1, 2], "abc"], "element 1 is text, no list"),

@@ -77,8 +77,8 @@ def _end_asking(attempt: AttemptHistory, event: Any) -> None:
         case TaskExpanded(by=by):
             how = "expanded"
             attempt.by = by
-        case TaskOverdue():
-            how = "overdue"
+        case TaskOverdue(error=why):  # its time is over, or what it is to do cannot be done
+            how = "overdue" if why.type.endswith("Timeout") else "failed"
         case TaskAgain():
             how = "again"
             _ask_again(attempt, event)
@@ -87,7 +87,7 @@ def _end_asking(attempt: AttemptHistory, event: Any) -> None:
         case _:
             how = MEANINGS[type(event)].ends_attempt or how
             how = "passedOver" if how == "failed" else how
-    error = getattr(event, "error", None) if how in ("overdue", "timedOut") else None
+    error = getattr(event, "error", None) if isinstance(event, TaskOverdue) or how == "timedOut" else None
     _end(attempt, event.at, how, error)
 
 

@@ -315,11 +315,17 @@ def gathered(items: Iterable[int], payload_of: Callable[[int], bytes | None]) ->
 
 def _values(elements: list[Any]) -> list[bytes]:
     if len(elements) > MOST_ITEMS:
-        raise ListError(f"what the map goes over has {len(elements)} elements; {MOST_ITEMS} may be")
+        raise ListError(
+            f"what the map goes over has {len(elements)} elements; {MOST_ITEMS} may be: put several into one"
+            " element, or map a workflow that has a map of its own"
+        )
     values = [spelled_out(_encode(one)) for one in elements]
     for index, value in enumerate(values):
         if len(value) > MAX_ITEM_BYTES:
-            raise ListError(f"element {index} has {len(value)} bytes as JSON; {MAX_ITEM_BYTES} may be")
+            raise ListError(
+                f"element {index} has {len(value)} bytes as JSON; {MAX_ITEM_BYTES} may be: give items names"
+                " or paths of what they are to read"
+            )
     return values
 
 

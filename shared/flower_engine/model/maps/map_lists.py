@@ -39,7 +39,8 @@ def elements_of(parameters: Mapping[str, Any], over: Any) -> list[Any]:
         if len(lengths) > 1:
             said = ", ".join(str(len(one)) for one in inner)
             raise ListError(
-                f"the lists that the map goes over have {said} elements; side by side they have as many"
+                f"the lists that the map goes over side by side have {said} elements, and must have as many"
+                " as each other: have a program make them so, or map over a list of pairs that it returns"
             )
         return [list(one) for one in zip(*inner, strict=True)]
     if parameters.get(FLAT) is True:
@@ -56,5 +57,7 @@ def results_in(outcomes: list[Any]) -> list[Any]:
 def _list(value: Any, what: str) -> list[Any]:
     if not isinstance(value, list):
         kind = "null" if value is None else _KINDS[type(cast("object", value))]
-        raise ListError(f"{what} is {kind}, no list: {short(_encode(value).decode())}")
+        raise ListError(
+            f"{what} is {kind}, no list: {short(_encode(value).decode())}; have what gives it return a list"
+        )
     return cast("list[Any]", value)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 _SHORT = ("builtins", "flower_engine.errors")
+_INNER = "flower_engine.model."  # nobody imports an error from there
 _OWN_ERRORS = ("FlowerError", "ParameterError", "ProgramError")  # whose module is flower_engine itself
 _ATTRIBUTES: dict[str, Any] = {
     name: type.__dict__[name] for name in ("__module__", "__name__", "__qualname__")
@@ -17,7 +18,9 @@ _BASES: Any = type.__dict__["__mro__"]
 def type_name(kind: Any) -> str:
     """The name that people see: with the module, but for built-in types and Flower's own errors."""
     module, name = _read(kind, "__module__"), _read(kind, "__qualname__")
-    is_short = module in _SHORT or (module == "flower_engine" and name in _OWN_ERRORS)
+    is_short = (
+        module in _SHORT or module.startswith(_INNER) or (module == "flower_engine" and name in _OWN_ERRORS)
+    )
     return name if is_short else f"{module}.{name}"
 
 
