@@ -106,6 +106,7 @@ async def test_parents_and_children_name_each_other(own_api: RunningApi, databas
             listed = own_api.client.get("/flows", params=query).json()["flows"]
             assert [one["taskFlowId"] for one in listed] == found, query
         assert own_api.client.get("/flows", params={"parent": "x\0"}).status_code == 422
+        assert own_api.client.get("/flow-names/last").json() == {"taskFlowId": flow}  # not its child
         own_api.client.post(f"/flows/{flow}/cancel", json={}).raise_for_status()
         await look_at_trees(engine.client, engine.partition)
         await own_api.project()

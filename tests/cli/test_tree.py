@@ -33,6 +33,30 @@ def test_a_diamond_draws_each_task_once_and_says_where_else_it_belongs() -> None
     ]
 
 
+def test_a_branch_stands_below_its_decision() -> None:
+    assert drawn(
+        task(1),
+        task(2, 1, program="@when"),
+        task(3, 1, 2, whenIs=[2, True]),
+        task(4, 1, 2, whenIs=[2, False]),
+    ) == [
+        "+ 1 A Finish",
+        "|- + 2 @when Finish",
+        "|  |- + 3 A Finish",
+        "|  `- + 4 A Finish",
+        "|- 3 A (drawn below 2)",
+        "`- 4 A (drawn below 2)",
+    ]
+
+
+def test_rounds_are_no_attempts_that_failed_and_maps_have_none() -> None:
+    assert drawn(task(1, attempt=5, round=4), task(2, attempt=2, program="@map"), task(3, attempt=2)) == [
+        "+ 1 A Finish round 4",
+        "+ 2 @map Finish",
+        "+ 3 A Finish attempt 2",
+    ]
+
+
 def test_chains_go_straight_down() -> None:
     lines = drawn(task(1), *(task(seq, seq - 1) for seq in range(2, 10_001)))
     assert len(lines) == 10_000

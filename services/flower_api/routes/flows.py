@@ -107,7 +107,8 @@ def add_flows(app: FastAPI, stores: PostgresStores, waits: FlowWaits) -> None:
         responses=replies({200: (NamedFlow, "The flow's id")}, problems=(404, 409, 422, 503)),
     )
     async def get_flow_name(name: FlowNamePath) -> Response:
-        """For people who type: `last` is the flow registered last, anything else the beginning of one id."""
+        """For people who type: `last` is the flow registered last that is no child of another one, anything
+        else the beginning of one id."""
         return reply(NamedFlow(await find_flow_id(stores, name)))
 
     @app.get(

@@ -1,4 +1,5 @@
-"""A flow's DAG drawn as a tree: each task once, below its first dependency; elsewhere a reference to it."""
+"""A flow's DAG drawn as a tree: each task once, below its first dependency, or the decision whose branch it
+is; elsewhere a reference to it."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,6 +8,7 @@ from rich.text import Text
 
 from flower_cli.commands import words
 from flower_cli.commands.words import COLOURS, is_unicode, mark, why_it_waits
+from flower_engine.model.waits.wait_parameters import MAP
 
 _UNICODE = ("├─ ", "└─ ", "│  ", "   ", "↓ ")
 _ASCII = ("|- ", "`- ", "|  ", "   ", "v ")
@@ -29,7 +31,7 @@ def tree_lines(tasks: list[Task]) -> Iterator[Text]:
     while stack:
         seq, parent, before, indent = stack.pop()
         task = by_seq[seq]
-        home = min(task["dependsOn"], default=0)
+        home = _home(task)
         if home != parent:
             yield Text(f"{before}{words.task_title(task)} (drawn below {home})", style="dim")
             continue
@@ -44,6 +46,13 @@ def tree_lines(tasks: list[Task]) -> Iterator[Text]:
             stack.append((child, seq, own, indent + (blank if is_last else pipe)))
 
 
+def _home(task: Task) -> int:
+    """The task that it is drawn below; 0: none."""
+    when = task.get("whenIs")
+    depends_on: list[int] = task["dependsOn"]
+    return int(when[0]) if when and when[0] in depends_on else min(depends_on, default=0)
+
+
 def _line(task: Task) -> Text:
     status = task["status"]
     text = Text(style="")
@@ -52,7 +61,9 @@ def _line(task: Task) -> Text:
     text.append(status, style=COLOURS.get(status, ""))
     if (child := task.get("childFlowId")) and status != "Wait":
         text.append(f" by flow {child}", style="dim")
-    if task["attempt"] > 1:
+    if task.get("round"):
+        text.append(f" round {task['round']}", style="dim")
+    elif task["attempt"] > 1 and task["program"] != MAP:  # a map that is made and gathered has not failed
         text.append(f" attempt {task['attempt']}", style="dim")
     if progress := task.get("progress"):
         fraction = progress["fraction"]

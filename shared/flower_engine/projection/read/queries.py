@@ -98,7 +98,10 @@ _BY_PREFIX = """
 SELECT task_flow_id FROM kr_flow_stat WHERE task_flow_id >= %(prefix)s AND task_flow_id < %(behind)s
 ORDER BY task_flow_id LIMIT %(limit)s
 """
-_NEWEST = "SELECT task_flow_id FROM kr_flow_stat ORDER BY registered_ts DESC, task_flow_id DESC LIMIT 1"
+_NEWEST = """
+SELECT task_flow_id FROM kr_flow_stat WHERE parent_flow_id IS NULL
+ORDER BY registered_ts DESC, task_flow_id DESC LIMIT 1
+"""
 _POSITION = "SELECT position FROM kr_projection WHERE partition = %s"
 _EVENTS = """
 SELECT position_ms, position_seq, event::text, error FROM kr_event
@@ -219,7 +222,7 @@ async def find_by_prefix(connection: Connection, prefix: str, limit: int) -> lis
 
 
 async def newest_flow(connection: Connection) -> str | None:
-    """The id of the flow that was registered last; None: there is none."""
+    """The id of the flow that was registered last and is no child of another one; None: there is none."""
     row = await (await connection.execute(_NEWEST)).fetchone()
     return row[0] if row else None
 
