@@ -450,8 +450,8 @@ def _line(task: Task) -> tuple[str, ...]:
 
 
 def is_for_others(reason: dict[str, Any]) -> bool:
-    """Whether a task with this wait reason waits for other tasks of its flow, so for those that failed, too: it
-    depends on them, gathers its items, or its map is held."""
+    """Whether a task with this wait reason waits for other tasks of its flow, so for those that failed, too:
+    it depends on them, gathers its items, or its map is held."""
     is_held_with_map = reason.get("reason") == "scopePaused" and reason.get("scope") == "map"
     return is_held_with_map or reason.get("reason") in _OTHERS
 
