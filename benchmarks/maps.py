@@ -3,21 +3,35 @@
 In turns, on one Redis: a list, a map over it, and a task that reads the list of what its items returned; and
 as many tasks that have nothing to do with each other. The same with a window (``limit``), with tolerance
 and outcomes, and with half as many items and a map that goes along them. CPU time of Redis' main thread, as
-the kernel counts it, so that a busy machine counts for little; also of the longest call of each script.
+the kernel counts it, so that a busy machine counts for little; also of the longest call of each script, of
+those, too, of a list that is made anew with a new element in front (scope ``changed``), and of flows of three
+tasks that begin as children of as many tasks.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from benchmarks.one_redis import Meter, empty_partition, meter_of, run_on_redis
+from flower_engine.flows.matched_maps import rerun_matched
 from flower_engine.log.client import AsyncRedis, connect
-from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.log.partition import Partition
+from flower_engine.log.reader import read_behind
+from flower_engine.model.definitions.definition import (
+    PlannedTask,
+    TaskDefinition,
+    WorkflowDefinition,
+    plan_flow,
+)
+from flower_engine.model.events.events import decode_event
+from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.folding.fold import fold
 from flower_engine.model.values.blob_ref import BlobRef
 from flower_engine.model.values.ids import make_flow_id
 from flower_engine.runtime.deciding import Decider
 from flower_engine.transitions.register_transition import FlowPlan, Start, register
+from flower_engine.transitions.tree_transitions import Begun, begin_children, look_at_trees
 from flower_engine.transitions.worker_transitions import (
     Outcome,
     OutcomeKind,
@@ -29,7 +43,8 @@ SLOTS = 50
 WINDOW = 500
 SCRIPTS = (
     "register/register",
-    *(f"worker/{name}" for name in ("finish_and_claim", "expand", "decisions", "decide")),
+    *(f"worker/{name}" for name in ("finish_and_claim", "expand", "decisions", "read_items", "decide")),
+    *("watcher/tree", "watcher/begin_children"),
 )
 KINDS: dict[str, dict[str, Any] | None] = {
     "independent tasks": None,
@@ -96,42 +111,112 @@ async def _put(content: bytes) -> BlobRef:
     return BlobRef(sha256="ab", bytes=len(content), store="api")
 
 
+class Worker:
+    """All that is done of one partition."""
+
+    def __init__(self, client: AsyncRedis, partition: Partition) -> None:
+        self._client, self._partition = client, partition
+        self.decider = Decider(client, partition, "w1", put=_put)
+        self._service = Service(("default",), ("A",)).args()
+        self._number = 0
+
+    async def work(self, results: Mapping[int, bytes], most: int | None = None) -> int:
+        """Works off what there is; what tasks come to is 1, or one of these results by their numbers.
+        ``most`` (None: all there are): so many tasks. Returns how many ran."""
+        outcomes: list[Outcome] = []
+        ran = 0
+        while True:
+            self._number += 1
+            wanted = SLOTS if most is None else min(SLOTS, most - ran)
+            got = await finish_and_claim(
+                self._client, self._partition, "w1", self._number, answered=self._number - 1,
+                outcomes=outcomes, wanted=wanted, service_args=self._service,
+            )  # fmt: skip
+            ran += len(got.claims)
+            outcomes = [
+                Outcome(claim, OutcomeKind.FINISHED, results.get(claim.task, b"1")) for claim in got.claims
+            ]
+            if not got.claims and not got.more and (ran == most or not await self.decider.run_once()):
+                return ran
+
+
+def _note_longest(meter: Meter, kind: str, longest: dict[str, list[float]]) -> None:
+    for script in SCRIPTS:
+        if script in meter.longest:
+            longest.setdefault(f"{kind}: {script.partition('/')[2]}", []).append(meter.longest[script])
+
+
 async def run(
     client: AsyncRedis, meter: Meter, kind: str, items: int, longest: dict[str, list[float]]
 ) -> float:
     """Runs one flow to its end; ms of CPU of Redis' main thread."""
     partition = await empty_partition(client)
     meter.longest.clear()
-    flow, decider = make_flow_id(0, 0, 1), Decider(client, partition, "w1", put=_put)
-    service, before = Service(("default",), ("A",)).args(), meter.ms()
-    await register(client, partition, [Start(flow, plan_of(kind, items))])
+    worker, before = Worker(client, partition), meter.ms()
+    await register(client, partition, [Start(make_flow_id(0, 0, 1), plan_of(kind, items))])
     is_chain = bool((KINDS[kind] or {}).get("chain"))
     values = msgspec.json.encode(list(range(items // 2 if is_chain else items)))
-    outcomes: list[Outcome] = []
-    number = ran = 0
-    while True:
-        number += 1
-        got = await finish_and_claim(
-            client, partition, "w1", number, answered=number - 1, outcomes=outcomes, wanted=SLOTS,
-            service_args=service,
-        )  # fmt: skip
-        ran += len(got.claims)
-        outcomes = [
-            Outcome(
-                claim,
-                OutcomeKind.FINISHED,
-                values if (kind != "independent tasks" and claim.task == 1) else b"1",
-            )
-            for claim in got.claims
-        ]
-        if not got.claims and not got.more and not await decider.run_once():
-            break
+    ran = await worker.work({} if KINDS[kind] is None else {1: values})
     spent = meter.ms() - before
     assert ran == (items if KINDS[kind] is None else items + 2), (kind, ran)
-    for script in SCRIPTS:
-        if script in meter.longest:
-            longest.setdefault(f"{kind}: {script.partition('/')[2]}", []).append(meter.longest[script])
+    _note_longest(meter, kind, longest)
     return spent
+
+
+async def run_changed(
+    client: AsyncRedis, meter: Meter, kind: str, items: int, longest: dict[str, list[float]]
+) -> None:
+    """Runs a flow with maps until only its last task is left, and its list anew, with a new element in
+    front: the others take over what the same ones came to."""
+    partition = await empty_partition(client)
+    worker, flow = Worker(client, partition), make_flow_id(0, 0, 1)
+    await register(client, partition, [Start(flow, plan_of(kind, items))])
+    maps = 2 if (KINDS[kind] or {}).get("chain") else 1
+    values = list(range(items // maps))
+    await worker.work({1: msgspec.json.encode(values)}, 1)
+    assert await worker.decider.run_once() == 1
+    await worker.work({}, len(values) * maps)
+    while await worker.decider.run_once():  # its lists
+        pass
+
+    async def state() -> FlowState:
+        entries = (await read_behind(client, partition.keys, None, 10_000_000)).entries
+        return fold(decode_event(one.raw) for one in entries)[flow]
+
+    await rerun_matched(state, client, partition, flow, by="bench", selection=[1], scope="changed")
+    meter.longest.clear()
+    ran = await worker.work({1: msgspec.json.encode([-1, *values[:-1]])})
+    assert ran == 1 + maps + 1, ran
+    _note_longest(meter, f"{kind}, changed", longest)
+
+
+async def run_children(
+    client: AsyncRedis, meter: Meter, children: int, longest: dict[str, list[float]]
+) -> None:
+    """So many tasks that flows of three tasks do."""
+    partition = await empty_partition(client)
+    worker, row = Worker(client, partition), TaskDefinition(task_seq=1, program="A")
+    child = FlowPlan(
+        "child",
+        plan_flow(WorkflowDefinition(name="child", tasks=tuple(_copy(row, seq) for seq in (1, 2, 3)))),
+    )
+    parent = TaskDefinition(task_seq=1, program="@flow", depends_on=(), parameters={"workflow": "child"})
+    rows = tuple(msgspec.structs.replace(parent, task_seq=seq) for seq in range(1, children + 1))
+    plan = FlowPlan("parent", plan_flow(WorkflowDefinition(name="parent", tasks=rows)))
+    meter.longest.clear()
+    await register(client, partition, [Start(make_flow_id(0, 0, 1), plan)])
+    left = children
+    while left:
+        more, due = await look_at_trees(client, partition)
+        words = await begin_children(client, partition, [(one, Begun("begins", child)) for one in due])
+        left -= words.count("ok")
+        assert due or more or await worker.work({}, 0) == 0
+    assert await worker.work({}) == 3 * children
+    _note_longest(meter, "children", longest)
+
+
+def _copy(row: TaskDefinition, seq: int) -> TaskDefinition:
+    return msgspec.structs.replace(row, task_seq=seq, depends_on=(seq - 1,) if seq > 1 else ())
 
 
 async def main(url: str, items: int, turns: int) -> None:
@@ -145,6 +230,9 @@ async def main(url: str, items: int, turns: int) -> None:
         for _ in range(turns):
             for kind in KINDS:
                 spent[kind].append(await run(client, meter, kind, items, longest))
+            for kind in ("a map", "a map, tolerate, outcomes", "two maps, aligned"):
+                await run_changed(client, meter, kind, items, longest)
+            await run_children(client, meter, items // 4, longest)
     base = _mean(spent["independent tasks"])
     print(
         f"\n| {items:,} in {turns} turns | ms of Redis' CPU, mean | least to most | times independent tasks |"

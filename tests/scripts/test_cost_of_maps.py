@@ -7,11 +7,14 @@ import pytest
 
 from flower_engine.log.client import send
 from flower_engine.model.tasks.outcome_kinds import OutcomeKind
+from flower_engine.transitions import decision_transitions
 from flower_engine.transitions.decision_transitions import due_decisions
+from flower_engine.transitions.loader import Script
 from flower_engine.transitions.worker_transitions import Claim, Outcome
 from scripts.engine import Engine, task
+from scripts.small_steps import in_small
 from scripts.test_map_chains import CHAIN, along
-from scripts.test_maps import MAPPED, a_map, decider, expand
+from scripts.test_maps import MAPPED, a_map, decider, expand, run_again
 
 ITEMS, SLOTS = 120, 30
 COMMANDS_A_CALL = 45
@@ -153,3 +156,75 @@ async def test_the_lists_of_many_large_maps_are_not_all_read_by_one_call(engine:
     assert [len(one.of_map.payloads) for one in due if one.of_map is not None] == [600]
     for left in (1, 1):  # what was given stays with who has it for a moment
         assert len(await due_decisions(engine.client, engine.partition, least_ms=0)) == left
+
+
+async def test_a_large_list_is_read_in_pages_and_is_the_same(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_small(monkeypatch, decision_transitions, MOST_ITEMS_READ="2")
+    calls = _noted_calls(monkeypatch)
+    bounds = {"tolerate": 0.5, "outcomes": True}
+    flow = await engine.register(task(1), a_map(2, parameters=bounds), MAPPED[2])
+    await expand(engine, b"[1,2,3,4,5]")
+    claims = await engine.claim(5)
+    await engine.exchange(outcomes=[*_ended(*claims[:2], *claims[3:]), _failed(claims[2])], wanted=0)
+    assert await decider(engine).run_once() == 1
+    assert calls[-4:] == ["decisions", "read_items", "read_items", "decide"]
+    found = msgspec.json.decode((await engine.flow(flow)).task(2).result or b"")
+    assert [one.get("result") for one in found] == [4, 5, None, 7, 8]
+    assert [one["status"] for one in found] == ["finished"] * 2 + ["given_up"] + ["finished"] * 2
+    await engine.check()
+
+
+async def test_large_results_make_pages_small(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_small(monkeypatch, decision_transitions, MOST_BYTES_READ="100")
+    calls = _noted_calls(monkeypatch)
+    await engine.register(*MAPPED)
+    await expand(engine, b"[1,2,3,4]")
+    claims = await engine.claim(4)
+    outcomes = [Outcome(claim, OutcomeKind.FINISHED, b'"%s"' % (b"x" * 60)) for claim in claims]
+    await engine.exchange(outcomes=outcomes, wanted=0)
+    assert await decider(engine).run_once() == 1
+    assert calls.count("read_items") == 3
+    await engine.check()
+
+
+async def test_a_list_whose_items_run_again_before_all_is_read_is_not_made(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_small(monkeypatch, decision_transitions, MOST_ITEMS_READ="1")
+    flow = await engine.register(*MAPPED)
+    await expand(engine, b"[1,2,3]")
+    await engine.exchange(outcomes=_ended(*await engine.claim(3)), wanted=0)
+    read = Script.run
+
+    async def after_a_rerun(script: Script, *args: Any) -> Any:
+        if script.name == "worker/read_items":
+            monkeypatch.setattr(Script, "run", read)
+            await run_again(engine, flow, 5)
+        return await read(script, *args)
+
+    monkeypatch.setattr(Script, "run", after_a_rerun)
+    assert await due_decisions(engine.client, engine.partition) == []
+    await engine.check()
+    (again,) = await engine.claim(3)
+    assert (again.task, again.attempt) == (5, 2)
+    await engine.finish(again, payload=b"55")
+    assert await decider(engine).run_once() == 1
+    assert (await engine.flow(flow)).task(2).result == b"[4,55,6]"
+
+
+def _noted_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The transitions that are called from here on."""
+    run, calls = Script.run, list[str]()
+
+    async def noted(script: Script, *args: Any) -> Any:
+        calls.append(script.name.partition("/")[2])
+        return await run(script, *args)
+
+    monkeypatch.setattr(Script, "run", noted)
+    return calls
+
+
+def _failed(claim: Claim) -> Outcome:
+    return Outcome(claim, OutcomeKind.SUSPENDED, b'{"type":"ValueError","message":"no"}')

@@ -308,7 +308,7 @@ async def test_whoever_dies_between_steps_leaves_nothing_and_the_next_one_matche
     await expand(engine, listed("a", "b"))
     await end(engine)
     await run_again(engine, flow, 1, scope="changed")
-    monkeypatch.setattr(expanding, "STEP_ITEMS", 1)
+    monkeypatch.setattr(expanding, "STEP_FIELDS", 1)
     await expand(engine, listed("b", "c", "a"))
     await engine.check()
     assert (await stands(engine, flow))[11:] == "F.FF.FF.F"

@@ -29,6 +29,7 @@ from flower_engine.model.maps.map_items import Given, element_name, item_like, n
 from flower_engine.model.tasks.status import Status
 from flower_engine.model.tasks.task_policy import TaskPolicy
 from flower_engine.model.waits.wait_programs import is_wait
+from flower_engine.transitions import decision_transitions
 from flower_engine.transitions.decision_transitions import (
     MapRead,
     Undecided,
@@ -40,6 +41,7 @@ from flower_engine.transitions.expansion_segments import segments_of
 from flower_engine.transitions.operator_transitions import read_messages
 from flower_engine.transitions.register_transition import FlowPlan
 from flower_engine.transitions.task_fields import decode_message
+from scripts.small_steps import in_small
 from stateful import expectations
 from stateful.earlier_expected import check_taken
 from stateful.machines import RuledTransitions, run_machine
@@ -288,7 +290,9 @@ class MappedTransitions(RuledTransitions):
         self._read_log()
 
 
-def test_flows_with_maps_follow_the_model(redis_url: str) -> None:
+def test_flows_with_maps_follow_the_model(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the items have come to is read one by one."""
+    in_small(monkeypatch, decision_transitions, MOST_ITEMS_READ="1")
     run_machine(redis_url, examples=40, base=MappedTransitions)
 
 

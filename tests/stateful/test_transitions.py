@@ -9,7 +9,7 @@ import pytest
 
 from flower_engine.model.tasks.outcome_kinds import OutcomeKind
 from flower_engine.transitions import operator_transitions, register_transition, worker_transitions
-from flower_engine.transitions.loader import Script
+from scripts.small_steps import in_small
 from stateful.expectations import Asked
 from stateful.machine_calls import outcome_of
 from stateful.machines import (
@@ -85,11 +85,7 @@ def test_the_invariants_hold_while_dependents_are_released_in_steps(
     """As very wide fan-outs are: here one dependent a call, so that all else happens in the middle of it."""
     monkeypatch.setattr(register_transition, "WIDE_ROOTS", 1)
     for module in (worker_transitions, operator_transitions):
-        for script in [value for value in vars(module).values() if isinstance(value, Script)]:
-            in_small = Script(script.name, RELEASE_STEP="1", WIDE_BYTES="1", RULE_STEP="1", WIDE_LINKS="1")
-            # This order: what is put back is worked out from the text, if nobody has asked for it before.
-            monkeypatch.setattr(script, "sha", in_small.sha)
-            monkeypatch.setattr(script, "text", in_small.text)
+        in_small(monkeypatch, module, RELEASE_STEP="1", WIDE_BYTES="1", RULE_STEP="1", WIDE_LINKS="1")
     assert b"#dependents > 1 " in worker_transitions._finish_and_claim.text  # pyright: ignore[reportPrivateUsage]
     run_machine(redis_url, examples=50, in_steps=True, plans=plain_plans())
     run_machine(redis_url, examples=50, base=RuledTransitions, in_steps=True)

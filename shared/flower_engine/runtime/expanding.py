@@ -3,7 +3,7 @@ results."""
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 import msgspec
 
@@ -30,13 +30,15 @@ from flower_engine.model.tasks.task_policy import TaskPolicy
 from flower_engine.model.values.blob_ref import BlobRef
 from flower_engine.model.values.result_json import MAX_RESULT_BYTES, MAX_STORED_RESULT_BYTES
 from flower_engine.transitions.decision_transitions import MapRead, Undecided, expand
-from flower_engine.transitions.expansion_segments import SentItem, segments_of
+from flower_engine.transitions.expansion_segments import Segment, SentItem, segments_of
 
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
 INLINE_BYTES = 64 * 1024
-STEP_ITEMS = 1000
+STEP_FIELDS = 2_500
+"""Of items that one call writes: by these, and by the bytes of messages and results, goes what it costs."""
 _STEP_BYTES = 512 * 1024
+_FIELDS_TAKEN = 3  # more of an item that takes a result over: that, its state, how its edges stand
 _TRIES = 3  # another map of the flow may have been expanded meanwhile
 
 Put = Callable[[bytes], Awaitable[BlobRef]]
@@ -113,7 +115,7 @@ class Maps:
             name = secrets.token_hex(4)
             before, first, word = 0, 0, "more"
             for segment in segments_of(expansion, one.of[1]):
-                for step in _steps(segment.items(first)):
+                for step in _steps(segment, first):
                     word, first = await expand(
                         self._client,
                         self._partition,
@@ -148,15 +150,17 @@ def _list_of(found: MapRead, message: TaskMessage, contents: Mapping[int, bytes 
     return gathered(found.items, contents.get)
 
 
-def _steps(items: Iterable[SentItem]) -> Iterator[list[SentItem]]:
-    """The items, so many at a time as one call takes."""
+def _steps(segment: Segment, first: int) -> Iterator[list[SentItem]]:
+    """The items, so many at a time as one call takes; ``first``: the number of the expansion's first one."""
     step: list[SentItem] = []
-    size = 0
-    for one in items:
+    fields = size = 0
+    of_each = segment.fields_of_each
+    for one in segment.items(first):
         step.append(one)
+        fields += of_each + (_FIELDS_TAKEN if one.taken else 0)
         size += len(one.message) + len(one.taken)
-        if len(step) >= STEP_ITEMS or size >= _STEP_BYTES:
+        if fields >= STEP_FIELDS or size >= _STEP_BYTES:
             yield step
-            step, size = [], 0
+            step, fields, size = [], 0, 0
     if step:
         yield step

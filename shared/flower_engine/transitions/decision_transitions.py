@@ -17,6 +17,7 @@ from flower_engine.transitions.task_fields import decode_message
 _decisions = Script("worker/decisions")
 _decide = Script("worker/decide")
 _expand = Script("worker/expand")
+_read_items = Script("worker/read_items")
 _encode = msgspec.json.Encoder().encode
 MOST_DECISIONS = 20
 _LETTERS = {True: "t", False: "f", None: "x", "gathered": "m", "stored": "b", "returned": "r"}
@@ -74,14 +75,15 @@ class Undecided(msgspec.Struct, frozen=True):
 async def due_decisions(
     client: AsyncRedis, partition: Partition, *, least_ms: int = 0, most: int = MOST_DECISIONS
 ) -> list[Undecided]:
-    """Decisions that nobody has made within ``least_ms`` since they were given to somebody, or began.
+    """Decisions that nobody has made within ``least_ms`` since they were given to somebody, or began. What
+    the items of a large map have come to is read in pages, so that nothing keeps Redis for long.
 
     Raises:
         LostError: Redis lost its state.
     """
     args = _decisions.args(generation=partition.generation, least_ms=least_ms, most=most)
     flat: list[Any] = partition.check(await _decisions.run(client, partition.keys.meta, args))[1]
-    return [
+    found = [
         Undecided(
             flat[at],
             int(flat[at + 1]),
@@ -91,6 +93,30 @@ async def due_decisions(
         )
         for at in range(0, len(flat), 5)
     ]
+    return [whole for one in found if (whole := await _with_all_items(client, partition, one)) is not None]
+
+
+async def _with_all_items(client: AsyncRedis, partition: Partition, one: Undecided) -> Undecided | None:
+    """With what all items of its map have come to; None: it is not to be decided any more."""
+    of_map = one.of_map
+    if of_map is None or len(of_map.payloads) == len(of_map.items):
+        return one
+    payloads, ends, reasons = list(of_map.payloads), list(of_map.ends), list(of_map.reasons)
+    while len(payloads) < len(of_map.items):
+        args = _read_items.args(
+            generation=partition.generation,
+            member=one.member,
+            wanted=one.attempt,
+            index=len(payloads) + 1,
+        )
+        reply = partition.check(await _read_items.run(client, partition.keys.meta, args))
+        if reply[0] == b"gone":
+            return None
+        payloads += reply[1]
+        ends += reply[2]
+        reasons += reply[3]
+    whole = msgspec.structs.replace(of_map, payloads=payloads, ends=ends, reasons=reasons)
+    return msgspec.structs.replace(one, of_map=whole)
 
 
 def _of_map(found: Sequence[Any]) -> MapRead | None:

@@ -104,6 +104,12 @@ class Segment(NamedTuple):
         return b"\n".join(lines)
 
     @property
+    def fields_of_each(self) -> int:
+        """How many fields of the flow are written for each: its message, its lane, who is behind it, by how
+        many it is read, and what it has in common with the others."""
+        return 4 + sum(map(bool, self.alike.split(b"\n")[:3]))
+
+    @property
     def _places(self) -> str:
         """Which map it is, and by how many the numbers of its items, of those that these go along, and of
         those that go along them are higher than the first ones."""

@@ -13,7 +13,7 @@ from flower_engine.transitions.register_transition import FlowPlan
 _tree = Script("watcher/tree")
 _begin_children = Script("watcher/begin_children")
 MOST_LOOKED_AT = 200
-_TASKS_PER_CALL = 400  # of children that begin: while a call lasts nobody else is served
+_TASKS_PER_CALL = 240  # of children that begin: while a call lasts nobody else is served
 _OF_A_CHILD = 2  # as many tasks does it take to begin a child beside its own
 TREE_BELL = "flow"
 """The name of the bell that rings when there is something to do."""

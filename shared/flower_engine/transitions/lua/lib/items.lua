@@ -6,18 +6,30 @@
 -- tasks as others, before a map that waits for them. They go to their lanes in bounded steps.
 -- needs: base, flow_fields, flows, kept_results, limits, ready, statuses
 
--- The results of items, of the text of their field ("-": it has none).
-local function results_of_items(flow, text)
+local MOST_ITEMS_READ = 1000 -- whose results a call reads
+local MOST_BYTES_READ = 1048576 -- of these, by their mean
+
+-- How many items of a map (the text of its field) a call reads the results of.
+local function items_at_once(flow, text)
+  local count = tonumber(match(text, '^%d+ (%d+)'))
+  local in_bytes = floor(MOST_BYTES_READ * count / math.max(1, flow.kept or 0))
+  return math.max(1, math.min(MOST_ITEMS_READ, in_bytes))
+end
+
+-- The results of up to so many items from that index (from 1) on, of the text of their field ("-": it has
+-- none).
+local function results_of_items(flow, text, from, most)
   local first, count = match(text, '^(%d+) (%d+)')
-  local names = {}
-  for index = 1, tonumber(count) do
-    names[index] = result_field(digits(first + index - 1))
-  end
-  local results = values_of(flow, names)
-  for index = 1, #results do
-    local result = results[index]
-    if not result or result == '' then
-      results[index] = '-'
+  local results, before, last = {}, first - 1, math.min(tonumber(count), from + most - 1)
+  for step = from, last, CHUNK do
+    local names = {}
+    for index = step, math.min(step + CHUNK - 1, last) do
+      names[index - step + 1] = result_field(string.format('%d', before + index))
+    end
+    local got = call('HMGET', flow.key, unpack(names))
+    for index = 1, #names do
+      local result = got[index]
+      results[step - from + index] = result and result ~= '' and result or '-'
     end
   end
   return results
@@ -30,9 +42,10 @@ local function given_up_of(flow, task)
 end
 
 -- How those items of a map have ended that have no result, "9" or "2x" for example, and why those that were
--- given up did (JSON texts; "": it is none). Of one with a result (see results_of_items) "".
-local function ends_of_items(flow, text, results)
-  local first = match(text, '^(%d+) ')
+-- given up did (JSON texts; "": it is none). Of one with a result (see results_of_items) "". `results`: those
+-- from that index (from 1) on.
+local function ends_of_items(flow, text, results, from)
+  local first = match(text, '^(%d+) ') + from - 1
   local names, without, ends, reasons = {}, {}, {}, {}
   for index = 1, #results do
     ends[index], reasons[index] = '', ''

@@ -63,7 +63,7 @@ local function read_uses(flow, tasks, names)
   return values
 end
 
-local FORGET_STEP = 1000 -- results of a map's items that are forgotten at once
+local FORGET_STEP = 500 -- results of a map's items that are forgotten at once
 local ITEMS_READ = '(%d+)%-(%d+)' -- what a map reads of its items stands so in a text
 
 -- The tasks of a text "2,3?", of a map "2,5-8?".
