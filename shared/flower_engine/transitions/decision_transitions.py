@@ -1,11 +1,11 @@
 """The transitions of whoever decides: which decisions and maps there are, and what they came to."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from flower_engine.log.client import AsyncRedis
+from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition
 from flower_engine.model.maps.decision_outcomes import Decided
 from flower_engine.model.maps.earlier_items import EarlierItem, read_earlier
@@ -17,9 +17,10 @@ from flower_engine.transitions.task_fields import decode_message
 _decisions = Script("worker/decisions")
 _decide = Script("worker/decide")
 _expand = Script("worker/expand")
-_read_items = Script("worker/read_items")
 _encode = msgspec.json.Encoder().encode
 MOST_DECISIONS = 20
+_NO_RESULT = b"-"
+_GIVEN_UP = b"2x"
 _LETTERS = {True: "t", False: "f", None: "x", "gathered": "m", "stored": "b", "returned": "r"}
 
 
@@ -83,40 +84,13 @@ async def due_decisions(
     """
     args = _decisions.args(generation=partition.generation, least_ms=least_ms, most=most)
     flat: list[Any] = partition.check(await _decisions.run(client, partition.keys.meta, args))[1]
-    found = [
-        Undecided(
-            flat[at],
-            int(flat[at + 1]),
-            flat[at + 2],
-            dict(zip(flat[at + 3][::2], flat[at + 3][1::2], strict=True)),
-            _of_map(flat[at + 4]),
-        )
-        for at in range(0, len(flat), 5)
-    ]
-    return [whole for one in found if (whole := await _with_all_items(client, partition, one)) is not None]
-
-
-async def _with_all_items(client: AsyncRedis, partition: Partition, one: Undecided) -> Undecided | None:
-    """With what all items of its map have come to; None: it is not to be decided any more."""
-    of_map = one.of_map
-    if of_map is None or len(of_map.payloads) == len(of_map.items):
-        return one
-    payloads, ends, reasons = list(of_map.payloads), list(of_map.ends), list(of_map.reasons)
-    while len(payloads) < len(of_map.items):
-        args = _read_items.args(
-            generation=partition.generation,
-            member=one.member,
-            wanted=one.attempt,
-            index=len(payloads) + 1,
-        )
-        reply = partition.check(await _read_items.run(client, partition.keys.meta, args))
-        if reply[0] == b"gone":
-            return None
-        payloads += reply[1]
-        ends += reply[2]
-        reasons += reply[3]
-    whole = msgspec.structs.replace(of_map, payloads=payloads, ends=ends, reasons=reasons)
-    return msgspec.structs.replace(one, of_map=whole)
+    found: list[Undecided] = []
+    for member, attempt, message, results, of_map in zip(*[iter(flat)] * 5, strict=True):
+        inputs = dict(zip(results[::2], results[1::2], strict=True))
+        one = Undecided(member, int(attempt), message, inputs, _of_map(of_map))
+        whole = await _with_items(client, partition, one, int(of_map[3])) if of_map else one
+        found += [] if whole is None else [whole]
+    return found
 
 
 def _of_map(found: Sequence[Any]) -> MapRead | None:
@@ -124,7 +98,6 @@ def _of_map(found: Sequence[Any]) -> MapRead | None:
         return None
     lane, policy, items = (one.decode() for one in found[:3])
     first, count, *_ = map(int, items.split()) if items else (0, 0)
-    numbers = range(first, first + count)
     followers = [
         Follower(
             int(task),
@@ -135,10 +108,56 @@ def _of_map(found: Sequence[Any]) -> MapRead | None:
             message,
             read_earlier(earlier),
         )
-        for task, over, message, of_lane, of_policy, earlier in zip(*[iter(found[7])] * 6, strict=True)
+        for task, over, message, of_lane, of_policy, earlier in zip(*[iter(found[5])] * 6, strict=True)
     ]
-    earlier = read_earlier(found[8])
-    return MapRead(lane, policy, numbers, found[3], int(found[4]), found[5], found[6], followers, earlier)
+    return MapRead(
+        lane,
+        policy,
+        range(first, first + count),
+        given_up=int(found[4]),
+        followers=followers,
+        earlier=read_earlier(found[6]),
+    )
+
+
+async def _with_items(
+    client: AsyncRedis, partition: Partition, one: Undecided, page: int
+) -> Undecided | None:
+    """With what the items of its map have come to, read so many at a time; None: its flow is gone."""
+    assert one.of_map is not None
+    items, tells_ends = one.of_map.items, b'"outcomes":true' in one.message
+    payloads: list[bytes] = []
+    ends: list[bytes] = []
+    reasons: list[bytes] = []
+    for at in range(0, len(items), max(1, page)):
+        numbers = items[at : at + page]
+        results = await _fields(client, partition, one, (f"r{item}" for item in numbers))
+        payloads += [result or _NO_RESULT for result in results]
+        if not tells_ends:
+            continue
+        without = [item for item, result in zip(numbers, results, strict=True) if not result]
+        names = (f"{name}{item}" for item in without for name in "sz")
+        states = await _fields(client, partition, one, names)
+        if None in states[::2]:
+            return None
+        how = dict(zip(without, zip(states[::2], states[1::2], strict=True), strict=True))
+        for item in numbers:
+            state, reason = how.get(item, (b"", b""))
+            end = (state or b"").split(b" ")[0]
+            ends.append(end)
+            reasons.append((reason or b"") if end == _GIVEN_UP else b"")
+    whole = msgspec.structs.replace(one.of_map, payloads=payloads, ends=ends, reasons=reasons)
+    return msgspec.structs.replace(one, of_map=whole)
+
+
+async def _fields(
+    client: AsyncRedis, partition: Partition, one: Undecided, names: Iterable[str]
+) -> list[bytes | None]:
+    wanted = list(names)
+    found: list[bytes | None] = []
+    if wanted:
+        found = await send(client, "HMGET", partition.keys.flow(one.of[0]), *wanted)
+    return found
 
 
 async def expand(

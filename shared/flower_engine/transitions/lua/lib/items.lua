@@ -6,61 +6,20 @@
 -- tasks as others, before a map that waits for them. They go to their lanes in bounded steps.
 -- needs: base, flow_fields, flows, kept_results, limits, ready, statuses
 
-local MOST_ITEMS_READ = 1000 -- whose results a call reads
+local MOST_ITEMS_READ = 1000 -- whose results are read together
 local MOST_BYTES_READ = 1048576 -- of these, by their mean
 
--- How many items of a map (the text of its field) a call reads the results of.
+-- How many items of a map (the text of its field) it is of which the results are to be read together.
 local function items_at_once(flow, text)
   local count = tonumber(match(text, '^%d+ (%d+)'))
   local in_bytes = floor(MOST_BYTES_READ * count / math.max(1, flow.kept or 0))
   return math.max(1, math.min(MOST_ITEMS_READ, in_bytes))
 end
 
--- The results of up to so many items from that index (from 1) on, of the text of their field ("-": it has
--- none).
-local function results_of_items(flow, text, from, most)
-  local first, count = match(text, '^(%d+) (%d+)')
-  local results, before, last = {}, first - 1, math.min(tonumber(count), from + most - 1)
-  for step = from, last, CHUNK do
-    local names = {}
-    for index = step, math.min(step + CHUNK - 1, last) do
-      names[index - step + 1] = result_field(string.format('%d', before + index))
-    end
-    local got = call('HMGET', flow.key, unpack(names))
-    for index = 1, #names do
-      local result = got[index]
-      results[step - from + index] = result and result ~= '' and result or '-'
-    end
-  end
-  return results
-end
-
 -- How many of what a map waited for were given up, where its flow has rules.
 local function given_up_of(flow, task)
   local edges = flow[edges_field(task)] or call('HGET', flow.key, edges_field(task))
   return match(edges or '', '^%d+ %d+ %d+ (%d+)') or '0'
-end
-
--- How those items of a map have ended that have no result, "9" or "2x" for example, and why those that were
--- given up did (JSON texts; "": it is none). Of one with a result (see results_of_items) "". `results`: those
--- from that index (from 1) on.
-local function ends_of_items(flow, text, results, from)
-  local first = match(text, '^(%d+) ') + from - 1
-  local names, without, ends, reasons = {}, {}, {}, {}
-  for index = 1, #results do
-    ends[index], reasons[index] = '', ''
-    if results[index] == '-' then
-      local item, n = digits(first + index - 1), #names
-      without[#without + 1] = index
-      names[n + 1], names[n + 2] = state_field(item), reason_field(item)
-    end
-  end
-  local found = #names > 0 and values_of(flow, names) or {}
-  for n, index in ipairs(without) do
-    ends[index] = match(found[2 * n - 1] or NEVER, '^%d+%a?')
-    reasons[index] = ends[index] == GIVEN_UP_STATE and found[2 * n] or ''
-  end
-  return ends, reasons
 end
 
 -- A map (`text`: that of its field) that was held, because too many of its items were given up, is held no

@@ -7,19 +7,19 @@
 --   the same; then it is given to the next one, until somebody has handed in what it came to (decide.lua).
 -- ARGV: generation, ms for which nobody has decided, most
 -- Reply: {"ok", {"<flow>:<task>", attempt, message, {"<flow>:<task>", its result, ...}, of a map {its lane,
---   its policy, "<first of its items> <how many>" ("": it has none yet), {the results of the first ones; see
---   read_items.lua for those of the others}, how many of them were given up, and where its list tells what became of them {status and kind, "": it has a result}
---   and {why, as JSON text, ""} of each, and of one without items {each map that may go along it, or along
---   one of these: its number, what it goes along, its message, lane, policy, earlier items}, its own earlier
---   items ("": it is not matched with any)}, else {}, ...}} or {"lost"}.
---   Results are as finish_and_claim gives them; of the first decision whatever their size (but for those of
---   items), and of others as far as all together fit into a reply. Cost: linear in what it answers.
+--   its policy, "<first of its items> <how many>" ("": it has none yet), of how many of them the results are
+--   to be read together, how many of them were given up, of one without items {each map that may go along
+--   it, or along one of these: its number, what it goes along, its message, lane, policy, earlier items}, its
+--   own earlier items ("": it is not matched with any)}, else {}, ...}} or {"lost"}.
+--   Results are as finish_and_claim gives them; of the first decision whatever their size, and of others as
+--   far as all together fit into a reply. What items have come to whoever makes a list reads page by page:
+--   while its map awaits it, nothing of it changes. Cost: linear in what it answers.
 local generation, least_ms, most = unpack(ARGV, 1, 3)
 if current_generation ~= generation then
   return { 'lost' }
 end
 local HANDED_MS = 300
-local items_left = MOST_ITEMS_READ -- whose results are read; of the first map as many as one call reads
+local items_left = MOST_ITEMS_READ -- whose results whoever asks is to read; of the first map all are
 local due = string.format('%d', now_ms - tonumber(least_ms))
 local found, scores, left = {}, {}, MOST_INPUT_BYTES
 
@@ -72,13 +72,10 @@ for _, member in ipairs(call('ZRANGE', decide_key(), '-inf', due, 'BYSCORE', 'LI
         break
       end
       items_left = items_left - (count or 0)
-      local results_read = count and results_of_items(flow, got[3], 1, items_at_once(flow, got[3])) or {}
-      of_map = { got[1], got[2] or '', got[3] or '', results_read,
-        got[3] and flow.ruled and given_up_of(flow, task) or '0', {}, {},
-        got[3] and {} or followers_of(flow, task), got[4] or '' }
-      if got[3] and string.find(message, '"outcomes":true', 1, true) then
-        of_map[6], of_map[7] = ends_of_items(flow, got[3], results_read, 1)
-      elseif got[3] then
+      of_map = { got[1], got[2] or '', got[3] or '', count and items_at_once(flow, got[3]) or 0,
+        count and flow.ruled and given_up_of(flow, task) or '0', count and {} or followers_of(flow, task),
+        got[4] or '' }
+      if count and not string.find(message, '"outcomes":true', 1, true) then
         wanted = {} -- else its list may tell keys, which stand in what it goes over
       end
     end
