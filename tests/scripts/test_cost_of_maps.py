@@ -6,10 +6,12 @@ import msgspec
 import pytest
 
 from flower_engine.log.client import send
+from flower_engine.model.maps.decision_outcomes import Decided
 from flower_engine.model.tasks.outcome_kinds import OutcomeKind
 from flower_engine.transitions import decision_transitions
-from flower_engine.transitions.decision_transitions import due_decisions
+from flower_engine.transitions.decision_transitions import decide, due_decisions
 from flower_engine.transitions.loader import Script
+from flower_engine.transitions.operator_transitions import cancel
 from flower_engine.transitions.worker_transitions import Claim, Outcome
 from scripts.engine import Engine, task
 from scripts.small_steps import in_small
@@ -162,68 +164,79 @@ async def test_a_large_list_is_read_in_pages_and_is_the_same(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_small(monkeypatch, decision_transitions, MOST_ITEMS_READ="2")
-    calls = _noted_calls(monkeypatch)
     bounds = {"tolerate": 0.5, "outcomes": True}
     flow = await engine.register(task(1), a_map(2, parameters=bounds), MAPPED[2])
     await expand(engine, b"[1,2,3,4,5]")
     claims = await engine.claim(5)
     await engine.exchange(outcomes=[*_ended(*claims[:2], *claims[3:]), _failed(claims[2])], wanted=0)
+    before = await _reads(engine)
     assert await decider(engine).run_once() == 1
-    assert calls[-4:] == ["decisions", "read_items", "read_items", "decide"]
+    assert await _reads(engine) - before >= 3
     found = msgspec.json.decode((await engine.flow(flow)).task(2).result or b"")
     assert [one.get("result") for one in found] == [4, 5, None, 7, 8]
     assert [one["status"] for one in found] == ["finished"] * 2 + ["given_up"] + ["finished"] * 2
     await engine.check()
 
 
-async def test_large_results_make_pages_small(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    in_small(monkeypatch, decision_transitions, MOST_BYTES_READ="100")
-    calls = _noted_calls(monkeypatch)
-    await engine.register(*MAPPED)
-    await expand(engine, b"[1,2,3,4]")
-    claims = await engine.claim(4)
-    outcomes = [Outcome(claim, OutcomeKind.FINISHED, b'"%s"' % (b"x" * 60)) for claim in claims]
-    await engine.exchange(outcomes=outcomes, wanted=0)
-    assert await decider(engine).run_once() == 1
-    assert calls.count("read_items") == 3
-    await engine.check()
-
-
-async def test_a_list_whose_items_run_again_before_all_is_read_is_not_made(
+async def test_large_results_are_read_in_smaller_pages(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    in_small(monkeypatch, decision_transitions, MOST_ITEMS_READ="1")
+    reads: list[int] = []
+    for _ in range(2):
+        await engine.register(*MAPPED)
+    await engine.finish(*await engine.claim(2), payload=b"[1,2,3,4]")
+    assert await decider(engine).run_once() == 2
+    large = b'"%s"' % (b"x" * 60)
+    claims = await engine.claim(8)
+    await engine.exchange(outcomes=[Outcome(one, OutcomeKind.FINISHED, large) for one in claims], wanted=0)
+    for _ in range(2):
+        before = await _reads(engine)
+        (one,) = await due_decisions(engine.client, engine.partition, most=1)
+        reads.append(await _reads(engine) - before)
+        assert one.of_map is not None and one.of_map.payloads == [b"=" + large] * 4
+        in_small(monkeypatch, decision_transitions, MOST_BYTES_READ="100")
+    assert reads[1] == reads[0] + 3
+
+
+async def test_a_list_whose_items_run_again_while_it_is_read_does_not_count(engine: Engine) -> None:
     flow = await engine.register(*MAPPED)
     await expand(engine, b"[1,2,3]")
     await engine.exchange(outcomes=_ended(*await engine.claim(3)), wanted=0)
-    read = Script.run
-
-    async def after_a_rerun(script: Script, *args: Any) -> Any:
-        if script.name == "worker/read_items":
-            monkeypatch.setattr(Script, "run", read)
-            await run_again(engine, flow, 5)
-        return await read(script, *args)
-
-    monkeypatch.setattr(Script, "run", after_a_rerun)
-    assert await due_decisions(engine.client, engine.partition) == []
+    (one,) = await due_decisions(engine.client, engine.partition)
+    await run_again(engine, flow, 5)
     await engine.check()
     (again,) = await engine.claim(3)
     assert (again.task, again.attempt) == (5, 2)
     await engine.finish(again, payload=b"55")
+    old = Decided("gathered", b"[4,5,6]")
+    assert await decide(engine.client, engine.partition, "late", [(one, old)]) == ["stale"]
     assert await decider(engine).run_once() == 1
     assert (await engine.flow(flow)).task(2).result == b"[4,55,6]"
+    await engine.check()
 
 
-def _noted_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The transitions that are called from here on."""
-    run, calls = Script.run, list[str]()
+async def test_a_list_of_a_flow_that_has_gone_meanwhile_is_not_made(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = await engine.register(task(1), a_map(2, parameters={"outcomes": True}), MAPPED[2])
+    await expand(engine, b"[1,2]")
+    await engine.exchange(outcomes=_ended(*await engine.claim(3)), wanted=0)
+    read = Script.run
 
-    async def noted(script: Script, *args: Any) -> Any:
-        calls.append(script.name.partition("/")[2])
-        return await run(script, *args)
+    async def then_a_cancel(script: Script, *args: Any) -> Any:
+        reply = await read(script, *args)
+        monkeypatch.setattr(Script, "run", read)
+        await cancel(engine.client, engine.partition, flow, by="ann")
+        return reply
 
-    monkeypatch.setattr(Script, "run", noted)
-    return calls
+    monkeypatch.setattr(Script, "run", then_a_cancel)
+    assert await decider(engine).run_once() == 0
+    await engine.check()
+
+
+async def _reads(engine: Engine) -> int:
+    stats: dict[str, dict[str, int]] = await send(engine.client, "INFO", "commandstats")
+    return stats["cmdstat_hmget"]["calls"]
 
 
 def _failed(claim: Claim) -> Outcome:
