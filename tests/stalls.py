@@ -4,7 +4,7 @@ While the tests run, a process beside them lets two loops burn CPU, and stops, a
 or one of its threads for 20 to 800 ms, seldom for seconds: those that run tests, services, programs, stores.
 It stops them as a debugger does: a test that stops a process itself (SIGSTOP) notices nothing, and if this
 process is killed they go on. In the tests' own processes threads change places more often or more seldom
-than usual, and some round trips to the stores begin late.
+than usual, and some round trips to the stores begin late; so do those who slept.
 
 A test that fails then hoped for time, or has found a fault. The seed says what is drawn, and not what it
 meets.
@@ -34,15 +34,17 @@ from fork_children import dies_with_its_parent
 
 _BUSY_LOOPS = 2
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 0.02, 0.8
-_SWAPPED, _SWAPPED_SECONDS = 0.04, 3.0
+_SWAPPED, _SWAPPED_SECONDS = 0.1, 4.0
 """So often a stop is as long as on a machine that swaps."""
-_BETWEEN_SECONDS = 1.2
+_BETWEEN_SECONDS = 0.7
 """From stop to stop of one process, in the mean."""
 _ONE_THREAD = 0.3
 """So often a thread is stopped, and not all of them."""
 _LOOK_SECONDS, _LIST_SECONDS = 0.004, 0.3
 _SWITCHES_SECONDS = (0.00001, 0.001, 0.005, 0.03)
 _LATE, _LATE_SECONDS = 0.02, 0.05
+_LONG, _LONG_SECONDS = 0.02, 3.0
+"""So often whoever slept, as between two looks, goes on that much later at most."""
 _PTRACE_DETACH, _PTRACE_SEIZE, _PTRACE_INTERRUPT = 17, 0x4206, 0x4207
 _PTRACE_EVENT_STOP = 128
 _WALL = 0x40000000
@@ -62,7 +64,6 @@ class Stalls:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         if session.config.option.collectonly:
             return (yield)
-        _begin_late(random.Random(self._seed))
         hears, tells = os.pipe()
         parent = os.getpid()
         pid = os.fork()
@@ -70,6 +71,7 @@ class Stalls:
             os.close(hears)
             _stop_others(tells, parent, self._seed)
         os.close(tells)
+        _begin_late(random.Random(self._seed))
         try:
             return (yield)
         finally:
@@ -90,18 +92,18 @@ def _begin_late(drawn: random.Random) -> None:
     """Some round trips to the stores begin late in this process and its copies."""
     owner = os.getpid()
 
-    def pause() -> float:
+    def lateness(often: float, seconds: float) -> float:
         nonlocal owner
         if owner != os.getpid():  # each copy draws for itself
             owner = os.getpid()
             drawn.seed(drawn.random() + owner)
-        return drawn.uniform(0, _LATE_SECONDS) if drawn.random() < _LATE else 0.0
+        return drawn.uniform(0, seconds) if drawn.random() < often else 0.0
 
     def late(kind: type[Any], name: str) -> None:
         at_once = getattr(kind, name)
 
         def begin(self: Any, *given: Any, **more: Any) -> Any:
-            time.sleep(pause())
+            blocking_sleep(lateness(_LATE, _LATE_SECONDS))
             return at_once(self, *given, **more)
 
         setattr(kind, name, begin)
@@ -110,12 +112,18 @@ def _begin_late(drawn: random.Random) -> None:
         at_once = getattr(kind, name)
 
         async def begin(self: Any, *given: Any, **more: Any) -> Any:
-            if seconds := pause():
-                await asyncio.sleep(seconds)
+            if seconds := lateness(_LATE, _LATE_SECONDS):
+                await sleep(seconds)
             return await at_once(self, *given, **more)
 
         setattr(kind, name, begin)
 
+    async def sleep_long(delay: float, result: Any = None) -> Any:
+        return await sleep(delay + lateness(_LONG, _LONG_SECONDS) if delay > 0 else delay, result)
+
+    sleep, blocking_sleep = asyncio.sleep, time.sleep
+    asyncio.sleep = sleep_long
+    time.sleep = lambda seconds: blocking_sleep(seconds + lateness(_LONG, _LONG_SECONDS))
     late(redis.connection.AbstractConnection, "send_packed_command")
     late(psycopg.Connection, "wait")
     late_in_loop(redis.asyncio.connection.AbstractConnection, "send_packed_command")

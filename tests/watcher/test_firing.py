@@ -234,7 +234,7 @@ async def test_a_strict_schedule_waits_for_a_parked_flow_and_not_for_one_that_is
     await watched.tables.execute("DELETE FROM kr_flow_stat")
     assert await release_unknown(*where) == [failed]
     await watched.until(lambda now: now.counts()["fired"] >= 2, uid)
-    assert watched.shared.waits == {}
+    assert failed not in watched.shared.waits.values()  # another one may be waited for by now
 
 
 async def test_what_came_while_a_schedule_had_a_problem_is_skipped_when_that_is_mended(
