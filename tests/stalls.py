@@ -121,9 +121,12 @@ def _begin_late(drawn: random.Random) -> None:
     async def sleep_long(delay: float, result: Any = None) -> Any:
         return await sleep(delay + lateness(_LONG, _LONG_SECONDS) if delay > 0 else delay, result)
 
+    def blocking_sleep_long(seconds: float) -> None:
+        blocking_sleep(seconds + lateness(_LONG, _LONG_SECONDS))
+
     sleep, blocking_sleep = asyncio.sleep, time.sleep
     asyncio.sleep = sleep_long
-    time.sleep = lambda seconds: blocking_sleep(seconds + lateness(_LONG, _LONG_SECONDS))
+    time.sleep = blocking_sleep_long
     late(redis.connection.AbstractConnection, "send_packed_command")
     late(psycopg.Connection, "wait")
     late_in_loop(redis.asyncio.connection.AbstractConnection, "send_packed_command")
