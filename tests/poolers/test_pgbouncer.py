@@ -103,3 +103,22 @@ async def test_the_connection_knows_where_it_is(database_url: str, tmp_path: Pat
         with pgbouncer(database_url, folder, mode) as url:
             async with await connect(url, "test") as connection:
                 assert connection.is_pooled
+
+
+async def test_a_connection_takes_nothing_over_from_other_clients_and_leaves_nothing_to_them(
+    database_url: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pgbouncer"
+    folder.mkdir()
+    theirs = {"search_path": "pg_catalog", "timezone": "Asia/Kathmandu", "statement_timeout": "7s"}
+    with (
+        pgbouncer(database_url, folder, "transaction") as url,
+        psycopg.connect(url, autocommit=True) as other,
+    ):
+        for name, value in theirs.items():
+            other.execute("SELECT set_config(%s, %s, false)", [name, value])
+        async with await connect(url, "test") as connection:
+            assert await (await connection.execute("SELECT current_schema()")).fetchone() == ("public",)
+            assert await (await connection.execute("SHOW statement_timeout")).fetchone() == ("0",)
+        found = {name: other.execute("SELECT current_setting(%s)", [name]).fetchone() for name in theirs}
+        assert found == {name: (value,) for name, value in theirs.items()}

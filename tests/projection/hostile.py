@@ -67,7 +67,7 @@ def through_a_pooler(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Connection, "execute", forgetful_execute)
     monkeypatch.setattr(Connection, "transaction", forgetful_transaction)
-    monkeypatch.setattr(session, "_PROBE", session._PROBE.replace("pg_backend_pid()", "-1"))  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(session, "_ANSWERS", "-1")
 
 
 async def _forget(connection: Connection) -> None:

@@ -80,23 +80,20 @@ def make_pool(
     than ``statement_seconds``; one that is cancelled here costs its connection. So does a database that was
     read-only when it was made: a session stays so for good, whatever becomes of the database. ``is_checked``
     false: whoever takes a connection asks something of it first, and bears with what comes.
+
+    It begins with none: where one is on its way, whoever asks first has a second one made.
     """
-
-    async def limit(connection: Connection) -> None:
-        if statement_seconds is not None:
-            await connection.configure({"statement_timeout": f"{statement_seconds * 1_000:.0f}"})
-
+    limit = {} if statement_seconds is None else {"statement_timeout": f"{statement_seconds * 1_000:.0f}"}
     return AsyncConnectionPool(
         url,
         connection_class=_Forsaken,
-        kwargs=_options(name),
-        min_size=1,
+        kwargs={**_options(name), "settings": limit},
+        min_size=0,
         max_size=max_size,
         open=False,
         name=name,
         timeout=POOL_TIMEOUT_SECONDS,
         reconnect_timeout=POOL_TIMEOUT_SECONDS,  # then the next one who asks tries again at once
-        configure=limit,
         check=_check if is_checked else None,
     )
 

@@ -7,14 +7,14 @@ one server is the client's. There every transaction sets for itself what it need
 """
 
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, LiteralString, Self
 
 import psycopg
 from psycopg import AsyncConnection, AsyncCursor, AsyncTransaction
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
-from psycopg.sql import SQL, Composable, Identifier, Literal
+from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from flower_engine.errors import InstallationError
 
@@ -46,13 +46,20 @@ _OF_A_SESSION: tuple[LiteralString, ...] = (
 )
 """Settings that mean nothing inside a transaction."""
 
+# One message, which a pooler gives to one server: where that is not the process that was connected to, what
+# is set is gone with the message. The timeout comes first, in a statement of its own: each has it anew. So
+# does the search path that the role has: behind a pooler another client's may still be set.
+_PROBE: LiteralString = """
+SELECT {first}, set_config('search_path', NULL, {is_another});
+SELECT {answers}, current_schemas(false)::text[],
+  (pg_identify_object_as_address('pg_class'::regclass, to_regclass('flower_migration'), 0)).object_names[1],
+  {others}
+"""
+_ANSWERS: LiteralString = "pg_backend_pid()"
 # Who looks first by its own search path finds its own tables, where a database has more than one's.
-_PROBE = """
-SELECT pg_backend_pid(), current_schemas(false)::text[],
-  (SELECT nspname::text FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-   WHERE pg_class.oid = to_regclass('flower_migration')),
-  ARRAY(SELECT nspname::text FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-   WHERE relname = 'flower_migration' AND relkind = 'r' ORDER BY 1)
+_ELSEWHERE = """
+SELECT ARRAY(SELECT nspname::text FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+  WHERE relname = 'flower_migration' AND relkind = 'r' ORDER BY 1)
 """
 _ATTEMPTS = 20
 _HAS_TRANSACTION_TIMEOUT = 170_000
@@ -73,15 +80,17 @@ class Connection(AsyncConnection[TupleRow]):
 
     @classmethod
     async def connect(cls, conninfo: str = "", **named: Any) -> Self:
-        """Connects, and sets up the session.
+        """Connects, and sets up the session, as ``configure`` would with ``settings``.
 
         Raises:
             psycopg.OperationalError: Postgres cannot be reached.
             InstallationError: it cannot be said which of several schemas is meant.
         """
+        settings: Mapping[LiteralString, str] = named.pop("settings", {})
         named = {**named, "autocommit": True}
         connection = await super().connect(conninfo, **named)
         connection._again = (conninfo, named)
+        connection._settings |= settings
         try:
             await connection._set_up()
         except BaseException:
@@ -171,26 +180,43 @@ class Connection(AsyncConnection[TupleRow]):
         self.prepare_threshold, prepare_threshold = None, self.prepare_threshold
         if self.info.server_version >= _HAS_TRANSACTION_TIMEOUT:
             self._settings["transaction_timeout"] = "0"
-        found = await self._probe()
-        assert found is not None
-        pid, path, schema, schemas = found
-        self._path = _path(path, schema, schemas)
-        if pid != self.info.backend_pid:
+        pid, path, schema = await self._probe()
+        self.is_pooled = pid != self.info.backend_pid
+        elsewhere: list[str] = []
+        if schema is None:
+            row = await (await self.execute(_ELSEWHERE)).fetchone()
+            elsewhere = [] if row is None else row[0]
+        self._path = _path(path, schema, elsewhere)
+        if self.is_pooled:
             await self.set_isolation_level(psycopg.IsolationLevel.READ_COMMITTED)
         else:
-            self.is_pooled = False
             self.prepare_threshold = prepare_threshold
-            await super().execute(SQL("; ").join([*_set("SET", self._settings), _search("SET", self._path)]))
+            await super().execute(_search("SET", self._path))
 
-    async def _probe(self) -> TupleRow | None:
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                return await (await self.execute(_PROBE)).fetchone()
-            except psycopg.errors.QueryCanceled:
-                # A role's timeout of a millisecond may be over before the first of our settings is read.
-                if attempt == _ATTEMPTS:
-                    raise
-        return None
+    async def _probe(self) -> tuple[int, list[str], str | None]:
+        """Sets what is to be set; who answered, the search path, and which of it has our tables."""
+        answers = SQL(_ANSWERS)
+        is_another = SQL("{} <> {}").format(answers, self.info.backend_pid)
+        first, *others = (
+            SQL("set_config({}, {}, {})").format(name, value, is_another)
+            for name, value in self._settings.items()
+        )
+        probe = SQL(_PROBE).format(
+            first=first, is_another=is_another, answers=answers, others=SQL(", ").join(others)
+        )
+        found = await self._execute_in_time(probe)
+        found.nextset()
+        row = await found.fetchone()
+        assert row is not None
+        pid, path, schema, *_ = row
+        return pid, path, schema
+
+    async def _execute_in_time(self, probe: Composed) -> AsyncCursor[TupleRow]:
+        """A role's timeout of a millisecond may be over before the first of our settings is read."""
+        for _ in range(1, _ATTEMPTS):
+            with suppress(psycopg.errors.QueryCanceled):
+                return await super().execute(probe)
+        return await super().execute(probe)
 
     async def _begin(self) -> None:
         """Begins a transaction that no ``transaction`` ends."""
@@ -214,7 +240,7 @@ def _set(how: LiteralString, settings: Mapping[LiteralString, str]) -> list[Comp
     ]
 
 
-def _search(how: LiteralString, path: list[str]) -> Composable:
+def _search(how: LiteralString, path: list[str]) -> Composed:
     return SQL(how + " search_path = {}").format(SQL(", ").join(map(Identifier, path)))
 
 
