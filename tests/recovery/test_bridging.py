@@ -4,7 +4,6 @@ import asyncio
 import json
 
 import pytest
-from psycopg.sql import SQL, Identifier
 
 from flower_engine.crash_points import VARIABLE
 from flower_engine.errors import PostgresBehindError
@@ -20,8 +19,7 @@ from flower_engine.model.values.ids import make_flow_id
 from flower_engine.projection.archive.archived_events import UNCOUNTED
 from flower_engine.projection.maintain.gaps import Gap, LostEnd, read_gaps
 from flower_engine.projection.write.batch import make_batch
-from flower_engine.projection.write.projected_positions import read_positions
-from flower_engine.runtime.gap_bridge import REASON, Bridging, bridge_gaps
+from flower_engine.runtime.gap_bridge import REASON, Bridging
 from flower_engine.runtime.gap_crossing import judged
 from flower_engine.runtime.settings import Settings
 from flower_engine.transitions.operator_transitions import pause, rerun
@@ -29,41 +27,14 @@ from flower_engine.transitions.park_transitions import park
 from flower_engine.transitions.restored_flow import Restored
 from flower_projector.log_follower import Follower
 from flower_projector.service import serve
-from projection.rows import expected, held
 from recovery import test_loops
 from recovery.both import Both
+from recovery.bridged import agree, back_up, bridge, restore
 from recovery.command import flower
 from scripts.engine import chain, fan, task
 from scripts.schedules import Schedules
 
-TABLES = ("kr_event", "kr_flow_stat", "kr_task_stat", "kr_schedule", "kr_schedule_slot", "kr_projection")
 RESULT = b'{"known":1}'
-
-
-async def _back_up(both: Both) -> None:
-    await both.project()
-    for table in TABLES:
-        names = Identifier("backup_" + table), Identifier(table)
-        await both.connection.execute(SQL("CREATE TABLE {} AS TABLE {}").format(*names))
-
-
-async def _restore(both: Both, *, kept: int) -> None:
-    """Postgres is as it was; of the projected log, ``kept`` entries are left."""
-    await both.project()
-    (row,) = await read_positions(both.connection)
-    assert row.position is not None
-    await send(both.client, "HSET", both.engine.keys.meta, "projected_to", row.position)
-    await send(both.client, "XTRIM", both.engine.keys.log, "MAXLEN", kept)
-    for table in TABLES:
-        names = Identifier(table), Identifier("backup_" + table)
-        await both.connection.execute(SQL("TRUNCATE {}").format(names[0]))
-        await both.connection.execute(SQL("INSERT INTO {} TABLE {}").format(*names))
-
-
-async def _bridge(both: Both, settings: Settings) -> Gap:
-    assert settings.database_url is not None
-    (gap,) = await bridge_gaps(both.client, settings.database_url, lambda _what, _done, _total: None)
-    return gap
 
 
 async def _hash(both: Both, flow: str) -> dict[bytes, bytes]:
@@ -83,28 +54,19 @@ async def _rerun(both: Both, ended: FlowState, task: int) -> None:
     )
 
 
-async def _agree(both: Both, settings: Settings) -> dict[str, FlowState]:
-    """Redis, the archive and the tables say the same, and a replay says it, too."""
-    flows = await both.check()
-    assert await held(both.connection) == expected(await both.archived())
-    code, text = await flower(settings, "verify", words=99)
-    assert code == 0, text
-    return flows
-
-
 async def test_loops_are_found_in_their_rounds_and_go_on(both: Both, settings: Settings) -> None:
     await both.engine.register(task(1))
     await both.engine.work_off()
-    await _back_up(both)
+    await back_up(both)
     flow = await test_loops.looping(both)
     before = (await both.engine.flow(flow)).task(1)
-    await _restore(both, kept=1)
-    await _bridge(both, settings)
-    found = (await _agree(both, settings))[flow]
+    await restore(both, kept=1)
+    await bridge(both, settings)
+    found = (await agree(both, settings))[flow]
     assert found.task(1).again_ms == before.again_ms
     assert json.loads(found.task(1).given or b"") == {"cursor": 1}
     await test_loops.goes_on(both, flow)
-    await _agree(both, settings)
+    await agree(both, settings)
 
 
 async def test_what_is_under_way_is_found_as_it_stands(both: Both, settings: Settings) -> None:
@@ -118,7 +80,7 @@ async def test_what_is_under_way_is_found_as_it_stands(both: Both, settings: Set
         "wide": await engine.register(*fan(4), workflow="wide"),
     }
     await engine.finish(*await engine.claim(2), payload=RESULT)
-    await _back_up(both)
+    await back_up(both)
     await engine.attend("a/b: c")
     flows |= {
         "failed": await engine.register(task(1), workflow="failed"),
@@ -136,15 +98,15 @@ async def test_what_is_under_way_is_found_as_it_stands(both: Both, settings: Set
             await engine.fail(claim)
         elif claim.flow == flows["wide"] and claim.task < 4:
             await engine.finish(claim)
-    await _restore(both, kept=1)
+    await restore(both, kept=1)
     with pytest.raises(PostgresBehindError, match="flower recover --bridge"):
         await both.project()
     before = {name: await _hash(both, flow) for name, flow in flows.items()}
 
-    gap = await _bridge(both, settings)
+    gap = await bridge(both, settings)
 
     assert (gap.found, gap.closed, gap.unseen) == (len(flows), [], [])
-    found = await _agree(both, settings)
+    found = await agree(both, settings)
     assert set(found) == set(flows.values())
     running = found[flows["running"]]
     assert running.registered.workflow == 'a/b: "c" %'
@@ -170,18 +132,18 @@ async def test_what_is_under_way_is_found_as_it_stands(both: Both, settings: Set
 async def test_work_goes_on_behind_the_gap(both: Both, settings: Settings) -> None:
     engine = both.engine
     flow = await engine.register(*fan(20))
-    await _back_up(both)
+    await back_up(both)
     await engine.finish(*await engine.claim(1))
     held_back = await engine.claim(5)
-    await _restore(both, kept=1)
-    await _bridge(both, settings)
+    await restore(both, kept=1)
+    await bridge(both, settings)
     await engine.finish(*held_back)
     await engine.work_off()
-    flows = await _agree(both, settings)
+    flows = await agree(both, settings)
     assert flows[flow].ended_ms
     await _rerun(both, flows[flow], 3)
     await engine.work_off()
-    await _agree(both, settings)
+    await agree(both, settings)
 
 
 async def test_what_ended_in_the_gap_is_closed_and_named(both: Both, settings: Settings) -> None:
@@ -189,14 +151,14 @@ async def test_what_ended_in_the_gap_is_closed_and_named(both: Both, settings: S
     lost = await engine.register(*chain(3), workflow="lost")
     await engine.finish(*await engine.claim(1))
     failed = await engine.register(task(1), workflow="failed")
-    await _back_up(both)
+    await back_up(both)
     await engine.work_off()
     unseen = await engine.register_many(30, *chain(1), workflow="unseen")
     await engine.work_off()
-    await _restore(both, kept=1)
-    gap = await _bridge(both, settings)
+    await restore(both, kept=1)
+    gap = await bridge(both, settings)
     assert (gap.found, sorted(gap.closed), gap.unseen) == (0, sorted([lost, failed]), sorted(unseen))
-    flows = await _agree(both, settings)
+    flows = await agree(both, settings)
     cancelled = flows[lost].cancelled
     assert cancelled
     assert cancelled.reason == REASON
@@ -206,14 +168,14 @@ async def test_what_ended_in_the_gap_is_closed_and_named(both: Both, settings: S
     assert "2 were closed" in text
     await _rerun(both, flows[lost], 2)
     await engine.work_off()
-    assert (await _agree(both, settings))[lost].task(3).status is Status.FINISH
+    assert (await agree(both, settings))[lost].task(3).status is Status.FINISH
 
 
 async def test_what_follows_from_what_is_known_is_counted(both: Both, settings: Settings) -> None:
     engine = both.engine
     still = await engine.register(*chain(2), workflow="still")
     moved = await engine.register(*chain(4), workflow="moved")
-    await _back_up(both)
+    await back_up(both)
     (first, second) = await engine.claim(2)
     assert {first.flow, second.flow} == {still, moved}
     await engine.finish(first if first.flow == moved else second)
@@ -222,10 +184,10 @@ async def test_what_follows_from_what_is_known_is_counted(both: Both, settings: 
     fresh = await engine.register(*chain(2), workflow="fresh")
     await engine.work_off()
     kept = int(await send(both.client, "XLEN", engine.keys.log)) - kept_from
-    await _restore(both, kept=kept)
-    gap = await _bridge(both, settings)
+    await restore(both, kept=kept)
+    gap = await bridge(both, settings)
     assert moved in gap.closed
-    flows = await _agree(both, settings)
+    flows = await agree(both, settings)
     assert flows[fresh].ended_ms
     assert flows[fresh].cancelled is None
     assert fresh not in gap.unseen
@@ -234,14 +196,14 @@ async def test_what_follows_from_what_is_known_is_counted(both: Both, settings: 
 async def test_a_bridge_that_broke_down_half_way_is_built_again(both: Both, settings: Settings) -> None:
     engine = both.engine
     flow = await engine.register(*chain(3))
-    await _back_up(both)
+    await back_up(both)
     await engine.finish(*await engine.claim(1))
-    await _restore(both, kept=1)
-    gap = await _bridge(both, settings)
+    await restore(both, kept=1)
+    gap = await bridge(both, settings)
     await both.connection.execute("DELETE FROM kr_gap")
-    again = await _bridge(both, settings)
+    again = await bridge(both, settings)
     assert (again.after, again.before) == (gap.after, gap.before)
-    flows = await _agree(both, settings)
+    flows = await agree(both, settings)
     assert sum(isinstance(event, FlowSnapshot) for event in await both.archived()) == 2
     assert not flows[flow].ended_ms
 
@@ -249,18 +211,18 @@ async def test_a_bridge_that_broke_down_half_way_is_built_again(both: Both, sett
 async def test_a_bridge_that_was_trimmed_itself_is_built_again(both: Both, settings: Settings) -> None:
     engine = both.engine
     flow = await engine.register(*chain(3))
-    await _back_up(both)
+    await back_up(both)
     await engine.finish(*await engine.claim(1))
-    await _restore(both, kept=1)
-    await _bridge(both, settings)
+    await restore(both, kept=1)
+    await bridge(both, settings)
     await engine.work_off()
     after = await engine.register(*chain(2), workflow="after")
-    await _restore(both, kept=1)
+    await restore(both, kept=1)
     with pytest.raises(PostgresBehindError):
         await both.project()
-    gap = await _bridge(both, settings)
+    gap = await bridge(both, settings)
     assert (gap.found, gap.closed) == (1, [flow])
-    assert set(await _agree(both, settings)) == {flow, after}
+    assert set(await agree(both, settings)) == {flow, after}
 
 
 async def test_what_ends_while_the_bridge_is_built_is_not_closed(
@@ -268,9 +230,9 @@ async def test_what_ends_while_the_bridge_is_built_is_not_closed(
 ) -> None:
     engine = both.engine
     flow = await engine.register(*chain(3))
-    await _back_up(both)
+    await back_up(both)
     await engine.finish(*await engine.claim(1))
-    await _restore(both, kept=1)
+    await restore(both, kept=1)
 
     unseen_ends = Bridging._unseen_ends  # pyright: ignore[reportPrivateUsage]
 
@@ -279,13 +241,13 @@ async def test_what_ends_while_the_bridge_is_built_is_not_closed(
         return await unseen_ends(self)
 
     monkeypatch.setattr(Bridging, "_unseen_ends", work_off_first)
-    gap = await _bridge(both, settings)
+    gap = await bridge(both, settings)
     assert (gap.found, gap.closed, gap.unseen_count) == (1, [], 0)
-    flows = await _agree(both, settings)
+    flows = await agree(both, settings)
     assert flows[flow].ended_ms
     assert flows[flow].cancelled is None
     await _rerun(both, flows[flow], 3)
-    await _agree(both, settings)
+    await agree(both, settings)
 
 
 async def test_until_the_gap_is_crossed_nothing_is_verified_or_repaired(
@@ -293,16 +255,16 @@ async def test_until_the_gap_is_crossed_nothing_is_verified_or_repaired(
 ) -> None:
     engine = both.engine
     await engine.register(*chain(3))
-    await _back_up(both)
+    await back_up(both)
     held_back = await engine.claim(1)
     await engine.register(*chain(1), workflow="other")
     await engine.finish(*held_back)
-    await _restore(both, kept=2)
-    await _bridge(both, settings)
+    await restore(both, kept=2)
+    await bridge(both, settings)
     code, text = await flower(settings, "verify", "--repair", words=99)
     assert code == 1
     assert "has a gap that the projector has still to cross" in text
-    await _agree(both, settings)
+    await agree(both, settings)
 
 
 async def test_what_was_parked_or_had_failed_before_the_gap_is_told_from_what_went_on(
@@ -312,13 +274,13 @@ async def test_what_was_parked_or_had_failed_before_the_gap_is_told_from_what_we
     parked = await engine.register(task(1), workflow="parked")
     rerun_later = await engine.register(task(1), workflow="rerun-later")
     await engine.suspend(*await engine.claim(2))
-    await _back_up(both)
+    await back_up(both)
     flows = await both.flows()
     assert await park(both.client, engine.partition, [(parked, flows[parked].version)]) == [parked]
     await rerun(both.client, engine.partition, rerun_later, by="ada", selection="failed")
     await engine.work_off()
-    await _restore(both, kept=1)
-    gap = await _bridge(both, settings)
+    await restore(both, kept=1)
+    gap = await bridge(both, settings)
     assert gap.closed == [rerun_later]
     await both.project()
     flows = await both.flows()
@@ -346,11 +308,11 @@ async def test_a_bridge_whose_builder_was_killed_is_built_again(
 ) -> None:
     engine = both.engine
     lost = await engine.register(*chain(2), workflow="lost")
-    await _back_up(both)
+    await back_up(both)
     await engine.work_off()
     flow = await engine.register(*chain(3))
     await engine.finish(*await engine.claim(1))
-    await _restore(both, kept=1)
+    await restore(both, kept=1)
     monkeypatch.setenv(VARIABLE, point)
     code, _ = await flower(settings, "recover", "--bridge", words=99)
     assert code == -9
@@ -358,7 +320,7 @@ async def test_a_bridge_whose_builder_was_killed_is_built_again(
     code, text = await flower(settings, "recover", "--bridge", words=99)
     assert code == 0
     assert "1 flows under way were found as they stood, 1 were closed" in text
-    flows = await _agree(both, settings)
+    flows = await agree(both, settings)
     assert set(flows) == {lost, flow}
     assert sum(isinstance(event, FlowCancelled) for event in await both.archived()) == 1
     code, text = await flower(settings, "recover", "--bridge", words=99)
@@ -368,25 +330,25 @@ async def test_a_bridge_whose_builder_was_killed_is_built_again(
 async def test_a_projector_that_may_recover_bridges_it_by_itself(both: Both, settings: Settings) -> None:
     engine, stop = both.engine, asyncio.Event()
     flow = await engine.register(*chain(2))
-    await _back_up(both)
+    await back_up(both)
     await engine.finish(*await engine.claim(1))
-    await _restore(both, kept=1)
+    await restore(both, kept=1)
     serving = asyncio.create_task(serve(settings.model_copy(update={"auto_recover": True}), stop))
     while not await both.count("SELECT count(*) FROM kr_flow_stat WHERE finished = 1"):
         assert not serving.done()
         await asyncio.sleep(0.05)
     stop.set()
     await serving
-    assert not (await _agree(both, settings))[flow].ended_ms
+    assert not (await agree(both, settings))[flow].ended_ms
 
 
 async def test_an_engine_at_work_is_bridged_exactly(both: Both, settings: Settings) -> None:
     engine, stop = both.engine, asyncio.Event()
     wide = await engine.register(*fan(300), workflow="wide")
-    await _back_up(both)
+    await back_up(both)
     await engine.finish(*await engine.claim(1))
     await engine.register_many(50, *chain(3))
-    await _restore(both, kept=1)
+    await restore(both, kept=1)
 
     async def work() -> None:
         for _ in range(200):  # not for ever: on a busy machine the projection would never catch up
@@ -398,13 +360,13 @@ async def test_an_engine_at_work_is_bridged_exactly(both: Both, settings: Settin
     async with asyncio.TaskGroup() as group:
         group.create_task(work())
         await asyncio.sleep(0.05)
-        await _bridge(both, settings)
+        await bridge(both, settings)
         follower = Follower(both.client, both.connection, engine.partition, 5_000)
         for _ in range(5):  # while there is more all the time
             await follower.run_once()
         stop.set()
     await engine.work_off()
-    flows = await _agree(both, settings)
+    flows = await agree(both, settings)
     assert flows[wide].ended_ms
     assert all(state.ended_ms for state in flows.values())
 
@@ -414,12 +376,12 @@ async def _swallow_a_second_run(both: Both, settings: Settings) -> tuple[str, Ga
     engine = both.engine
     flow = await engine.register(*chain(2), workflow="again")
     await engine.work_off()
-    await _back_up(both)
+    await back_up(both)
     await _rerun(both, (await both.flows())[flow], 1)
     await engine.work_off()
     await engine.register(*chain(1), workflow="later")
-    await _restore(both, kept=1)
-    return flow, await _bridge(both, settings)
+    await restore(both, kept=1)
+    return flow, await bridge(both, settings)
 
 
 async def test_a_flow_that_is_known_by_an_older_end_is_named_and_marked(
@@ -447,7 +409,7 @@ async def test_a_flow_whose_later_end_the_log_still_has_is_not_taken_for_older(
     engine = both.engine
     flow = await engine.register(*chain(2), workflow="again")
     await engine.work_off()
-    await _back_up(both)
+    await back_up(both)
     await engine.register_many(5, *chain(1), workflow="lost")
     await engine.work_off()
     before = int(await send(both.client, "XLEN", engine.keys.log))
@@ -455,20 +417,20 @@ async def test_a_flow_whose_later_end_the_log_still_has_is_not_taken_for_older(
     await _rerun(both, state, 1)
     await engine.work_off()
     kept = int(await send(both.client, "XLEN", engine.keys.log)) - before
-    await _restore(both, kept=kept)
-    gap = await _bridge(both, settings)
+    await restore(both, kept=kept)
+    gap = await bridge(both, settings)
     assert (gap.outdated, gap.unseen_count) == ([], 5)
-    assert (await _agree(both, settings))[flow].version == 10
+    assert (await agree(both, settings))[flow].version == 10
 
 
 async def test_every_flow_that_a_gap_swallowed_is_kept_with_its_end(both: Both, settings: Settings) -> None:
     engine = both.engine
     await engine.register(*chain(1))
-    await _back_up(both)
+    await back_up(both)
     unseen = await engine.register_many(1_200, *chain(1), workflow="unseen")
     await engine.work_off()
-    await _restore(both, kept=1)
-    gap = await _bridge(both, settings)
+    await restore(both, kept=1)
+    gap = await bridge(both, settings)
     assert (len(gap.unseen), gap.unseen_count) == (1_000, 1_200)
     rows = await both.connection.execute(
         "SELECT task_flow_id FROM kr_gap_flow"
@@ -480,11 +442,11 @@ async def test_every_flow_that_a_gap_swallowed_is_kept_with_its_end(both: Both, 
 async def test_schedules_go_on_where_redis_has_them(both: Both, settings: Settings) -> None:
     nightly = await Schedules.of(both.engine, task(1))
     await nightly.propose(nightly.fire(1))
-    await _back_up(both)
+    await back_up(both)
     await nightly.propose(nightly.fire(2), nightly.miss(3, 4))
     await both.engine.work_off()
-    await _restore(both, kept=1)
-    await _bridge(both, settings)
+    await restore(both, kept=1)
+    await bridge(both, settings)
     await both.project()
     row = await (
         await both.connection.execute(
@@ -498,11 +460,11 @@ async def test_schedules_go_on_where_redis_has_them(both: Both, settings: Settin
 
 async def test_a_bridged_schedule_says_what_is_wrong_with_it(both: Both, settings: Settings) -> None:
     nightly = await Schedules.of(both.engine, task(1), state="problem", problem="cron: 'x' is none")
-    await _back_up(both)
+    await back_up(both)
     await nightly.define(version=2, state="problem", problem="cron: 'y' is none")
     await both.engine.register(task(1))
-    await _restore(both, kept=1)
-    await _bridge(both, settings)
+    await restore(both, kept=1)
+    await bridge(both, settings)
     await both.project()
     row = await (await both.connection.execute("SELECT state, problem FROM kr_schedule")).fetchone()
     assert row == ("problem", "cron: 'y' is none")
