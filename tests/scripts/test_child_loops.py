@@ -5,13 +5,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from flower_engine.errors import RefusedError
 from flower_engine.flows.ended_children import outcome_of_child
+from flower_engine.flows.operation_effects import effect_of_rerun
 from flower_engine.log.client import send
 from flower_engine.model.definitions.child_flows import child_flow_id
 from flower_engine.model.events.attempt_events import FlowAgain, TaskAgain
 from flower_engine.model.folding.flow_state import FlowState
 from flower_engine.model.tasks.status import Status
-from flower_engine.transitions.operator_transitions import cancel, ignore, pause, rerun, resume
+from flower_engine.transitions.operator_transitions import cancel, ignore, pause, rerun, resume, unignore
 from flower_engine.transitions.tree_transitions import Begun, DueChild, begin_children
 from flower_engine.transitions.worker_transitions import Claim, Outcome, OutcomeKind
 from scripts.engine import Engine, task
@@ -186,6 +188,36 @@ async def test_a_failure_beside_the_one_that_asks_is_still_seen(engine: Engine) 
     await trees.settle()
     assert (await engine.flow(flow)).task(1).round == 1
     await trees.child(flow, attempt=2)
+    await engine.check()
+
+
+async def test_nothing_starts_behind_a_task_that_stays_given_up(engine: Engine) -> None:
+    """In a flow without rules, too, in which no rule passes it over again."""
+    trees = Trees(engine)
+    await trees.define(task(1), task(2), task(3, 2), task(4, 3))
+    flow = await engine.register(subflow(1))
+    await trees.settle()
+    first, second = sorted(await engine.claim(), key=lambda claim: claim.task)
+    await engine.suspend(second)
+    await _round(trees, first)
+    child = await trees.child(flow)
+    where = engine.client, engine.partition, child
+    assert [one.ended_as for one in (await engine.flow(child)).tasks] == ["c", "x", "c", "c"]
+    restored = await engine.restored(child)
+    words = "the rule of task 3 passes over it because of task 2: rerun that, or what is before it"
+    with pytest.raises(RefusedError, match=words):
+        await unignore(*where, by="eve", tasks=[3], restored=restored)
+    with pytest.raises(RefusedError, match=words):
+        await rerun(*where, by="eve", selection=[3, 4], restored=restored)
+    with pytest.raises(RefusedError, match=words):
+        effect_of_rerun(await engine.flow(child), [3, 4], "")
+    await rerun(*where, by="eve", selection=[2], restored=restored)
+    await unignore(*where, by="eve", tasks=[3])  # it waits for task 2 now
+    await engine.check()
+    (second,) = await engine.claim()
+    assert second.task == 2
+    await engine.finish(second)
+    assert [claim.task for claim in await engine.work_off()] == [3]  # task 4 stays as it was
     await engine.check()
 
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.definitions.task_rules import TaskRules
 from flower_engine.model.folding.flow_state import FlowState
 from flower_engine.model.folding.kept_results import readers_of, reads_of
 from flower_engine.model.maps.map_items import without_items
@@ -251,6 +252,12 @@ def _rerun(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int] | None
     named: set[int] = set() if isinstance(asked.tasks, str) else set(asked.tasks)
     if named & rules_expected.would_pass(flow, again):
         return None
+    brings_rules = any(
+        _has_other_body(asked, flow, seq) and TaskRules.of(other_body(flow, seq) or flow.task(seq).planned)
+        for seq in again
+    )
+    if _stays_given_up(flow, again, gone) and not brings_rules:
+        return None
     if flow.is_ending and again - rules_expected.spared(flow):
         return None
     for seq in again:
@@ -325,6 +332,8 @@ def _unignore(tasks: list[int], flow: FlowState, retrying: set[int]) -> set[int]
         flow
     ):
         return None
+    if _stays_given_up(flow, set(tasks), set()):
+        return None
     for seq in set(tasks) | rules_expected.opened(flow, set(tasks)):
         for dependent in flow.dependents[seq]:
             has_begun = maps_expected.began_with(flow, dependent, seq) or dependent in retrying
@@ -332,6 +341,12 @@ def _unignore(tasks: list[int], flow: FlowState, retrying: set[int]) -> set[int]
             if has_begun and rules_expected.uses(flow, dependent, seq):
                 return None
     return set(tasks)
+
+
+def _stays_given_up(flow: FlowState, again: set[int], gone: set[int]) -> bool:
+    """Whether one of these tasks would start behind one that is given up, though its rule is `ready`."""
+    given_up = {task.planned.seq for task in flow.tasks if task.ended_as == "x"} - again - gone
+    return not flow.ruled and any(given_up.intersection(flow.task(seq).planned.depends_on) for seq in again)
 
 
 def _status(flow: FlowState, seq: int) -> Status:

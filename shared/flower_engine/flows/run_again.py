@@ -8,7 +8,7 @@ from flower_engine.model.folding.flow_state import FlowState, TaskState
 from flower_engine.model.folding.fold_rules import edges_of
 from flower_engine.model.folding.kept_results import is_read_by
 from flower_engine.model.maps.map_items import numbers_of
-from flower_engine.model.tasks.end_kinds import NOT_TAKEN, UNMET, VANISHED
+from flower_engine.model.tasks.end_kinds import GIVEN_UP, NOT_TAKEN, UNMET, VANISHED
 from flower_engine.model.tasks.rules import FAILED, PASS, decide
 from flower_engine.model.tasks.status import Status
 from flower_engine.model.waits.wait_parameters import MAP, PROGRAMS
@@ -64,6 +64,7 @@ class Again:
             if flow.task(seq).ended_as in (NOT_TAKEN, UNMET) and self._is_passed(flow.task(seq)):
                 cause = next((one for one in flow.task(seq).planned.depends_on if self._stays(one)), 0)
                 self._refuse("not-taken", str(seq), str(cause))
+        self._refuse_behind_given_up()
         if flow.is_ending and (others := sorted(self._again.keys() - self._spared)):
             self._refuse("ending", str(others[0]))
         for seq in sorted(self._again):
@@ -79,6 +80,15 @@ class Again:
         if not ran:
             self._refuse("nothing", str(selection) if isinstance(selection, str) else "tasks")
         return ran
+
+    def _refuse_behind_given_up(self) -> None:
+        """In a flow without rules no rule passes over what is behind a task that stays given up."""
+        for task in self._flow.tasks if not self._flow.ruled else ():
+            seq = task.planned.seq
+            if task.ended_as == GIVEN_UP and seq not in self._again and seq not in self.gone:
+                for behind in self._flow.dependents[seq]:
+                    if behind in self._again:
+                        self._refuse("not-taken", str(behind), str(seq))
 
     def matched(self, ran: Iterable[int]) -> list[int]:
         """The maps among these that are to be expanded, and matched with the items that they had."""

@@ -25,6 +25,16 @@ local function is_other_body(bodies, task)
   return bodies and bodies[task] and bodies[task].message ~= '' or false
 end
 
+-- Whether some of what runs again has rules with its other body, and so the flow has.
+local function bring_rules(bodies, again)
+  for task in pairs(bodies and again or {}) do
+    if is_other_body(bodies, task) and bodies[task].rules ~= '' then
+      return true
+    end
+  end
+  return false
+end
+
 -- A task that runs again ({[task] = true}) and stands otherwise than who worked its body out found it: it was
 -- given parameters, a priority, a version since. Or nil. (A flow that was put back is what its bodies follow
 -- from: what it is put back from came with them.)

@@ -6,6 +6,26 @@
 local function is_closed(status) return status == FINISH or status == IGNORE end
 local function is_final(known) return is_closed(known.status) or known.kind == GIVEN_UP end
 
+-- Of a flow without rules, in which no rule passes over it, one of these tasks that is behind one which stays
+-- given up, and that one; nil: there is none. What is to be expanded anew (`anew`: {[map] = true}) is behind
+-- no items.
+local function behind_given_up(flow, again, anew)
+  if flow.ruled or not has_flag(flow, HAS_GIVEN_UP) then
+    return nil
+  end
+  for task = 1, flow.count do
+    local known = flow.tasks[task]
+    if known.kind == GIVEN_UP and not again[task] then
+      for _, number in ipairs(tasks_behind(known)) do
+        if again[number] and not (anew and anew[number]) then
+          return digits(number), digits(task)
+        end
+      end
+    end
+  end
+  return nil
+end
+
 -- Open dependencies of every task of a whole flow, counted from the statuses of those before it.
 local function count_open(flow)
   local open, tasks, count_one = {}, flow.tasks, count_behind_one

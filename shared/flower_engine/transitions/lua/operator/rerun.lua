@@ -6,7 +6,8 @@
 -- Guarantees: what runs again, and what waits behind it, waits together with the event; attempts count on.
 --   Refused as a whole where a selected task runs or waits already, where a dependent runs on a result that
 --   goes, or (scope "") keeps a result that followed from it and did not read it: what read it runs again,
---   too, and so does what cleans up behind it. Of a flow that is ending only its cleanup runs again. Of a map
+--   too, and so does what cleans up behind it; or where one would start behind a task that stays given up, in
+--   a flow without rules. Of a flow that is ending only its cleanup runs again. Of a map
 --   that is asked for, or runs again because of what is before it, the items vanish: it is expanded anew, and
 --   so are those that go along it. One that runs again because of its items keeps them; one that goes along
 --   another map, and is asked for, keeps them, too, and they run again. With the scope "changed" it is as
@@ -215,6 +216,10 @@ end
 anew.gone, anew.map, anew.item = by_maps(flow).items_taken(again, anew.maps)
 if not anew.gone then
   return refused(flow, 'dependent-running', anew.map, anew.item)
+end
+anew.behind, anew.cause = behind_given_up(flow, again, anew.is)
+if anew.behind and not bring_rules(bodies, again) then
+  return refused(flow, 'not-taken', anew.behind, anew.cause)
 end
 
 anew.stale = stale_body(flow, bodies, again)

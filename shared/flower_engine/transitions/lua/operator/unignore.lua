@@ -61,6 +61,10 @@ for _, text in ipairs(behind) do
     return refused(flow, 'unignore-started', text, dependent)
   end
 end
+local stays, cause = behind_given_up(flow, again)
+if stays then
+  return refused(flow, 'not-taken', stays, cause)
+end
 if is_ending(flow) then
   local spared = spared_tasks(flow)
   for task in pairs(again) do
