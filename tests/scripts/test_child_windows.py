@@ -15,7 +15,7 @@ from flower_engine.model.waits.wait_parameters import SUBFLOW
 from flower_engine.runtime.deciding import Decider
 from flower_engine.transitions.operator_transitions import cancel, ignore, pause, rerun, resume
 from scripts.engine import Engine, task
-from scripts.trees import Trees
+from scripts.trees import Trees, subflow
 
 
 @pytest.fixture
@@ -234,3 +234,41 @@ async def test_a_child_begins_once_whoever_is_handed_it(engine: Engine, trees: T
     await engine.check()
     await trees.settle()
     assert await going_on(engine, flow) == [4]
+
+
+async def test_a_grandchild_that_runs_again_goes_on_while_the_child_above_it_waits_for_a_place(
+    engine: Engine,
+) -> None:
+    """A window bounds children of its map: what comes behind the grandchild, in the child, waits."""
+    trees = Trees(engine)
+    await trees.define(task(1, program="L"), name="leaf")
+    schema: Any = {"type": "object", "properties": {"n": {}}, "required": ["n"]}
+    await trees.define(subflow(1, workflow="leaf"), task(2, 1, program="C"), schema=schema)
+    flow = await engine.register(windowed([1, 2], 1))
+    await trees.settle()
+    (first,) = await engine.claim()
+    await engine.suspend(first)
+    await trees.settle()
+    (second,) = await engine.claim()
+    await rerun(engine.client, engine.partition, first.flow, by="ann", selection="failed")
+    await trees.settle()
+    await engine.check()
+    held, other = (await children(engine, flow))[2], (await children(engine, flow))[3]
+    assert (held.task(1).status, (await stands(engine, flow))[1]) == (Status.WAIT, Status.WAIT)
+    (again,) = await engine.claim()
+    assert again.flow == first.flow
+    await engine.finish(again)
+    await trees.settle()
+    assert (await engine.flow(held.flow)).task(1).status is Status.FINISH
+    assert await engine.claim() == []  # the child above it has no place
+    await engine.check()
+    await engine.finish(second)
+    (behind,) = await engine.claim()
+    assert (behind.flow, behind.task) == (other.flow, 2)
+    await engine.finish(behind)
+    (waited,) = await engine.claim()
+    assert (waited.flow, waited.task) == (held.flow, 2)
+    await engine.finish(waited)
+    await trees.settle()
+    assert (await engine.flow(flow)).ended_ms is not None
+    await engine.check()
