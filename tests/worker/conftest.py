@@ -13,6 +13,7 @@ from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.settings_loading import load_settings
 from flower_engine.transitions.installation_transitions import install
 from flower_worker.child_processes import Processes
+from flower_worker.task_logs import task_logs
 from scripts.engine import Engine
 from worker.running import PROGRAMS, InProcess, OwnProcess
 
@@ -61,6 +62,7 @@ async def start_worker(
     made ahead, as workers in processes of their own do, is for nothing in most tests, and costs more CPU than
     all the rest of them."""
     monkeypatch.setattr(Processes, "warm", _nothing_ahead)
+    monkeypatch.setattr(task_logs, "_SEND_SECONDS", 60.0)  # what it had to say is there when it has ended
     started: list[InProcess] = []
 
     def start(**given: Any) -> InProcess:

@@ -26,6 +26,8 @@ from flower_engine.runtime.lifecycle import run
 from flower_engine.runtime.settings_loading import load_settings
 from flower_engine.runtime.telemetry import configure_logging
 from flower_worker.service import WorkerService
+from flower_worker.task_logs import task_logs
+task_logs._SEND_SECONDS = 60.0  # what a worker had to say is there when it has ended
 configure_logging("worker")
 service = WorkerService()
 run(service.serve, load_settings(), last=service.hand_back)

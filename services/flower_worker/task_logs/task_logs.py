@@ -14,7 +14,8 @@ from flower_worker.task_logs.line_mask import LineMask
 from flower_worker.task_logs.sender import Sender
 from flower_worker.task_logs.waiting_lines import WaitingLines
 
-_STOP_SECONDS = 2.0
+_SEND_SECONDS = 2.0  # at the end, for what is left
+_SHOW_SECONDS = 2.0
 
 
 class TaskLogs:
@@ -36,8 +37,8 @@ class TaskLogs:
         """Sends what is left, and shows it, for a moment."""
         CAPTURE.end()
         await asyncio.gather(
-            asyncio.to_thread(self._sender.stop, _STOP_SECONDS),
-            asyncio.to_thread(self._echo.end, _STOP_SECONDS),
+            asyncio.to_thread(self._sender.stop, _SEND_SECONDS),
+            asyncio.to_thread(self._echo.end, _SHOW_SECONDS),
         )
 
     def open(self, claim: Claim, secrets: tuple[str, ...] = ()) -> AttemptLog:
