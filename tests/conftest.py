@@ -179,6 +179,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     if session.config.getoption("--copies") and session.items and not session.config.option.collectonly:
         prepare_ahead()
         forked_flower.begin_ahead()
+        fuzzing.know_constants()
     return (yield)
 
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 from hypothesis.internal.conjecture.engine import ConjectureRunner
 
 _times = 0
@@ -28,6 +29,12 @@ def set_up(times: int) -> None:
 def examples(count: int) -> int:
     """So many in a run of the suite."""
     return count * max(1, _times)
+
+
+def know_constants() -> None:
+    """Reads the constants of all modules that are there, from which Hypothesis draws: before this process
+    is copied, as each copy would read them for itself."""
+    providers._get_local_constants()  # pyright: ignore[reportPrivateUsage]
 
 
 @contextmanager

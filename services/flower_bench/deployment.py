@@ -36,7 +36,11 @@ class Deployment(ABC):
         self.headers = {"Authorization": f"Bearer {token}"} if token else dict[str, str]()
         # No proxy of the environment may stand between the load and the API.
         self.api = httpx.AsyncClient(
-            base_url=url, headers=self.headers, timeout=_API_SECONDS, trust_env=False
+            base_url=url,
+            headers=self.headers,
+            timeout=_API_SECONDS,
+            trust_env=False,
+            verify=address.scheme == "https",
         )
         self.redis = connect(redis_url)
         self.redis_url = redis_url

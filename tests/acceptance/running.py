@@ -87,7 +87,7 @@ class RunningEngine:
         self.partitions = int(environment.get("FLOWER_PARTITIONS", "1"))
         self._processes: dict[str, forked_flower.Process] = {}
         self._logged_before: dict[str, int] = {}
-        self.client = httpx.Client(base_url=self._api.url, timeout=_PATIENCE_SECONDS)
+        self.client = httpx.Client(base_url=self._api.url, timeout=_PATIENCE_SECONDS, verify=False)
 
     @property
     def folder(self) -> Path:

@@ -11,6 +11,7 @@ from typing import Any, cast
 from fastapi import routing
 
 _found: dict[Any, dict[str, Any]] = {}
+_written: dict[Any, Any] = {}
 
 
 def remember_parameters() -> None:
@@ -32,4 +33,14 @@ def remember_parameters() -> None:
             of_no_app = {"endpoint": None, "dependency_overrides_provider": None, "dependant": dependant}
             _found[key] = state | of_no_app
 
+    find_where: Callable[..., Any] = library._extract_endpoint_context
+
+    def where_written(endpoint: Any) -> Any:
+        """Its file and line: to find them, the library reads the source of each function of each app."""
+        code = getattr(endpoint, "__code__", endpoint)
+        if code not in _written:
+            _written[code] = find_where(endpoint)
+        return _written[code]
+
     library._populate_api_route_state = populate
+    library._extract_endpoint_context = where_written

@@ -28,7 +28,7 @@ YES = {"approved": "true"}
 
 
 def browse(method: str, url: str, **sent: Any) -> httpx.Response:
-    return httpx.request(method, url, timeout=60, **sent)
+    return httpx.request(method, url, timeout=60, verify=False, **sent)
 
 
 def make(api: RunningApi, flow: str, name: str, **more: Any) -> str:

@@ -51,7 +51,7 @@ class ApiProcess:
         self.url, self.port = found[1], int(found[2])
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
-        self.client = httpx.Client(base_url=self.url, timeout=_PATIENCE_SECONDS)
+        self.client = httpx.Client(base_url=self.url, timeout=_PATIENCE_SECONDS, verify=False)
 
     def __enter__(self) -> Self:
         _wait_for(lambda: self.client.get("/readyz").status_code == 200)
@@ -351,7 +351,9 @@ def test_beyond_the_number_of_connections_new_ones_are_told_so_and_others_go_on(
 
     def is_answering_anew() -> bool:
         with suppress(httpx.TransportError):  # who is told so is not waited for
-            return httpx.get(f"{strict.url}/healthz", timeout=_PATIENCE_SECONDS).status_code == 200
+            return (
+                httpx.get(f"{strict.url}/healthz", timeout=_PATIENCE_SECONDS, verify=False).status_code == 200
+            )
         return False
 
     _wait_for(is_answering_anew)

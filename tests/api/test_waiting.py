@@ -112,7 +112,9 @@ async def test_all_that_wait_are_looked_for_in_one_query(own_api: RunningApi, as
     flows = [own_api.register("w") for _ in range(40)]
     await own_api.project()
     limits = httpx.Limits(max_connections=40)
-    async with httpx.AsyncClient(base_url=own_api.url, timeout=PATIENCE_SECONDS, limits=limits) as client:
+    async with httpx.AsyncClient(
+        base_url=own_api.url, timeout=PATIENCE_SECONDS, limits=limits, verify=False
+    ) as client:
         waiting = [asyncio.create_task(client.get(f"/flows/{flow}", params={"wait": 30})) for flow in flows]
         await eventually(lambda: sum(asked) >= 40)
         assert sum(asked) == 40  # each once: Postgres did not move
@@ -131,7 +133,7 @@ async def test_an_api_that_stops_keeps_nobody_waiting(
     api.define("w", {})
     flow = api.register("w")
     await api.project()
-    async with httpx.AsyncClient(base_url=api.url, timeout=PATIENCE_SECONDS) as client:
+    async with httpx.AsyncClient(base_url=api.url, timeout=PATIENCE_SECONDS, verify=False) as client:
         waiting = asyncio.create_task(client.get(f"/flows/{flow}", params={"wait": 30}))
         await eventually(lambda: bool(asked))
         await asyncio.to_thread(api.stop)

@@ -66,7 +66,7 @@ class People:
 
     def _register(self, name: str, seed: int) -> None:
         choice, number = random.Random(f"{seed} {name}"), 0
-        with httpx.Client(base_url=self._url, timeout=_PATIENCE_SECONDS) as client:
+        with httpx.Client(base_url=self._url, timeout=_PATIENCE_SECONDS, verify=False) as client:
             while not self._stop.is_set():
                 keys = [f"{name}-{number + more}" for more in range(choice.randint(1, 12))]
                 number += len(keys)
@@ -100,7 +100,7 @@ class People:
 
     def _operate(self, seed: int) -> None:
         choice = random.Random(seed)
-        with httpx.Client(base_url=self._url, timeout=_PATIENCE_SECONDS) as client:
+        with httpx.Client(base_url=self._url, timeout=_PATIENCE_SECONDS, verify=False) as client:
             while not self._stop.wait(choice.uniform(0.02, 0.2)):
                 flows = list(self.flows.values())[-200:]
                 if not flows:

@@ -42,7 +42,7 @@ class OldEngine:
         self._log = folder / "log"
         self._up: subprocess.Popen[bytes] | None = None
         self._urls: dict[str, str] = {}
-        self._client = httpx.Client(timeout=_PATIENCE_SECONDS)
+        self._client = httpx.Client(timeout=_PATIENCE_SECONDS, verify=False)
         self.flows: dict[str, str] = {}
 
     # Its processes
@@ -55,7 +55,9 @@ class OldEngine:
             self._up = subprocess.Popen(command, env=self._environment(**settings), stdout=log, stderr=log)
         try:
             self.wait_for("the API", self._is_ready)
-            with httpx.Client(base_url=self._urls["api_url"], timeout=_PATIENCE_SECONDS) as self._client:
+            with httpx.Client(
+                base_url=self._urls["api_url"], timeout=_PATIENCE_SECONDS, verify=False
+            ) as self._client:
                 yield
         finally:
             self._up.terminate()
@@ -70,7 +72,12 @@ class OldEngine:
             return False
         self._urls = json.loads(told.stdout)
         with contextlib.suppress(httpx.TransportError):
-            return httpx.get(self._urls["api_url"] + "/readyz", timeout=_PATIENCE_SECONDS).status_code == 200
+            return (
+                httpx.get(
+                    self._urls["api_url"] + "/readyz", timeout=_PATIENCE_SECONDS, verify=False
+                ).status_code
+                == 200
+            )
         return False
 
     @contextlib.contextmanager

@@ -47,6 +47,7 @@ from flower_engine.transitions.worker_transitions import (
     finish_and_claim,
 )
 from stateful.client_at_once import client_at_once, result_of
+from stateful.compared_flows import ComparedFlows
 from stateful.oracle import Oracle
 from stateful.plans import QUEUES, plain_plans
 from stateful.starts import Starts
@@ -101,6 +102,7 @@ class MachineCalls(RuleBasedStateMachine):
         self.client = client_at_once(self.blocking)
         self.oracle = Oracle(MAX_LOST)
         self.starts = Starts()
+        self.compared = ComparedFlows()
         self.events: list[AnyEvent] = []
         self.position: str | None = None
         self.last_ms = 0
@@ -258,7 +260,7 @@ class MachineCalls(RuleBasedStateMachine):
     @invariant()
     def redis_equals_the_fold_of_its_log(self) -> None:
         live = self.run(read_live_state(self.client, self.partition))
-        found = differences(self.oracle.flows, live)
+        found = differences(self.oracle.flows, live, compare=self.compared.differences)
         assert not found, found
         for name, held in live.flows.items():
             if held.kept:

@@ -107,19 +107,22 @@ class TaskState(msgspec.Struct, kw_only=True):
     @property
     def child(self) -> int:
         """The attempt whose child it awaits, or is held for; 0: none."""
-        awaits = self.is_awaiting and self.planned.program == SUBFLOW and not self.awaits_end
+        if self.planned.program != SUBFLOW:
+            return 0
+        awaits = self.is_awaiting and not self.awaits_end
         return self.attempt if awaits or self.is_held_for_child else 0
 
     @property
     def awaits_end(self) -> bool:
         """Whether its flow is ending, and it waits for the end of its child alone."""
-        until_ms = self.awaiting.until_ms if self.awaiting is not None and self.is_ready else 0
-        return self.planned.program == SUBFLOW and until_ms > 0
+        if self.planned.program != SUBFLOW or self.awaiting is None:
+            return False
+        return self.is_ready and self.awaiting.until_ms > 0
 
     @property
     def is_awaiting(self) -> bool:
         """Whether it waits for the world now."""
-        return self.is_ready and self.awaiting is not None
+        return self.awaiting is not None and self.is_ready
 
 
 class FlowState(msgspec.Struct, kw_only=True):

@@ -5,7 +5,7 @@ refuses logs that break the order of tasks, the fencing of outcomes or the final
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 
 from flower_engine.model.events.event_meaning import STANDING
 from flower_engine.model.events.operator_events import ENDING_FLAGS
@@ -37,14 +37,20 @@ _AWAITS = "what it awaits"
 _DUE = "timer of its retry or its round"
 
 
+Compare = Callable[[FlowState, LiveFlow, Set[int], bool], Iterator[str]]
+"""Says what :func:`flow_differences` does, of the same."""
+
+
 def differences(
     flows: Mapping[str, FlowState],
     live: LiveState,
     damaged: Set[str] = frozenset(),
     schedules: Mapping[str, ScheduleState] | None = None,
+    compare: Compare | None = None,
 ) -> list[str]:
     """Each way in which Redis differs from the fold of its log, as a sentence naming flow and task; of
-    ``damaged`` flows, which have no fold, nothing is said, nor of schedules where none are given."""
+    ``damaged`` flows, which have no fold, nothing is said, nor of schedules where none are given.
+    ``compare`` looks at each flow alone, in place of :func:`flow_differences`."""
     comparable = {
         flow.flow: flow
         for flow in flows.values()
@@ -53,7 +59,7 @@ def differences(
     }
     return [
         *live.unreadable,
-        *_flows(flows, live, damaged),
+        *_flows(flows, live, damaged, compare or flow_differences),
         *_places(comparable, (flows.keys() - comparable.keys()) | damaged, live),
         *_lanes(live),
         *_timers(comparable, live, damaged),
@@ -71,7 +77,12 @@ def lane_score(flow: FlowState, task: TaskState, done: int) -> int:
     return (_AHEAD_CAP - min(done, _AHEAD_CAP)) * _AHEAD + flow.order + task.planned.seq
 
 
-def _flows(flows: Mapping[str, FlowState], live: LiveState, damaged: Set[str]) -> Iterator[str]:
+def _flows(
+    flows: Mapping[str, FlowState], live: LiveState, damaged: Set[str], compare: Compare
+) -> Iterator[str]:
+    releasing: dict[str, set[int]] = defaultdict(set)
+    for name, seq in live.releasing:
+        releasing[name].add(seq)
     for unknown in (live.flows.keys() | live.ended) - flows.keys() - damaged:
         yield f"flow {unknown} is in Redis but was never registered"
     for flow in flows.values():
@@ -86,10 +97,13 @@ def _flows(flows: Mapping[str, FlowState], live: LiveState, damaged: Set[str]) -
         elif flow.flow in live.ended:
             yield f"flow {flow.flow} is under way but marked as ended"
         else:
-            yield from _flow(flow, held, live)
+            is_timed = f"f:{flow.flow}" in live.timers
+            yield from compare(flow, held, releasing.get(flow.flow, frozenset()), is_timed)
 
 
-def _flow(flow: FlowState, held: LiveFlow, live: LiveState) -> Iterator[str]:
+def flow_differences(flow: FlowState, held: LiveFlow, releasing: Set[int], is_timed: bool) -> Iterator[str]:
+    """Each way in which a flow that is under way differs from its fold, looked at alone: of ``releasing``
+    tasks something is left to do behind their end; ``is_timed``: a timer bounds the flow."""
     expected = (flow.version, flow.left, flow.done, flow.order)
     found = (held.version, held.left, held.done, held.order)
     if expected != found:
@@ -105,7 +119,7 @@ def _flow(flow: FlowState, held: LiveFlow, live: LiveState) -> Iterator[str]:
     ending = "" if flow.ending is None else ENDING_FLAGS[flow.ending.cause]
     if set(ENDING_FLAGS.values()).intersection(held.flags) != set(ending):
         yield f"flow {flow.flow}: its flags are {held.flags!r}; its events say that it is ending: {ending!r}"
-    if ending and f"f:{flow.flow}" not in live.timers:
+    if ending and not is_timed:
         yield f"flow {flow.flow}: it is ending, and no timer bounds its cleanup"
     if held.rounds != flow.rounds:
         yield f"flow {flow.flow}: its loops had {held.rounds} rounds, its events say {flow.rounds}"
@@ -116,14 +130,14 @@ def _flow(flow: FlowState, held: LiveFlow, live: LiveState) -> Iterator[str]:
         yield f"flow {flow.flow} has {len(held.tasks)} tasks, its events say {len(flow.tasks)}"
         return
     for task, held_task in zip(flow.tasks, held.tasks, strict=True):
-        yield from _task(flow, task, held_task, live)
-    yield from rule_differences(flow, held, live)
+        yield from _task(flow, task, held_task, releasing)
+    yield from rule_differences(flow, held, releasing)
     yield from item_differences(flow, held)
-    yield from kept_differences(flow, held, live.releasing)
+    yield from kept_differences(flow, held, releasing)
     yield from signal_differences(flow, held)
 
 
-def _task(flow: FlowState, task: TaskState, held: LiveTask, live: LiveState) -> Iterator[str]:
+def _task(flow: FlowState, task: TaskState, held: LiveTask, releasing: Set[int]) -> Iterator[str]:
     where = f"flow {flow.flow} task {task.planned.seq}"
     has_lease = task.status in (Status.RUNNING, Status.FINISH)
     expected = (task.status, task.attempt, task.lost, task.failures, task.lease if has_lease else "")
@@ -141,7 +155,7 @@ def _task(flow: FlowState, task: TaskState, held: LiveTask, live: LiveState) -> 
     if TaskPolicy.parse(held.policy) != TaskPolicy.of(task.planned):
         yield f"{where}: its policy is {held.policy!r}, its events say {TaskPolicy.of(task.planned)}"
     yield from flow_wait_differences(where, task, held)
-    is_releasing = any((flow.flow, dependency) in live.releasing for dependency in task.planned.depends_on)
+    is_releasing = not releasing.isdisjoint(task.planned.depends_on)
     is_counted = held.open is not None and task.ended_as != CUT_OFF
     if is_counted and held.open != task.open and not is_releasing:
         yield f"{where}: {held.open} open dependencies, its events say {task.open}"

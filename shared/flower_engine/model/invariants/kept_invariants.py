@@ -9,9 +9,7 @@ from flower_engine.model.folding.kept_results import have_data, kept_results, re
 from flower_engine.model.invariants.partition_state import LiveFlow, LiveState
 
 
-def kept_differences(
-    flow: FlowState, held: LiveFlow, releasing: Set[tuple[str, int]] = frozenset()
-) -> Iterator[str]:
+def kept_differences(flow: FlowState, held: LiveFlow, releasing: Set[int] = frozenset()) -> Iterator[str]:
     """Where a flow counts readers, or keeps results, otherwise than its events say. ``releasing``: of which
     tasks something is left to do; of a map it may be that the results of its items are to be forgotten."""
     has_data = have_data(task.planned for task in flow.tasks)
@@ -28,7 +26,7 @@ def kept_differences(
         if found.reads != reads[seq - 1]:
             yield f"{where}: it reads the results of {found.reads!r}, its events say {reads[seq - 1]!r}"
         item = flow.task(seq).planned.item
-        if item is not None and (flow.flow, item[0]) in releasing:
+        if item is not None and item[0] in releasing:
             continue
         if found.readers != readers[seq]:
             yield f"{where}: {found.readers} tasks are to read its result, its events say {readers[seq]}"

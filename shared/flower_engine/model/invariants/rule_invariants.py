@@ -3,13 +3,13 @@
 Nothing waits for what can no longer come, unless a note under way is still to tell it so.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from flower_engine.model.decisions.decision_tasks import LETTERS
 from flower_engine.model.definitions.task_rules import TaskRules, rule_in_force
 from flower_engine.model.folding.flow_state import FlowState, TaskState
 from flower_engine.model.folding.fold_rules import edges_of, has_value, said_by
-from flower_engine.model.invariants.partition_state import LiveFlow, LiveState, LiveTask
+from flower_engine.model.invariants.partition_state import LiveFlow, LiveTask
 from flower_engine.model.tasks.end_kinds import CUT_OFF, NOT_TAKEN, UNMET, kind_in_redis
 from flower_engine.model.tasks.rules import PASS, Edges, decided, decided_by_rule
 from flower_engine.model.tasks.status import Status
@@ -17,8 +17,9 @@ from flower_engine.model.tasks.status import Status
 _NONE = "0 0 0 0 0 0 -"
 
 
-def rule_differences(flow: FlowState, held: LiveFlow, live: LiveState) -> Iterator[str]:
-    """Where a flow stands otherwise than rules say, or Redis counts otherwise than its events say."""
+def rule_differences(flow: FlowState, held: LiveFlow, releasing: Set[int]) -> Iterator[str]:
+    """Where a flow stands otherwise than rules say, or Redis counts otherwise than its events say.
+    ``releasing``: tasks of whose end others are still to be told."""
     if ("r" in held.flags) != flow.ruled:
         yield f"flow {flow.flow}: it has rules: {flow.ruled}; its flags are {held.flags!r}"
     if not flow.ruled:
@@ -27,10 +28,10 @@ def rule_differences(flow: FlowState, held: LiveFlow, live: LiveState) -> Iterat
     if ("x" in held.flags) != given_up:
         yield f"flow {flow.flow}: it has given something up: {given_up}; its flags are {held.flags!r}"
     for task, found in zip(flow.tasks, held.tasks, strict=True):
-        yield from _task(flow, task, found, live)
+        yield from _task(flow, task, found, releasing)
 
 
-def _task(flow: FlowState, task: TaskState, found: LiveTask, live: LiveState) -> Iterator[str]:
+def _task(flow: FlowState, task: TaskState, found: LiveTask, releasing: Set[int]) -> Iterator[str]:
     where = f"flow {flow.flow} task {task.planned.seq}"
     kind = kind_in_redis(task.ended_as, has_value=has_value(task)) or LETTERS[said_by(task)]
     if found.kind != kind and {found.kind, kind} != {"", "p"}:  # what had no rules at first does not know
@@ -45,7 +46,7 @@ def _task(flow: FlowState, task: TaskState, found: LiveTask, live: LiveState) ->
     by_rule = decided_by_rule(rule_in_force(task.planned), edges) is PASS
     if (task.ended_as == NOT_TAKEN and not by_rule) or (task.ended_as == UNMET and not edges.barred):
         yield f"{where}: it is passed over, and nothing that has ended is a cause of it: {edges}"
-    if any((flow.flow, dependency) in live.releasing for dependency in task.planned.depends_on):
+    if not releasing.isdisjoint(task.planned.depends_on):
         return
     if task.status is Status.WAIT and not task.used and is_passed:
         yield f"{where}: it waits for what can no longer come: {edges}"
