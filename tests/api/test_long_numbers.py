@@ -61,6 +61,20 @@ def test_a_task_is_named_by_its_number_alone(api: RunningApi, flow: str, seq: st
             "PUT /workflows/long",
             '{"tasks": [{"taskSeq": 1, "program": "A", "retry": {"maxAttempts": 2, "jitter": %s}}]}',
         ),
+        *(
+            (
+                "PUT /workflows/long",
+                f'{{"tasks": [{{"taskSeq": 1, "program": "{program}", "parameters": {parameters}}}]}}',
+            )
+            for program, parameters in (
+                ("@sleep", '{"seconds": %s}'),
+                ("@event", '{"name": "paid", "timeout_seconds": %s}'),
+                ("@approval", '{"of": %s}'),
+                ("@approval", '{"remind_seconds": %s}'),
+                ("@map", '{"over": [1], "as": "n", "program": "A", "limit": %s}'),
+                ("@map", '{"over": [1], "as": "n", "program": "A", "tolerate": %s}'),
+            )
+        ),
         ("PUT /limits/queue/long", '{"maxRunning": %s}'),
         ("PUT /limits/queue/long", '{"rate": 1, "ratePeriodSeconds": %s}'),
         ("PUT /limits/queue/long", '{"weight": %s}'),

@@ -87,6 +87,7 @@ def test_a_wrong_argument_is_refused(write: Write, says: str) -> None:
         ({"timeout": "5 parsecs"}, "(timeout='5 parsecs'): it is no duration"),
         ({"timeout": 0}, "(timeout=0): it must be more than 0"),
         ({"queue_timeout": -1}, "is not 0 to ten years"),
+        ({"timeout": 10**400}, "is not 0 to ten years"),
         ({"priority": 20}, "(priority=20): it is no whole number in -20..19"),
         ({"units": 0}, "in 1..1000000"),
         ({"max_rounds": 10_001}, "in 1..10000"),

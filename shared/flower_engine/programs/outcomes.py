@@ -1,6 +1,5 @@
 """What a program may raise to say what is to follow its failure."""
 
-import math
 import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -28,7 +27,7 @@ class Retry(Exception):  # noqa: N818 # a program asks for something; that is no
         """
         super().__init__(message or "the program asked for another attempt")
         seconds = after.total_seconds() if isinstance(after, timedelta) else after
-        if seconds is not None and not (math.isfinite(seconds) and 0 <= seconds * 1000 <= MAX_DURATION_MS):
+        if seconds is not None and not 0 <= seconds * 1000 <= MAX_DURATION_MS:
             raise ValueError(f"Retry(after={after!r}): give 0 seconds to ten years, or nothing")
         self.after_ms = NOT_SAID if seconds is None else round(seconds * 1000)
 

@@ -131,7 +131,7 @@ class Checks:
         return value
 
     def number(self, option: str, value: object, low: float, high: float) -> float:
-        fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        fits = isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf
         if not fits or not low <= cast(float, value) <= high:
             self.fail(option, value, f"is no number in {low}..{high}")
         return cast(float, value)

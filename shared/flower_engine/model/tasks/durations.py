@@ -32,7 +32,7 @@ def _ms_of(duration: object) -> float | None:
     if isinstance(duration, timedelta):
         return duration.total_seconds() * 1000
     if isinstance(duration, int | float) and not isinstance(duration, bool):
-        return duration * 1000 if math.isfinite(duration) else None
+        return duration * 1000 if -math.inf < duration < math.inf else None
     if isinstance(duration, str) and _WHOLE.fullmatch(duration.strip()):
         return sum(float(number) * _UNITS_MS[unit] for number, unit in _PART.findall(duration))
     return None

@@ -145,13 +145,13 @@ def _seconds(value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return f"it is {_shown(value)}, which is no number of seconds"
     if not 0.001 <= value <= MAX_DURATION_MS / 1000:
-        return f"it is {value:g} s; it must be more than 0 and at most ten years"
+        return f"it is {_number(value)} s; it must be more than 0 and at most ten years"
     return None
 
 
 def _often(value: Any) -> str | None:
     said = _seconds(value)
-    return said or (f"it is {value:g} s; it is 1 s at least" if value < 1 else None)
+    return said or (f"it is {_number(value)} s; it is 1 s at least" if value < 1 else None)
 
 
 def _until(value: Any) -> str | None:
@@ -220,6 +220,10 @@ def _flag(value: Any) -> str | None:
 
 def _shown(value: Any) -> str:
     return short(_encode(value).decode())
+
+
+def _number(value: float) -> str:
+    return _shown(value) if isinstance(value, int) else f"{value:g}"  # which has no room for every integer
 
 
 def milliseconds(seconds: float) -> int:
