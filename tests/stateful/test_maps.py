@@ -189,8 +189,8 @@ class MappedTransitions(RuledTransitions):
         self._come_to(name, task, count, stops, sends)
         if stops:  # somebody else comes, who does not wait for the one before
             self._lose_patience(name)
-            maps = [one for of, one in self._undecided() if of == name]
-            self._come_to(name, data.draw(st.sampled_from(maps)), count, 0, 1)
+            if maps := [one for of, one in self._undecided() if of == name]:
+                self._come_to(name, data.draw(st.sampled_from(maps)), count, 0, 1)
 
     def _lose_patience(self, name: str) -> None:
         """Whoever began to send items is waited for no longer, as if that were long ago."""

@@ -12,6 +12,7 @@ Killed at any moment, it is simply begun again: by a newer generation, which fen
 
 import logging
 from collections.abc import AsyncGenerator, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -82,6 +83,42 @@ class Recovered(msgspec.Struct, kw_only=True):
             text += f"; {len(self.damaged)} flows are NOT put back: {'; '.join(some)}"
             text += f"; and {more} more (the log names them)" if more else ""
         return text
+
+
+class PutBack(NamedTuple):
+    """A flow as a recovery puts it back; ``next_order``: the order of a flow behind it."""
+
+    returning: Returning
+    next_order: int
+
+
+def put_back(flow_id: str, entries: Sequence[ArchivedEvent], now_ms: int, max_lost: int) -> PutBack:
+    """How a flow that has not ended comes back, from its history; what ran waits for a new attempt.
+
+    Raises:
+        HistoryDamagedError: its history does not fold.
+    """
+    events = events_of(flow_id, entries)
+    state = fold_events(flow_id, entries, events)
+    lapses = lapses_of_recovery(state, now_ms)
+    try:
+        for lapse in lapses:
+            fold_one({flow_id: state}, lapse)
+        fields = list(Restored.of(state).fields)
+        due_ms = timeout_due_ms(events)
+    except FAULTS as error:
+        raise HistoryDamagedError(flow_id, told(error)) from error
+    _mark_suspects(state, fields, max_lost)
+    returning = Returning(flow_id, fields, [encode_event(lapse) for lapse in lapses], due_ms)
+    return PutBack(returning, state.order + len(state.tasks))
+
+
+def _mark_suspects(state: FlowState, fields: list[str | bytes | int], max_lost: int) -> None:
+    """Tasks that may lose no further worker wait apart, as ``lua/lib/suspects.lua`` has it."""
+    suspects = {f"l{task.planned.seq}" for task in state.tasks if 0 < task.lost == max_lost - 1}
+    for index in range(0, len(fields), 2):
+        if fields[index] in suspects:
+            fields[index + 1] = suspect_lane(str(fields[index + 1]))
 
 
 class Recovery:
@@ -237,27 +274,10 @@ class Recovery:
     def _returning(
         self, flow_id: str, entries: Sequence[ArchivedEvent], now_ms: int, result: Recovered
     ) -> Returning:
-        events = events_of(flow_id, entries)
-        state = fold_events(flow_id, entries, events)
-        lapses = lapses_of_recovery(state, now_ms)
-        try:
-            for lapse in lapses:
-                fold_one({flow_id: state}, lapse)
-            fields = list(Restored.of(state).fields)
-            due_ms = timeout_due_ms(events)
-        except FAULTS as error:
-            raise HistoryDamagedError(flow_id, told(error)) from error
-        self._mark_suspects(state, fields)
-        result.running += len(lapses)
-        self._order = max(self._order, state.order + len(state.tasks))
-        return Returning(flow_id, fields, [encode_event(lapse) for lapse in lapses], due_ms)
-
-    def _mark_suspects(self, state: FlowState, fields: list[str | bytes | int]) -> None:
-        """Tasks that may lose no further worker wait apart, as ``lua/lib/suspects.lua`` has it."""
-        suspects = {f"l{task.planned.seq}" for task in state.tasks if 0 < task.lost == self._max_lost - 1}
-        for index in range(0, len(fields), 2):
-            if fields[index] in suspects:
-                fields[index + 1] = suspect_lane(str(fields[index + 1]))
+        one = put_back(flow_id, entries, now_ms, self._max_lost)
+        result.running += len(one.returning.events)
+        self._order = max(self._order, one.next_order)
+        return one.returning
 
     async def _register_again(self, rebuilding: Rebuilding, now_ms: int, result: Recovered) -> None:
         returning: list[Returning] = []
