@@ -36,7 +36,7 @@ def judge_loops(flows: Mapping[str, FlowState], events: Sequence[AnyEvent]) -> I
     has_looped = False
     for flow in flows.values():
         for task in flow.tasks:
-            if task.planned.program == PROGRAM and task.status is Status.FINISH:
+            if task.planned.program == PROGRAM and task.status is Status.FINISH and task.attempt:
                 has_looped = True
                 n = task.planned.parameters.get("n", 0)
                 read = msgspec.json.decode(task.result or b"null")

@@ -8,19 +8,27 @@ from typing import Any
 
 import httpx
 
+from chaos.ending_flows import BOXED, CLEANING, HOLDING, VOTING
 from chaos.world import ASKING, SIGNALLED
 
 _PATIENCE_SECONDS = 5.0
 WORKFLOWS = ("line", "diamond", "fan", "limited", "flaky", "forking")
 DECIDING = ("tree", "mapping", "chaining", "deciding", "looping", ASKING, SIGNALLED)
 """Those that decide as they run."""
+ENDING = (VOTING, BOXED, HOLDING, CLEANING)
+"""Those that vote, get mail, hold what fails for a time, and clean up."""
 _OPERATIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("rerun", {"selection": "all"}),
     ("rerun", {"selection": "failed"}),
+    ("rerun", {"selection": "all", "scope": "changed"}),
+    ("rerun", {"tasks": [1], "scope": "changed"}),
+    ("rerun", {"tasks": [2], "scope": "dependents", "keepAnswers": True}),
+    ("fork", {"fromTasks": [2]}),
     ("cancel", {"reason": "chaos"}),
     ("pause", {"reason": "chaos"}),
     ("resume", {}),
     ("ignore", {"tasks": [2]}),
+    ("unignore", {"tasks": [2]}),
     ("priority", {"priority": -5}),
 )
 # What an operation may be answered with: done, not there yet, not fitting, too much, not now.

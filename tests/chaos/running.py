@@ -13,15 +13,16 @@ import psycopg
 
 from acceptance.running import RunningEngine
 from chaos.chains_verdict import judge_chains
+from chaos.ending_flows import BOXED, KEYS, MAIL, define_ending, judge_ending
 from chaos.loops_verdict import judge_loops
 from chaos.nodes import Deployment, started
-from chaos.people import DECIDING, WORKFLOWS, People
+from chaos.people import DECIDING, ENDING, WORKFLOWS, People
 from chaos.programs import TABLE
 from chaos.proxy import Proxy
 from chaos.storm import Storm
 from chaos.trees_verdict import judge_trees, judge_world
 from chaos.verdict import judge
-from chaos.world import ASKING, SIGNALLED, World, answer_all, send
+from chaos.world import ASKING, SIGNALLED, World, answer_all, send, vote_all
 from flower_engine.embedded.embedded_stores import Addresses
 
 SERVICES = ("api", "projector", "projector-2", "watcher", "watcher-2", "worker", "worker-2")
@@ -77,6 +78,7 @@ def run(
             "FLOWER_PROGRAMS": f"{PROGRAMS},chaos.loops",
             "FLOWER_CONCURRENCY": "8",
             "FLOWER_MAX_LOST": "1000",
+            "FLOWER_LINK_SECRET": "a-secret-of-the-storm",
             "PYTHONPATH": str(Path(__file__).parent.parent),
         }
         if nodes is not None:
@@ -96,7 +98,7 @@ def run(
             limit = LIMIT if nodes is None else LIMIT * nodes.partitions
             define(engine, limit)
             define_deciding(engine)
-            people = People(engine.url, seed, workflows=(*WORKFLOWS, *DECIDING))
+            people = People(engine.url, seed, workflows=(*WORKFLOWS, *DECIDING, *ENDING))
             storm = Storm(engine, proxies, SERVICES, seed, say, nodes=nodes)
             world = World(engine.url, seed, lambda: people.signalled)
             people.start()
@@ -124,11 +126,11 @@ def run(
                 + judge(engine, verdict, kept, limit, SCHEDULES, fails_over=nodes is not None)
                 + engine.tracebacks()
             )
-            problems += judge_trees(verdict.flows)
-            problems += judge_chains(verdict.flows)
+            problems += [*judge_trees(verdict.flows), *judge_chains(verdict.flows)]
             problems += judge_loops(verdict.flows, verdict.events)
             heard = (world.signals, world.answers) if nodes is None else ((), ())  # else some may be lost
             problems += judge_world(verdict.events, *heard)
+            problems += judge_ending(verdict.events, world.mail)
             say(f"{len(world.signals)} signals were heard, {len(world.answers)} answers counted")
         return Outcome(
             *(len(people.flows), people.operations, storm.harms, problems, ended_seconds),
@@ -178,7 +180,7 @@ def define(engine: RunningEngine, limit: int, schedules: int = SCHEDULES) -> Non
 
 
 def define_deciding(engine: RunningEngine) -> None:
-    """Workflows that decide as they run: sub-flows, maps, decisions, signals and approvals."""
+    """Workflows that decide as they run: sub-flows, maps, decisions, signals, approvals and cleanups."""
     small = {"tasks": [_task(1), _task(2, 1, fails=0.1)], "returns": {"$from": 2}}
     engine.client.put("/workflows/small", json=small).raise_for_status()
     engine.define("middle", [_child(1, "small"), _task(2, 1), _child(3, "small")])
@@ -245,6 +247,7 @@ def define_deciding(engine: RunningEngine) -> None:
     engine.define(ASKING, [_task(1), _task(2, 1, program="@approval"), _task(3, 2), _child(4, "small", 2)])
     go = {"program": "@event", "name": "go"}
     engine.define(SIGNALLED, [_task(1, **go), _task(2, **go), _task(3, 1), _task(4, 3, **go), _task(5, 2, 4)])
+    define_ending(engine)
 
 
 def _child(seq: int, workflow: str, *depends_on: int) -> dict[str, Any]:
@@ -284,15 +287,19 @@ def has_ended(engine: RunningEngine, flows: list[str]) -> bool:
             "SELECT count(*) FROM kr_flow_stat WHERE task_flow_id = ANY(%s)", [flows]
         ).fetchone()
         waiting = connection.execute(
-            "SELECT flow.task_flow_id, count(*) FROM kr_task_stat AS task JOIN kr_flow_stat AS flow"
-            " USING (task_flow_id) WHERE flow.task_id = %s AND flow.finished_ts IS NULL"
-            " AND task.program = '@event' AND task.exec_status = 0 GROUP BY 1",
-            [SIGNALLED],
+            "SELECT flow.task_flow_id, flow.task_id, count(*) FROM kr_task_stat AS task"
+            " JOIN kr_flow_stat AS flow USING (task_flow_id) WHERE flow.task_id = ANY(%s)"
+            " AND flow.finished_ts IS NULL AND task.program = '@event' AND task.exec_status = 0"
+            " GROUP BY 1, 2",
+            [[SIGNALLED, BOXED]],
         ).fetchall()
     answer_all(engine.client, [], [])
-    for flow, count in waiting:
-        for number in range(count):
+    vote_all(engine.client, "ann", [])
+    for flow, workflow, count in waiting:
+        for number in range(count if workflow == SIGNALLED else 0):
             send(engine.client, flow, f"after-{time.monotonic_ns()}-{number}")
+        for key in range(KEYS if workflow == BOXED else 0):
+            engine.client.post(f"/flows/{flow}/signals", json={"name": MAIL, "key": f"k{key}"})
     for flow, is_paused, has_failed in rows:
         if is_paused or has_failed:
             engine.client.post(f"/flows/{flow}/resume")

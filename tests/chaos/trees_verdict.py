@@ -53,7 +53,7 @@ def judge_trees(flows: Mapping[str, FlowState]) -> Iterator[str]:
             seq = task.planned.seq
             if task.status is not Status.FINISH:
                 continue
-            if task.planned.program == "@flow":
+            if task.planned.program == "@flow" and task.attempt:  # else a fork took it over
                 child = flows.get(child_flow_id(flow.flow, seq, task.attempt))
                 if child is None or child.status is not Status.FINISH:
                     yield f"flow {flow.flow} task {seq} is Finish, its child {child and child.status.word}"

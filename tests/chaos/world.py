@@ -1,4 +1,5 @@
-"""What the engine is told from outside: signals, each until it is heard, and answers to approvals."""
+"""What the engine is told from outside: signals, each until it is heard, mail for whoever awaits it first,
+and answers to approvals, some by links."""
 
 import itertools
 import random
@@ -9,12 +10,16 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from chaos.ending_flows import KEYS, MAIL
+
 ASKING, SIGNALLED = "asking", "signalled"
 """The workflows that wait for answers, and for signals ``go``."""
 
 _PATIENCE_SECONDS = 5.0
 _GONE = {404, 410}  # not there yet, or it has ended
 _LATER = {429, 503}
+_VOTERS = ("ann", "bob")
+_MAIL_SECONDS = 3600.0
 
 
 class Sent(NamedTuple):
@@ -37,6 +42,8 @@ class World:
 
     def __init__(self, url: str, seed: int, waiting: Callable[[], Sequence[str]]) -> None:
         self.signals: set[Sent] = set()
+        self.mail: set[str] = set()
+        """The ids of signals for one flow each, that were acknowledged or not."""
         self.answers: list[Answered] = []
         self.problems: list[str] = []
         self._url = url
@@ -44,6 +51,7 @@ class World:
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._signal, args=[random.Random(seed + 3)]),
+            threading.Thread(target=self._write, args=[random.Random(seed + 6)]),
             *(threading.Thread(target=self._answer, args=[random.Random(seed + 4 + n)]) for n in range(2)),
         ]
 
@@ -82,11 +90,33 @@ class World:
                 self.problems.append(f"signal: {reply.status_code} {reply.text[:300]}")
             return
 
+    def _write(self, choice: random.Random) -> None:
+        """Mail by name and key, some before anybody awaits it, each sent twice, and kept for who comes."""
+        numbers = itertools.count(1)
+        with httpx.Client(base_url=self._url, timeout=_PATIENCE_SECONDS) as client:
+            while not self._stop.wait(choice.uniform(0.05, 0.3)):
+                key, identity = choice.randrange(KEYS), f"mail-{next(numbers)}"
+                self.mail.add(identity)
+                for _ in range(2):
+                    write(client, key, identity, self.problems)
+
     def _answer(self, choice: random.Random) -> None:
         """Two do, so some are answered twice at one moment."""
         with httpx.Client(base_url=self._url, timeout=_PATIENCE_SECONDS, verify=False) as client:
             while not self._stop.wait(choice.uniform(0.05, 0.3)):
                 answer_all(client, self.answers, self.problems)
+                vote_all(client, choice.choice(_VOTERS), self.problems)
+
+
+def write(client: httpx.Client, key: int, identity: str, problems: list[str]) -> None:
+    """One sending of mail for the first flow that awaits it."""
+    body = {"name": MAIL, "key": f"k{key}", "id": identity, "first": True, "keepSeconds": _MAIL_SECONDS}
+    try:
+        reply = client.post("/signals", json=body)
+    except httpx.HTTPError:
+        return
+    if reply.status_code not in {200, *_LATER}:
+        problems.append(f"mail: {reply.status_code} {reply.text[:300]}")
 
 
 def send(client: httpx.Client, flow: str, signal: str) -> httpx.Response:
@@ -94,6 +124,28 @@ def send(client: httpx.Client, flow: str, signal: str) -> httpx.Response:
     return client.post(
         f"/flows/{flow}/signals", json={"name": "go", "id": signal, "payload": {"of": f"{flow} {signal}"}}
     )
+
+
+def vote_all(client: httpx.Client, name: str, problems: list[str]) -> None:
+    """Answers what is asked now by links for this name, each of which is used twice."""
+    try:
+        asked: list[dict[str, Any]] = client.get("/approvals").json().get("approvals", [])
+        for one in asked:
+            flow, task = one["taskFlowId"], one["taskExecSeq"]
+            made = client.post(f"/flows/{flow}/tasks/{task}/links", json={"for": name})
+            if made.status_code != 201:
+                _note("link", made, problems)
+                continue
+            for _ in range(2):
+                reply = client.post(made.json()["url"], data={"approved": "true"})
+                _note("vote", reply, problems)
+    except (httpx.HTTPError, ValueError):
+        return
+
+
+def _note(what: str, reply: httpx.Response, problems: list[str]) -> None:
+    if reply.status_code not in {200, 409, *_GONE, *_LATER}:
+        problems.append(f"{what}: {reply.status_code} {reply.text[:300]}")
 
 
 def answer_all(client: httpx.Client, answers: list[Answered], problems: list[str]) -> None:
@@ -105,7 +157,7 @@ def answer_all(client: httpx.Client, answers: list[Answered], problems: list[str
             reply = client.post(path, json={"answer": {"approved": True}, "attempt": one["attempt"]})
             if reply.status_code == 200 and reply.json()["tasks"]:
                 answers.append(Answered(one["taskFlowId"], one["taskExecSeq"], one["attempt"]))
-            elif reply.status_code not in {200, 409, *_GONE, *_LATER}:
-                problems.append(f"answer: {reply.status_code} {reply.text[:300]}")
+            else:
+                _note("answer", reply, problems)
     except (httpx.HTTPError, ValueError):
         return
