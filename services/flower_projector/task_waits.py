@@ -26,6 +26,7 @@ from flower_engine.model.events.operator_events import (
     FlowRerun,
     FlowResumed,
     TaskIgnored,
+    TasksIgnored,
     TaskUnignored,
 )
 from flower_engine.model.events.snapshot_events import FlowSnapshot
@@ -89,6 +90,7 @@ class TaskWaits:
             TaskReturned: self._waits_again,
             TaskGivenUp: self._given_up,
             TaskIgnored: self._ignored,
+            TasksIgnored: self._all_ignored,
             TasksPassed: self._passed,
             TaskUnignored: self._waits_again,
             FlowRerun: self._rerun,
@@ -200,7 +202,7 @@ class TaskWaits:
         self._settled(event, event.tasks)
 
     def _settled(
-        self, event: TaskGivenUp | TaskIgnored | TasksPassed | FlowEnding, tasks: Iterable[int]
+        self, event: TaskGivenUp | TaskIgnored | TasksIgnored | TasksPassed | FlowEnding, tasks: Iterable[int]
     ) -> None:
         """Tasks have ended, or the flow has."""
         if event.ends:
@@ -233,6 +235,9 @@ class TaskWaits:
         if event.was == Status.RUNNING and flow is not None and flow.times[event.task]:
             self._times.runs.add_ms([event.at - flow.times[event.task]])
         self._settled(event, [event.task])
+
+    def _all_ignored(self, event: TasksIgnored) -> None:
+        self._settled(event, event)
 
     def _rerun(self, event: FlowRerun) -> None:
         flow = self._flows.get(event.flow)

@@ -96,6 +96,8 @@ async def _to_flows(do: Doing) -> None:
         ("ignore", {"tasks": [2]}, "task.ignored"),
         ("unignore", {"tasks": [2]}, "task.unignored"),
         ("cancel", {"reason": "no"}, "flow.cancelled"),
+        ("rerun", {"tasks": [1, 2]}, "flow.rerun"),
+        ("ignore", {"tasks": [1, 2]}, "tasks.ignored"),
         ("rerun", {"tasks": [1]}, "flow.rerun"),
     )
     for word, body, act in operations:

@@ -26,6 +26,8 @@ from flower_engine.flows.wait_words import in_words
 from flower_engine.flows.workflow_definitions import define, delete_definition
 from flower_engine.model.definitions.definition import RetryPolicy, TaskDefinition, WorkflowDefinition
 from flower_engine.model.events.event_base import FlowEvent
+from flower_engine.model.events.events import FlowRegistered
+from flower_engine.model.events.operator_events import TasksIgnored
 from flower_engine.model.values.ids import make_flow_id
 from flows.archiving import archive
 
@@ -116,6 +118,18 @@ async def test_a_history_is_found_in_pages_and_by_task(stores: Stores, is_archiv
     assert len(events) == 3
     of_second = await find_events(stores, partition, flow, [2])
     assert [event.v for event in of_second if isinstance(event, FlowEvent)] == [1, 3]
+
+
+@pytest.mark.parametrize("is_archived", [False, True])
+async def test_what_was_done_to_several_tasks_at_once_is_among_the_events_of_each(
+    stores: Stores, is_archived: bool
+) -> None:
+    flow = await _started(stores)
+    await Operator(stores, flow, "eve").ignore([1, 2], "no need")
+    if is_archived:
+        await archive(stores)
+    of_second = await find_events(stores, stores.partition_of(flow), flow, [2])
+    assert [type(event) for event in of_second] == [FlowRegistered, TasksIgnored]
 
 
 @pytest.mark.parametrize("is_archived", [False, True])

@@ -41,6 +41,7 @@ from flower_engine.model.events.operator_events import (
     FlowRerun,
     FlowResumed,
     TaskIgnored,
+    TasksIgnored,
     TaskUnignored,
 )
 from flower_engine.model.events.schedule_events import (
@@ -322,6 +323,18 @@ class Story:
         state = self._flow(flow)
         said = {"task": task, "was": int(state.task(task).status), "ends": state.left == 1}
         self._operate(flow, TaskIgnored, **said, by="bob", reason="old", result=json_or_none(result))
+        self._pass_over(flow)
+
+    def ignore_all(self, flow: str, tasks: Sequence[int], result: bytes = b"") -> None:
+        """Passes over several, one run of numbers each."""
+        state = self._flow(flow)
+        stand = {seq: state.task(seq).status for seq in tasks}
+        said = {
+            "ranges": tuple((seq, seq) for seq in tasks if stand[seq] is Status.WAIT),
+            "held": tuple((seq, seq) for seq in tasks if stand[seq] is Status.SUSPEND),
+            "ends": state.left == len(tasks),
+        }
+        self._operate(flow, TasksIgnored, **said, by="bob", reason="old", result=json_or_none(result))
         self._pass_over(flow)
 
     def unignore(self, flow: str, task: int) -> None:

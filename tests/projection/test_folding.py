@@ -125,7 +125,7 @@ def _operate(story: Story, verb: str, number: int) -> None:
         ):
             story.rerun(flow.flow, *stand[Status.SUSPEND], version=_version(number))
         case "ignore" if free:
-            story.ignore(flow.flow, free[number % len(free)], b'{"rows":0}' if number % 2 else b"")
+            _ignore(story, flow.flow, free[number % len(free) :], number)
         case "unignore" if passed and not stand[Status.RUNNING]:
             story.unignore(flow.flow, passed[0])
         case "give up" if given_up:
@@ -138,6 +138,15 @@ def _operate(story: Story, verb: str, number: int) -> None:
             _operate_on_all(story, verb, number, flow)
         case _:
             pass
+
+
+def _ignore(story: Story, flow: str, tasks: list[int], number: int) -> None:
+    """One of these tasks, or all of them at once."""
+    result = b'{"rows":0}' if number % 2 else b""
+    if number % 4 > 1 and len(tasks) > 1:
+        story.ignore_all(flow, tasks, result)
+    else:
+        story.ignore(flow, tasks[0], result)
 
 
 def _version(number: int) -> str:
@@ -262,7 +271,8 @@ async def test_what_operators_do_is_projected_rightly(tables: Connection, size: 
     story.retry(flow, 2)
     story.start(flow, 2)
     story.suspend(flow, 2)
-    story.ignore(flow, 2)
+    story.ignore_all(flow, [2, 4])
+    story.unignore(flow, 4)
     story.unignore(flow, 2)
     story.pause(flow)
     story.cancel(flow)

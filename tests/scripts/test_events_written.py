@@ -231,6 +231,11 @@ async def write_what_operators_bring(engine: Engine) -> None:
     await ignore(*where, flow, by="alice", tasks=[1], reason="known")
     await unignore(*where, flow, by="alice", tasks=[1])
     await ignore(*where, flow, by="alice", tasks=[1, 2, 3])
+    many = await engine.register(*(task(number) for number in range(1, 6)))
+    await engine.suspend(*(claim for claim in await engine.claim(2) if claim.flow == many))
+    await ignore(*where, many, by="alice", tasks=[1, 3], reason="known")
+    await ignore(*where, many, by="alice", tasks=[2, 4], result=b'{"rows":0}')
+    await ignore(*where, many, by="alice", tasks=[5])
     messages = (await engine.restored(flow)).messages([1])
     new = {1: (messages[1], with_parameters(messages[1], {"A": 1}))}
     restored = await engine.restored(flow)

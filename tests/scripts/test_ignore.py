@@ -3,7 +3,7 @@
 import pytest
 
 from flower_engine.errors import NotUnderWayError, RefusedError
-from flower_engine.model.events.operator_events import TaskIgnored
+from flower_engine.model.events.operator_events import TaskIgnored, TasksIgnored
 from flower_engine.model.tasks.status import Status
 from flower_engine.model.tasks.task_spec import RetryPolicy
 from flower_engine.transitions.operator_transitions import ignore, rerun, unignore
@@ -62,8 +62,9 @@ async def test_tasks_that_depend_on_each_other_may_be_ignored_together(engine: E
 async def test_ignoring_the_last_open_task_ends_the_flow(engine: Engine) -> None:
     flow = await engine.register(task(1), task(2))
     await pass_over(engine, flow, 1, 2)
-    events = [event for event in await engine.events() if isinstance(event, TaskIgnored)]
-    assert [event.ends for event in events] == [False, True]
+    *_, event = await engine.events()
+    assert isinstance(event, TasksIgnored)
+    assert (event.ranges, event.ends) == (((1, 2),), True)
     assert (await engine.flow(flow)).status is Status.FINISH
     with pytest.raises(NotUnderWayError):
         await ignore(engine.client, engine.partition, flow, by="bob", tasks=[1])
@@ -80,6 +81,26 @@ async def test_running_and_final_tasks_refuse(engine: Engine, seq: int, why: str
     with pytest.raises(RefusedError, match=why):
         await ignore(engine.client, engine.partition, flow, by="bob", tasks=[3, seq])
     assert await engine.raw_events() == before
+
+
+async def test_what_is_passed_over_together_is_one_event_and_one_task_has_its_own(engine: Engine) -> None:
+    flow = await engine.register(*(task(number) for number in range(1, 9)))
+    await engine.suspend(*await engine.claim(3))
+    await pass_over(engine, flow, 6, 2, 8, 5, 1)
+    await pass_over(engine, flow, 3)
+    *_, many, one = await engine.events()
+    assert isinstance(many, TasksIgnored)
+    assert (many.ranges, many.held) == (((5, 6), (8, 8)), ((1, 2),))
+    assert isinstance(one, TaskIgnored)
+    assert (one.task, one.was, one.v) == (3, 2, many.v + 1)
+    assert [claim.task for claim in await engine.work_off()] == [4, 7]
+
+
+async def test_a_task_that_is_named_twice_is_passed_over_once(engine: Engine) -> None:
+    flow = await engine.register(task(1), task(2))
+    done = await ignore(engine.client, engine.partition, flow, by="bob", tasks=[1, 1])
+    assert done.tasks == (1,)
+    await engine.check()
 
 
 async def test_a_wide_task_may_be_ignored(engine: Engine) -> None:

@@ -21,7 +21,13 @@ from flower_engine.flows.operation_effects import (
 )
 from flower_engine.model.definitions.definition import PlannedTask, TaskDefinition
 from flower_engine.model.events.events import TasksPassed
-from flower_engine.model.events.operator_events import FlowCancelled, FlowEnding, FlowRerun, TaskIgnored
+from flower_engine.model.events.operator_events import (
+    FlowCancelled,
+    FlowEnding,
+    FlowRerun,
+    TaskIgnored,
+    TasksIgnored,
+)
 from flower_engine.model.folding.flow_state import FlowState
 from flower_engine.model.maps.decision_outcomes import Decided
 from flower_engine.model.tasks.outcome_kinds import OutcomeKind
@@ -287,6 +293,7 @@ async def _try(engine: Engine, flow: str, asked: Asked) -> None:
         for seq in (*event.tasks, *event.unmet_tasks)
     }
     passed |= {event.task for event in events if isinstance(event, TaskIgnored)}
+    passed |= {seq for event in events if isinstance(event, TasksIgnored) for seq in event}
     again = {seq for event in events if isinstance(event, FlowRerun) for seq in event}
     gone = {seq for event in events if isinstance(event, FlowRerun) for seq in event.gone}
     cut_off = {seq for event in events if isinstance(event, FlowCancelled | FlowEnding) for seq in event}

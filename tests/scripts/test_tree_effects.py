@@ -17,7 +17,13 @@ from flower_engine.log.durability import Level
 from flower_engine.model.definitions.definition import TaskDefinition
 from flower_engine.model.events.event_base import FlowEvent
 from flower_engine.model.events.events import TaskGivenUp, TasksPassed
-from flower_engine.model.events.operator_events import FlowCancelled, FlowEnding, FlowRerun, TaskIgnored
+from flower_engine.model.events.operator_events import (
+    FlowCancelled,
+    FlowEnding,
+    FlowRerun,
+    TaskIgnored,
+    TasksIgnored,
+)
 from flower_engine.model.events.wait_events import TaskLifted
 from flower_engine.model.folding.flow_state import FlowState
 from flower_engine.model.tasks.outcome_kinds import OutcomeKind
@@ -156,6 +162,8 @@ def moved(events: Sequence[FlowEvent], flow: str) -> dict[str, set[int]]:
                 found["passed"] |= {*event.tasks, *event.unmet_tasks}
             case TaskIgnored() if event.by != "on_failure":
                 found["passed"].add(event.task)
+            case TasksIgnored():
+                found["passed"] |= {*event}
             case _:
                 pass
     return found

@@ -69,7 +69,7 @@ def is_done(asked: Asked, flow: FlowState, tasks: set[int], version_before: int)
                 for seq in tasks
             )
         case "ignore":
-            is_new = _is_new(flow, version_before + len(tasks))
+            is_new = _is_new(flow, version_before + 1)
             results = {flow.task(seq).result or b"" for seq in tasks}
             return (
                 is_new

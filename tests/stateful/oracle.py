@@ -25,7 +25,7 @@ from flower_engine.model.events.events import (
     LogOpened,
     OutcomeRefused,
 )
-from flower_engine.model.events.operator_events import FlowPrioritised, FlowRerun, TaskIgnored, TaskUnignored
+from flower_engine.model.events.operator_events import FlowPrioritised, FlowRerun, TaskUnignored
 from flower_engine.model.events.schedule_events import ScheduleEvent
 from flower_engine.model.flow_control.lanes import lane_of
 from flower_engine.model.flow_control.limits import limits_of_lane, units_of, window_of_limit
@@ -96,9 +96,12 @@ class Oracle:
                 for key in [key for key in self._ready if key[0] == event.flow]:
                     if _priority(self._ready[key].share) != event.priority:
                         del self._ready[key]
-            # Tasks of one call are ignored (or taken back) together; what follows from it follows then.
-            together = isinstance(event, TaskIgnored | TaskUnignored) and event.by != "on_failure"
-            if not (together and isinstance(following, type(event)) and following.flow == event.flow):
+            # Tasks of one call are taken back together; what follows from it follows then.
+            if not (
+                isinstance(event, TaskUnignored)
+                and isinstance(following, TaskUnignored)
+                and following.flow == event.flow
+            ):
                 self._place(self.flows[event.flow])
 
     def _note_versions(self, event: AnyEvent) -> None:

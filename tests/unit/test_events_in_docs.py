@@ -76,7 +76,7 @@ def test_the_picture_of_a_task_shows_the_moves_of_the_table() -> None:
         for was in move.was
         if move.to is not None and move.to is not was
     }
-    in_text = ("flow.cancelled", "flow.ending", "flow.timed_out")
+    in_text = ("flow.cancelled", "flow.ending", "flow.timed_out", "tasks.ignored")
     beside = {move for move in told if move[2] in in_text}
     assert drawn == told - beside
 

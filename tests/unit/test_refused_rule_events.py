@@ -5,7 +5,7 @@ import pytest
 
 from flower_engine.model.events.event_base import NO_VALUE
 from flower_engine.model.events.events import AnyEvent, TaskGivenUp, encode_event
-from flower_engine.model.events.operator_events import TaskIgnored
+from flower_engine.model.events.operator_events import TaskIgnored, TasksIgnored
 from flower_engine.model.tasks.task_error import TaskError
 from flower_engine.projection.archive.refused_events import without_values
 
@@ -45,3 +45,9 @@ def test_what_has_no_error_keeps_having_none() -> None:
     bare = without_values(ignored, "NUL")
     assert isinstance(bare, TaskIgnored)
     assert (bare.reason, bare.error, bare.result) == ("old", None, NO_VALUE)
+
+
+def test_what_stands_in_for_results_of_many_tasks_is_left_out() -> None:
+    stand_in = msgspec.Raw(b'"\\u0000"')
+    ignored = TasksIgnored(at=1, flow="f", v=2, by="bob", ranges=((1, 3),), held=((5, 5),), result=stand_in)
+    assert without_values(ignored, "NUL") == msgspec.structs.replace(ignored, result=NO_VALUE)

@@ -19,7 +19,7 @@ export const KINDS: readonly [string, string, readonly string[]][] = [
     "Operations",
     [
       ...["flow.rerun", "flow.cancelled", "flow.ending", "flow.paused", "flow.resumed", "flow.prioritised"],
-      ...["task.ignored", "task.unignored", "bulk"],
+      ...["task.ignored", "tasks.ignored", "task.unignored", "bulk"],
     ],
   ],
   ["registrations", "Registrations", ["flow.registered"]],
@@ -43,6 +43,7 @@ const OF_FLOWS: Record<string, string> = {
   "flow.prioritised": "gave another priority to",
   "flow.signalled": "signalled",
   "task.ignored": "ignored",
+  "tasks.ignored": "ignored",
   "task.unignored": "took back ignoring",
   "task.voted": "answered, with others to come, in",
   "task.answered": "answered in",

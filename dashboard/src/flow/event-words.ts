@@ -44,6 +44,7 @@ const WORDS: Record<string, string> = {
   "task.expanded": "has its items",
   "task.lifted": "goes on with its sub-flow",
   "task.ignored": "passed over",
+  "tasks.ignored": "passed over",
   "task.unignored": "waits again",
   "flow.signalled": "signalled",
   "flow.rerun": "rerun",
@@ -60,7 +61,7 @@ const WORDS: Record<string, string> = {
 export function tasksOf(event: FlowEvent): number[] {
   if (typeof event.task === "number") return [event.task];
   const found: number[] = [];
-  for (const [from, to] of (event.ranges ?? []) as [number, number][]) {
+  for (const [from, to] of [event.ranges, event.held].flatMap((runs) => (runs ?? []) as [number, number][])) {
     for (let task = from; task <= to && found.length < 1_000; task += 1) found.push(task);
   }
   for (const name of ["finished", "ignored", "suspended", "waiting", "running"]) {

@@ -14,7 +14,7 @@ from flower_engine.flows.matched_maps import refuse_too_large
 from flower_engine.flows.run_again import Again, Selection
 from flower_engine.model.definitions.task_rules import rule_in_force
 from flower_engine.model.events.events import TasksPassed
-from flower_engine.model.events.operator_events import FlowCancelled, FlowEnding, FlowRerun, TaskIgnored
+from flower_engine.model.events.operator_events import FlowCancelled, FlowEnding, FlowRerun, TasksIgnored
 from flower_engine.model.events.wait_events import TaskLifted
 from flower_engine.model.folding.cleanup import cleanup_of
 from flower_engine.model.folding.flow_state import FlowState
@@ -163,18 +163,18 @@ def effect_of_ignore(flow: FlowState, tasks: Sequence[int], *, has_result: bool 
             )
             raise refusal(flow.flow, "needed", str(seq), named)
     before = _Before(flow)
-    for seq in chosen:
-        event = TaskIgnored(
-            at=0,
-            flow=flow.flow,
-            v=flow.version + 1,
-            task=seq,
-            was=int(flow.task(seq).status),
-            by=_BY,
-            result=msgspec.Raw(b"null") if has_result else msgspec.Raw(),
-            ends=flow.left == 1,
-        )
-        STEPS[TaskIgnored](flow, event)
+    held = {seq for seq in chosen if flow.task(seq).status is Status.SUSPEND}
+    event = TasksIgnored(
+        at=0,
+        flow=flow.flow,
+        v=flow.version + 1,
+        by=_BY,
+        ranges=tuple((seq, seq) for seq in chosen if seq not in held),
+        held=tuple((seq, seq) for seq in chosen if seq in held),
+        result=msgspec.Raw(b"null") if has_result else msgspec.Raw(),
+        ends=flow.left == len(chosen),
+    )
+    STEPS[TasksIgnored](flow, event)
     return before.effect(flow, sorted([*chosen, *_pass_over(flow)]))
 
 

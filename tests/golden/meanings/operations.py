@@ -12,6 +12,7 @@ from flower_engine.model.events.operator_events import (
     FlowRerun,
     FlowResumed,
     TaskIgnored,
+    TasksIgnored,
     TaskUnignored,
 )
 from flower_engine.model.tasks.task_error import TaskError
@@ -241,6 +242,32 @@ MEANINGS: dict[str, AnyEvent] = {
         result=msgspec.Raw(b"null"),
         ends=True,
         at=1795861717380,
+    ),
+    "tasks.ignored/*-ranges-ends": TasksIgnored(
+        flow="00000000-0000-7000-8000-000000000004",
+        v=6,
+        by="alice",
+        ranges=((1, 3),),
+        ends=True,
+        at=1795976652223,
+    ),
+    "tasks.ignored/*-ranges-held": TasksIgnored(
+        flow="00000000-0000-7000-8000-000000000005",
+        v=6,
+        by="alice",
+        reason="known",
+        ranges=((3, 3),),
+        held=((1, 1),),
+        at=1795976652227,
+    ),
+    "tasks.ignored/*-ranges-held-result": TasksIgnored(
+        flow="00000000-0000-7000-8000-000000000005",
+        v=7,
+        by="alice",
+        ranges=((4, 4),),
+        held=((2, 2),),
+        result=msgspec.Raw(b'{"rows":0}'),
+        at=1795976652228,
     ),
     "flow.rerun/*-gone": FlowRerun(
         flow="00000000-0000-7000-8000-000000000001",

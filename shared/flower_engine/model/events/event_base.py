@@ -1,5 +1,8 @@
 """What events have in common."""
 
+from collections.abc import Iterator
+from itertools import chain
+
 import msgspec
 
 NO_VALUE = msgspec.Raw(b"")
@@ -17,3 +20,12 @@ class FlowEvent(Event, frozen=True):
 
     flow: str
     v: int
+
+
+Ranges = tuple[tuple[int, int], ...]
+"""Tasks, as first and last of each run of numbers."""
+
+
+def numbers_in(ranges: Ranges) -> Iterator[int]:
+    """Every task of these runs."""
+    return chain.from_iterable(range(first, last + 1) for first, last in ranges)

@@ -297,6 +297,18 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
         end="said",
         ends_attempt="failed",
     ),
+    operator_events.TasksIgnored: Meaning(
+        moves=(
+            Move("waiting", (WAIT,), IGNORE, kind=PASSED),
+            Move("suspended", (SUSPEND,), IGNORE, kind=PASSED, of_kinds=("",)),
+        ),
+        sets={
+            "ignored_by": Said("by"),
+            "ignore_reason": Said("reason"),
+            "result": Said("result", or_kept=True),
+        },
+        end="said",
+    ),
     operator_events.TaskUnignored: Meaning(
         moves=(
             Move("task", (IGNORE,), WAIT, of_kinds=(PASSED, CUT_OFF)),

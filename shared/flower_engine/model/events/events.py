@@ -16,7 +16,7 @@ import msgspec
 from flower_engine.errors import NewerEventError
 from flower_engine.model.definitions.definition import PlannedTask
 from flower_engine.model.events.attempt_events import AnyTaskEvent
-from flower_engine.model.events.event_base import Event, FlowEvent
+from flower_engine.model.events.event_base import Event, FlowEvent, Ranges, numbers_in
 from flower_engine.model.events.operator_events import AnyOperatorEvent
 from flower_engine.model.events.schedule_events import AnyScheduleEvent
 from flower_engine.model.events.snapshot_events import FlowSnapshot
@@ -115,30 +115,26 @@ class TaskGivenUp(FlowEvent, frozen=True, tag="task.given_up"):
     ends: bool = False
 
 
-def _numbers(ranges: tuple[tuple[int, int], ...]) -> Iterator[int]:
-    return chain.from_iterable(range(first, last + 1) for first, last in ranges)
-
-
 class TasksPassed(FlowEvent, frozen=True, tag="tasks.passed"):
     """Their rules pass over these tasks: Wait -> Ignore. ``ranges``: first and last of each run of numbers.
     ``unmet``: the same of branches that a decision did not take, or never will. ``cause``: the task whose end
     decided it, directly or through others of these. One event is one step; a wide or deep passing-over takes
     several."""
 
-    ranges: tuple[tuple[int, int], ...]
+    ranges: Ranges
     cause: int
-    unmet: tuple[tuple[int, int], ...] = ()
+    unmet: Ranges = ()
     ends: bool = False
 
     @property
     def tasks(self) -> Iterator[int]:
         """Every task that its rule passed over, by number."""
-        return _numbers(self.ranges)
+        return numbers_in(self.ranges)
 
     @property
     def unmet_tasks(self) -> Iterator[int]:
         """Every branch that was not taken, by number."""
-        return _numbers(self.unmet)
+        return numbers_in(self.unmet)
 
 
 class FlowTimedOut(FlowEvent, frozen=True, tag="flow.timed_out"):

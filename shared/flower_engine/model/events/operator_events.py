@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from flower_engine.model.definitions.definition import PlannedTask, TaskKeys
-from flower_engine.model.events.event_base import NO_VALUE, FlowEvent
+from flower_engine.model.events.event_base import NO_VALUE, FlowEvent, Ranges, numbers_in
 from flower_engine.model.events.wait_events import TaskAwaiting
 from flower_engine.model.tasks.task_error import TaskError
 
@@ -26,6 +26,32 @@ class TaskIgnored(FlowEvent, frozen=True, tag="task.ignored"):
     error: TaskError | None = None
     lost: int = 0
     ends: bool = False
+
+
+class TasksIgnored(FlowEvent, frozen=True, tag="tasks.ignored"):
+    """An operator passed over several tasks at once, as ``task.ignored`` says it of one. ``ranges``: first
+    and last of each run of numbers of those that waited, ``held``: the same of those in Suspend."""
+
+    by: str
+    reason: str = ""
+    ranges: Ranges = ()
+    held: Ranges = ()
+    result: msgspec.Raw = NO_VALUE
+    ends: bool = False
+
+    @property
+    def waiting(self) -> Iterator[int]:
+        """Every task that waited, by number."""
+        return numbers_in(self.ranges)
+
+    @property
+    def suspended(self) -> Iterator[int]:
+        """Every task that was held, by number."""
+        return numbers_in(self.held)
+
+    def __iter__(self) -> Iterator[int]:
+        """Every task that was passed over."""
+        return chain(self.waiting, self.suspended)
 
 
 class TaskUnignored(FlowEvent, frozen=True, tag="task.unignored"):
@@ -157,6 +183,7 @@ class FlowPrioritised(FlowEvent, frozen=True, tag="flow.prioritised"):
 
 AnyOperatorEvent = (
     TaskIgnored
+    | TasksIgnored
     | TaskUnignored
     | FlowRerun
     | FlowCancelled

@@ -5,7 +5,13 @@ from collections.abc import Iterable
 from flower_engine.model.events.attempt_events import TaskLapsed
 from flower_engine.model.events.beginnings import FlowBeginning
 from flower_engine.model.events.events import AnyEvent, FlowTimedOut
-from flower_engine.model.events.operator_events import FlowEnding, FlowRerun, TaskIgnored, TaskUnignored
+from flower_engine.model.events.operator_events import (
+    FlowEnding,
+    FlowRerun,
+    TaskIgnored,
+    TasksIgnored,
+    TaskUnignored,
+)
 from flower_engine.model.events.snapshot_events import FlowSnapshot
 from flower_engine.model.folding.flow_state import FlowState
 from flower_engine.model.tasks.status import Status
@@ -54,7 +60,7 @@ def timeout_due_ms(events: Iterable[AnyEvent]) -> int | None:
             due_ms, is_ending = event.until_ms, True
         elif isinstance(event, FlowTimedOut):
             due_ms = None
-        elif isinstance(event, FlowRerun | TaskUnignored | TaskIgnored):
-            is_ending = is_ending and (isinstance(event, TaskIgnored) or event.ending)
+        elif isinstance(event, FlowRerun | TaskUnignored | TaskIgnored | TasksIgnored):
+            is_ending = is_ending and (isinstance(event, TaskIgnored | TasksIgnored) or event.ending)
             due_ms = due_ms if is_ending else event.at + timeout_ms
     return due_ms if timeout_ms or is_ending else None

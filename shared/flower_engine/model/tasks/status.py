@@ -14,8 +14,9 @@ class Status(IntEnum):
         2  # task.suspended task.overdue flow.timed_out: held, failed for good; task.given_up flow.ending
     )
     FINISH = 3  # task.finished: from RUNNING; task.answered: from WAIT; flow.registered, of a fork; final
-    # Passed over:
-    IGNORE = 9  # task.ignored tasks.passed flow.cancelled flow.ending flow.registered (fork) flow.rerun
+    # fmt: off
+    IGNORE = 9  # task.ignored tasks.ignored tasks.passed flow.cancelled flow.ending flow.registered (fork) flow.rerun  # noqa: E501 # all on the line
+    # fmt: on
 
     @property
     def is_final(self) -> bool:

@@ -28,7 +28,7 @@ WHERE task_flow_id = %(flow)s
   AND position_ms >= coalesce((SELECT first_ms FROM kr_flow_stat WHERE task_flow_id = %(flow)s), %(guess_ms)s)
   AND position_ms <= coalesce((SELECT last_ms FROM kr_flow_stat WHERE task_flow_id = %(flow)s), %(end_ms)s)
   AND error IS DISTINCT FROM %(uncounted)s
-  AND (%(tasks)s::int[] IS NULL OR type LIKE 'flow.%%' OR event IS NULL
+  AND (%(tasks)s::int[] IS NULL OR type LIKE 'flow.%%' OR type LIKE 'tasks.%%' OR event IS NULL
     OR event -> 'task' = ANY(SELECT to_jsonb(task) FROM unnest(%(tasks)s::int[]) AS task))
 ORDER BY position_ms, position_seq
 """
@@ -62,9 +62,9 @@ class ArchivedEvent(msgspec.Struct, frozen=True):
 async def history(
     connection: Connection, flow_id: str, tasks: Sequence[int] | None = None
 ) -> list[ArchivedEvent]:
-    """The flow's archived events in log order, or only those of these tasks and of the flow as a whole; []
-    where there are none. Those that follow from nothing that is known are left out; those that Postgres
-    refused are among them whatever their task.
+    """The flow's archived events in log order, or only those of these tasks, of many tasks and of the flow as
+    a whole; [] where there are none. Those that follow from nothing that is known are left out; those that
+    Postgres refused are among them whatever their task.
 
     To go on with the log, read the partition's position first: what lies behind it may be in both.
     """

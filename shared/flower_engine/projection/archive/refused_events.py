@@ -19,7 +19,7 @@ from flower_engine.model.events.attempt_events import (
 )
 from flower_engine.model.events.event_base import NO_VALUE
 from flower_engine.model.events.events import AnyEvent, FlowRegistered, TaskGivenUp, decode_event
-from flower_engine.model.events.operator_events import FlowRerun, TaskIgnored
+from flower_engine.model.events.operator_events import FlowRerun, TaskIgnored, TasksIgnored
 from flower_engine.model.events.schedule_events import ScheduleDefined, SlotsPassed
 from flower_engine.model.events.snapshot_events import FlowSnapshot
 from flower_engine.model.events.wait_events import FlowSignalled, TaskAnswered, TaskExpanded, TaskVoted
@@ -48,6 +48,8 @@ def without_values(event: AnyEvent, why: str) -> AnyEvent:
         return _without_given(event)
     if isinstance(event, TaskIgnored | TaskGivenUp):
         return _without_error(event, why)
+    if isinstance(event, TasksIgnored):
+        return replace(event, result=NO_VALUE)
     if isinstance(event, TaskSuspended | TaskRetrying | TaskLapsed):
         return replace(event, error=_left_out(why))
     if isinstance(event, FlowRegistered):

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
+from flower_engine.model.events.event_base import Ranges
 from flower_engine.model.values.times import ms_of
 from flower_engine.projection.database import Connection
 from flower_engine.projection.read.view_fields import Moment, View, moment
@@ -25,11 +26,12 @@ EVENTS = (
     "flow.prioritised",
     "flow.signalled",
     "task.ignored",
+    "tasks.ignored",
     "task.unignored",
     "task.voted",
     "task.answered",
 )
-"""The events that people cause; migration 0037 has an index of them."""
+"""The events that people cause; migration 0051 has an index of them."""
 _ENGINE = ("", "time", "timeout", "on_failure", "parent")
 GROUPS = (
     "flow",
@@ -132,6 +134,8 @@ class _Told(msgspec.Struct):
     suspended: list[int] = []
     waiting: list[int] = []
     running: list[int] = []
+    ranges: Ranges = ()
+    held: Ranges = ()
     workflow: str | None = None
 
 
@@ -179,7 +183,7 @@ async def _page(
 
 
 def _is_meant(act: str, what: Sequence[str]) -> bool:
-    return not what or act in what or act.partition(".")[0] in what
+    return not what or act in what or act.partition(".")[0].removesuffix("s") in what  # tasks: of many
 
 
 async def _events(
@@ -220,7 +224,8 @@ def _act_of(ms: int, kind: str, flow: str, workflow: str | None, raw: bytes) -> 
     except (ValueError, RecursionError):  # Postgres refused it, and it is no event of ours
         told = _Told(by="?")
     lists = (told.finished, told.ignored, told.suspended, told.waiting, told.running)
-    many = sum(map(len, lists)) or (len(told.tasks) if told.tasks else None)
+    runs = sum(last - first + 1 for first, last in (*told.ranges, *told.held))
+    many = sum(map(len, lists)) + runs or (len(told.tasks) if told.tasks else None)
     details = {
         name: value
         for name in ("priority", "cause", "forked_from")

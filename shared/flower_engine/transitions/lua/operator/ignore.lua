@@ -3,9 +3,9 @@
 -- needs: base, events, flow_fields, flows, items, kept_results, next_rounds, operation, places, ready
 -- needs: release, statuses, timers, tree_notes, whole_flow, whole_reading, whole_rules
 --
--- Guarantees: each task leaves where it waits, becomes Ignore and frees its dependents together with its
---   event; the flow ends with the last one. Refused as a whole where a task is running or final, or where
---   another needs its result and none is given that stands in for it.
+-- Guarantees: the tasks leave where they wait, become Ignore and free their dependents together with the
+--   event, which is one, however many they are; the flow ends with the last one. Refused as a whole where a
+--   task is running or final, or where another needs its result and none is given that stands in for it.
 -- ARGV: see operation.lua; its own: the reason (JSON text), the result that its readers get ("": none), the
 --   tasks as runs, "2-9,12"
 -- Reply: see operation.lua. Cost: linear in the tasks and their dependents (wide ones in steps, see
@@ -164,18 +164,36 @@ local function leave(text, known)
   end
 end
 
-local event = '{"type":"task.ignored' .. at_flow .. flow.id .. '","v":'
-local by_whom = ',"by":' .. by .. ',"task":'
-local why = ',"reason":' .. reason .. (result == '' and '' or ',"result":' .. result)
+local stood = { [WAIT] = {}, [SUSPEND] = {} }
+local set_free = set_free_state
 for index = 1, #numbers do -- all of them before any is released: they may depend on each other
   local known, text = known_tasks[numbers[index]], chosen[numbers[index]]
+  local list = stood[known.status]
+  list[#list + 1] = numbers[index]
   leave(text, known)
-  set_free_state(flow, text, ended, known)
-  flow.left = flow.left - 1
-  flow.done = flow.done + 1
-  append(event .. next_version(flow) .. by_whom .. text .. ',"was":' .. known.status .. why
-    .. (flow.left == 0 and ',"ends":true}' or '}'))
+  set_free(flow, text, ended, known)
 end
+flow.left = flow.left - #numbers
+flow.done = flow.done + #numbers
+
+-- Runs of numbers as an event has them: "[1,3],[5,5]"; tasks are sorted then.
+local function ranges_in(name, found)
+  table.sort(found)
+  local ranges = string.gsub(runs_of(found) .. ',', '(%d+)%-?(%d*),', function(first, last)
+    return '[' .. first .. ',' .. (last == '' and first or last) .. '],'
+  end)
+  return #found == 0 and '' or ',"' .. name .. '":[' .. sub(ranges, 1, -2) .. ']'
+end
+
+local function append_ignored()
+  local one = #numbers == 1 and known_tasks[numbers[1]]
+  local said = one and ',"task":' .. digits(numbers[1]) .. ',"was":' .. one.status
+    or ranges_in('ranges', stood[WAIT]) .. ranges_in('held', stood[SUSPEND])
+  append((one and '{"type":"task.ignored' or '{"type":"tasks.ignored') .. at_flow .. flow.id .. '","v":'
+    .. next_version(flow) .. ',"by":' .. by .. said .. ',"reason":' .. reason
+    .. (result == '' and '' or ',"result":' .. result) .. (flow.left == 0 and ',"ends":true}' or '}'))
+end
+append_ignored()
 
 -- Reads what is known of results that the tasks have, or read, at once.
 local function read_results()
