@@ -10,6 +10,7 @@ from flower_engine.model.tasks.outcome_kinds import OutcomeKind
 from flower_engine.model.tasks.status import Status
 from flower_engine.transitions.operator_transitions import ignore
 from flower_engine.transitions.snapshot_transitions import snapshot
+from flower_engine.transitions.task_fields import with_parameters
 from flower_engine.transitions.worker_transitions import Outcome
 from scripts.engine import Engine, task
 from scripts.test_maps import a_map, decider, expand, run_again, stands
@@ -253,3 +254,27 @@ async def test_more_than_a_step_goes_along_and_each_item_with_its_own(engine: En
     assert all(found.task(seq).status is Status.FINISH for seq in range(6, len(found.tasks) + 1))
     await end(engine)
     assert (await engine.flow(flow)).ended_ms is not None
+
+
+async def test_items_that_vanish_have_lost_no_worker(engine: Engine) -> None:
+    flow = await engine.register(*CHAIN)
+    await expand(engine, b'["a","b"]')
+    claims = await engine.claim()
+    await engine.lose(*claims)
+    assert len((await engine.lapse(lease_ms=0)).lapses) == 2
+    await end(engine)
+    await run_again(engine, flow, 2, scope="dependents")
+    await engine.check()
+    assert (await engine.flow(flow)).task(6).ended_as == "v"
+
+
+async def test_an_item_that_vanishes_with_other_parameters_reads_what_these_say(engine: Engine) -> None:
+    flow = await engine.register(*CHAIN)
+    await expand(engine, b'["a","b"]')
+    await end(engine)
+    restored = await engine.restored(flow)
+    message = restored.messages([8])[8]
+    given = {8: (message, with_parameters(message, {"row": 1}))}
+    await run_again(engine, flow, 2, 8, scope="dependents", messages=given)
+    await engine.check()
+    assert (await engine.flow(flow)).task(8).ended_as == "v"

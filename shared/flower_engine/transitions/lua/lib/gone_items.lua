@@ -116,8 +116,9 @@ local function by_maps(flow)
         if over then
           along[#along + 1] = { text, over.first + item - items.first }
         end
-        if known.reads then
-          set(flow, dependents_field(text), '<' .. known.reads .. '!')
+        local reads = known.new_reads or known.reads -- by other parameters that it was given in this call
+        if reads and reads ~= '' then
+          set(flow, dependents_field(text), '<' .. reads .. '!')
         else
           n = n + 1
           forgotten[n] = dependents_field(text)

@@ -107,7 +107,8 @@ end
 -- What tasks that an operation changes are from then on.
 local to_wait_again = { status = WAIT, kind = false, lost = '0', lease = NO_LEASE }
 local to_be_cut_off = { status = IGNORE, kind = CUT_OFF, lease = NO_LEASE }
-local to_vanish = { status = IGNORE, kind = VANISHED, lease = NO_LEASE, dependents = false, vanished = true }
+local to_vanish = { status = IGNORE, kind = VANISHED, lost = '0', lease = NO_LEASE, dependents = false,
+  vanished = true }
 
 -- A task of a whole flow is so (one of those above) from here on, as others are that were like it.
 local function become(known, change)
