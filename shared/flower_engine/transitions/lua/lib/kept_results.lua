@@ -128,6 +128,7 @@ end
 -- A map is final: nobody reads the results of its items any more ("<first> <how many>"). Forgets up to so
 -- many from that index (from 1) on; returns the index to go on from, or nil. Much faster than count_readers.
 local function forget_items(flow, items, from, most)
+  local bytes_kept = {} -- by what is said of a result; most often many are alike
   local number, count = match(items, '^(%d+) (%d+)')
   local first, last = number + from - 1, number + math.min(tonumber(count), from + most - 1) - 1
   for step = first, last, CHUNK do
@@ -139,12 +140,16 @@ local function forget_items(flow, items, from, most)
     local counted = call('HMGET', flow.key, unpack(names))
     for index = 1, #names do
       local use, name = counted[index], names[index]
-      local is_kept = use and sub(use, 1, 2) == '1 '
-      if flow[name] or (use and not is_kept and use ~= '1' and use ~= '0') then
+      local bytes = use and bytes_kept[use]
+      if use and bytes == nil then
+        bytes = sub(use, 1, 2) == '1 ' and tonumber(sub(use, 3))
+        bytes_kept[use] = bytes
+      end
+      if flow[name] or (use and not bytes and use ~= '1' and use ~= '0') then
         flow[name] = flow[name] or use
         count_reader(flow, items_of_step[index], -1)
-      elseif is_kept then
-        flow.kept = flow.kept - sub(use, 3)
+      elseif bytes then
+        flow.kept = flow.kept - bytes
         forgotten[n + 1], forgotten[n + 2] = name, result_field(items_of_step[index])
         n = n + 2
       elseif use then

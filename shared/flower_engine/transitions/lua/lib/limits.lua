@@ -125,6 +125,16 @@ local function has_room(name, units)
   return not limit or room_in(limit, units) > 0
 end
 
+-- Whether a limit counts anything that ran before this call. Where none does, nobody needs to know by which
+-- lane those went that run no more.
+local counts_what_runs = nil
+local function is_any_counted()
+  if counts_what_runs == nil then
+    counts_what_runs = call('EXISTS', running_key()) == 1
+  end
+  return counts_what_runs
+end
+
 -- Tasks of a lane began to run, or (count < 0) run no more.
 local freed = {}
 local function count_running(lane, count)

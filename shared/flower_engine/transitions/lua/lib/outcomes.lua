@@ -29,7 +29,7 @@ local function finish(worker, lease, member, queue, kind, payload, progress)
   elseif status ~= RUNNING then
     return 'duplicate'
   end
-  if has_control then
+  if has_control and is_any_counted() then
     local lane = flow[lane_field(task)] or call('HGET', flow.key, lane_field(task))
     ended_in[lane] = (ended_in[lane] or 0) + 1
   end

@@ -1,7 +1,7 @@
 -- What a call needs of many tasks of one flow is read together: by one command, where it would be one or two
 -- for each task.
 -- rarely used
--- needs: base, flow_control, flow_fields, kept_results, lanes
+-- needs: base, flow_control, flow_fields, kept_results, lanes, limits
 
 -- Fields of a flow are known from here on; one that is absent as false. What this call has changed stays.
 local function learn_fields(flow, names)
@@ -26,7 +26,7 @@ local function read_for_outcomes(flow, values, at)
       if flow.kept then
         names[n + 3] = readers_field(task)
       end
-      if has_control then
+      if has_control and is_any_counted() then
         names[#names + 1] = lane_field(task)
       end
     end
