@@ -2,7 +2,7 @@
 
 from flower_engine.log.client import send
 from flower_engine.model.tasks.status import Status
-from flower_engine.transitions.operator_transitions import cancel
+from flower_engine.transitions.operator_transitions import cancel, ignore
 from recovery.both import Both
 from scripts.engine import task
 
@@ -84,3 +84,22 @@ async def test_a_flow_that_is_ending_goes_on_with_its_cleanup_after_a_recovery(b
     assert [claim.task for claim in await engine.work_off()] == [3, 3, 4, 4]
     flows = await both.check()
     assert [flows[flow].status for flow in (cancelled, late)] == [Status.IGNORE, Status.SUSPEND]
+
+
+async def test_what_was_passed_over_at_once_stays_so_after_a_recovery(both: Both) -> None:
+    engine = both.engine
+    flow = await engine.register(task(1), task(2), task(3, 1), task(4, 2, 3), task(5, 4))
+    held, done = await engine.claim()
+    await engine.suspend(held)
+    await engine.finish(done)
+    await ignore(engine.client, engine.partition, flow, by="ann", tasks=[1, 3], result=b"7")
+    await both.project()
+    before = await engine.flow(flow)
+    await both.wipe()
+    await both.recover()
+    state = (await both.check())[flow]
+    assert [(one.status, one.ended_as, one.ignored_by, one.result) for one in state.tasks] == [
+        (one.status, one.ended_as, one.ignored_by, one.result) for one in before.tasks
+    ]
+    assert [claim.task for claim in await engine.work_off()] == [4, 5]
+    assert (await both.check())[flow].ended_ms is not None

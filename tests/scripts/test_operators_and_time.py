@@ -7,7 +7,7 @@ from unittest.mock import patch
 from flower_engine.model.tasks.status import Status
 from flower_engine.transitions import operator_transitions
 from flower_engine.transitions.operator_transitions import Operated
-from scripts.engine import A_MINUTE_MS, Engine, chain, task
+from scripts.engine import A_MINUTE_MS, Engine, chain, fan, task
 
 WIDE = 1_200
 
@@ -114,3 +114,18 @@ async def test_a_flow_that_goes_on_after_its_timeout_has_the_whole_time_again(en
     assert "timers" in await engine.key_names()
     await engine.work_off()
     assert (await engine.flow(flow)).status is Status.FINISH
+
+
+async def test_what_a_wide_fan_out_has_still_to_release_has_the_priority_that_was_given_meanwhile(
+    engine: Engine,
+) -> None:
+    flow = await engine.register(*fan(WIDE))
+    await engine.finish(*await engine.claim())
+    assert "fanout" in await engine.key_names(), "its dependents are released in steps"
+    await operate(engine, "prioritise", flow, priority=5)
+    while "fanout" in await engine.key_names():
+        assert await engine.claim(0) == []
+    lanes = [name.split(":")[2] for name in await engine.key_names() if name.startswith("lane:")]
+    assert lanes == ["5"]
+    assert len(await engine.work_off()) == WIDE + 1
+    await engine.check()
