@@ -158,6 +158,7 @@ end
 -- is given up where `gives_up` says so, all else becomes Ignore. Returns lists of them by where they stood,
 -- those that are given up, and all of them. `ready`: which may be in a lane, as find_ready has it; nil: any.
 local function end_tasks(flow, spared, gives_up, ready, parents)
+  local goes = not next(spared) and not parents -- all of the flow ends, and nothing of it stays
   local lists, given_up, all = { [WAIT] = {}, [RUNNING] = {}, [SUSPEND] = {} }, {}, {}
   local change, set_free, take_out = become, set_free_state, unplace
   for task = 1, flow.count do
@@ -240,9 +241,13 @@ local function end_cleanup(flow)
   append_ending(flow, ',"cause":"timeout","by":"timeout"', lists, given_up)
 end
 
--- The round of a whole flow is over, as this task asked for another one: it ends as by a cancel, but that
+-- The round of a flow is over, as this task asked for another one: it ends as by a cancel, but that
 -- what is held is given up, and so is still seen.
 local function end_round(flow, asker)
+  load_whole(flow, 'places')
+  if may_spare(flow) then
+    load_links(flow)
+  end
   local spared = cleanup_of(flow)
   local parents = parents_left(flow, spared)
   local said = ',"cause":"again","by":"again","reason":"task ' .. asker

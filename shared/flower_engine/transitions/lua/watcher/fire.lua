@@ -30,7 +30,7 @@ if notes == 0 then
   end
 end
 -- the rest is made from here on
-local WHOLE_TASKS = 5000 -- tasks of whole flows in one call
+local WHOLE_TASKS = 2000 -- tasks of whole flows in one call, and those of the last one
 local HELD_MS = 1000 -- a round of a flow that is held ends later
 local fired, whole_tasks = {}, 0
 
@@ -77,7 +77,8 @@ function move.r(id, task)
         if task ~= asker then
           set_timer(retry_timer(id, task), 0) -- another one asked later: what is spared of the end runs again
         end
-        end_round(whole(id), asker)
+        end_round(flow, asker)
+        whole_tasks = whole_tasks + flow.count
         say('round', flow, '0')
       end
       return
