@@ -12,6 +12,7 @@ from redis.exceptions import RedisError, ResponseError
 from flower_engine.log.client import AsyncRedis, connect, send
 from flower_engine.log.gathered_calls import GatheredRedis
 from flower_engine.log.partition import Partition
+from flower_engine.runtime.asyncio_tasks import cancel_all
 from flower_engine.runtime.clock import ManualClock
 from flower_engine.transitions.installation_transitions import install
 from flower_engine.transitions.watcher_transitions import fire
@@ -76,6 +77,27 @@ async def test_who_does_not_wait_any_more_keeps_nobody_from_a_reply(client: Asyn
     told = await asyncio.gather(*asked, return_exceptions=True)
     assert (told[0], told[2]) == (b"0", b"2")
     assert isinstance(told[1], asyncio.CancelledError)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+async def test_who_was_cancelled_has_nothing_under_way_any_more(client: AsyncRedis, count: int) -> None:
+    gathered = GatheredRedis(client)
+    asked = [asyncio.create_task(send(gathered, "BLPOP", "nothing", 0)) for _ in range(count)]
+    pool: Any = client.connection_pool
+    async with asyncio.timeout(60):
+        while not pool._in_use_connections:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await cancel_all(asked)
+    assert not pool._in_use_connections
+    assert all(one.cancelled() for one in asked)
+
+
+async def test_what_nobody_waits_for_any_more_is_not_sent(client: AsyncRedis) -> None:
+    gathered = GatheredRedis(client)
+    asked = [asyncio.create_task(send(gathered, "SET", f"{number}", "")) for number in range(2)]
+    asyncio.get_running_loop().call_soon(asked[0].cancel)  # behind their first steps, before they are sent
+    await asyncio.wait(asked)
+    assert [await send(client, "EXISTS", f"{number}") for number in range(2)] == [0, 1]
 
 
 async def test_all_hear_of_a_server_that_is_away() -> None:
