@@ -160,9 +160,10 @@ end
 local function end_tasks(flow, spared, gives_up, ready, parents)
   local goes = not next(spared) and not parents -- all of the flow ends, and nothing of it stays
   local lists, given_up, all = { [WAIT] = {}, [RUNNING] = {}, [SUSPEND] = {} }, {}, {}
-  local change, set_free, take_out = become, set_free_state, unplace
+  local change, set_free, take_out, tasks = become, set_free_state, unplace, flow.tasks
+  local waiting, waits, ended = lists[WAIT], 0, 0
   for task = 1, flow.count do
-    local known = flow.tasks[task]
+    local known = tasks[task]
     local status = known.status
     if not spared[task] and not (parents and parents[task]) and not is_closed(status)
       and known.kind ~= GIVEN_UP then
@@ -180,18 +181,25 @@ local function end_tasks(flow, spared, gives_up, ready, parents)
         leave_held(flow, text, known)
       end
       local is_given_up = gives_up and status == SUSPEND
-      local list = is_given_up and given_up or lists[status]
-      list[#list + 1], all[#all + 1] = text, task
+      if status == WAIT then
+        waits = waits + 1
+        waiting[waits] = text
+      else
+        local list = is_given_up and given_up or lists[status]
+        list[#list + 1] = text
+      end
+      ended = ended + 1
+      all[ended] = task
       if is_given_up then
         known.lease, known.kind = NO_LEASE, GIVEN_UP
       else
         change(known, to_be_cut_off)
       end
       set_free(flow, text, is_given_up and GIVEN_UP_STATE or CUT_OFF_STATE, known)
-      flow.left = flow.left - 1
-      flow.done = flow.done + 1
     end
   end
+  flow.left = flow.left - ended
+  flow.done = flow.done + ended
   if #given_up > 0 then
     set_flag(flow, HAS_GIVEN_UP, true)
   end

@@ -37,8 +37,8 @@ end
 -- ended; cause: one that has}. `without_past`: but for what was cut off, which stays so in an ending flow.
 -- Second those that all tasks share to which nobody leads.
 local function count_edges(flow, without_past)
-  local by, tasks = rules_of_edges(), flow.tasks
-  local all, none = {}, by.no_edges('')
+  local by, tasks, behind_of = rules_of_edges(), flow.tasks, tasks_behind
+  local all, none, nobody_behind = {}, by.no_edges(''), {}
   for task = 1, flow.count do
     local known = tasks[task]
     if not (without_past and known.kind == CUT_OFF) then
@@ -49,8 +49,8 @@ local function count_edges(flow, without_past)
   for task = 1, flow.count do
     local known = tasks[task]
     local kind = known.dependents and kind_of(known)
-    local text = digits(task)
-    for _, number in ipairs(tasks_behind(known)) do
+    local text = known.dependents and digits(task)
+    for _, number in ipairs(text and behind_of(known) or nobody_behind) do
       local edges, behind = all[number], tasks[number]
       if edges == none then
         edges = by.no_edges(behind.branch and 'u' or '')

@@ -117,11 +117,11 @@ if anew.told then
 end
 -- What runs again because these do, by the scope: all behind them, or what read a result that goes.
 local function walk_on()
-  local behind_of = tasks_behind
+  local behind_of, nobody_behind = tasks_behind, {}
   while #stack > 0 do
     local task = table.remove(stack)
     local known = flow.tasks[task]
-    for _, number in ipairs(known.dependents and behind_of(known) or {}) do
+    for _, number in ipairs(known.dependents and behind_of(known) or nobody_behind) do
       local behind = flow.tasks[number]
       local read_it = flow.kept and is_final(known) and is_reader(behind, task) and uses(behind, task)
         and (behind.status == FINISH or behind.status == SUSPEND
@@ -146,7 +146,7 @@ end
 local function select_retrying()
   for task = 1, flow.count do
     local known = flow.tasks[task]
-    if again[task] and (is_final(known) or (flow.ruled and known.status == SUSPEND)) then
+    if again[task] and known.dependents and (is_final(known) or (flow.ruled and known.status == SUSPEND)) then
       for _, dependent in ipairs(tasks_behind(known)) do
         local behind = flow.tasks[dependent]
         if is_away(behind) and uses(behind, task) then
@@ -236,7 +236,8 @@ local function list_all()
       local known = flow.tasks[task]
       if known.status == RUNNING then
         return refused(flow, 'running', digits(task))
-      elseif not is_all and (is_final(known) or (flow.ruled and known.status == SUSPEND)) then
+      elseif not is_all and known.dependents
+        and (is_final(known) or (flow.ruled and known.status == SUSPEND)) then
         for _, dependent in ipairs(tasks_behind(known)) do
           local behind = flow.tasks[dependent]
           if not again[dependent] and uses(behind, task) and not by_maps(flow).goes_along(behind, task) then
