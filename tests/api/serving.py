@@ -42,7 +42,7 @@ class RunningApi:
         self.client = httpx.Client(base_url=self.url, timeout=PATIENCE_SECONDS, verify=False)
 
     def __enter__(self) -> Self:
-        self.wait_for(lambda: self.client.get("/readyz").status_code == 200)
+        self.wait_for(lambda: self.client.get("/readyz").status_code == 200, pause=0.04)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -63,10 +63,9 @@ class RunningApi:
         finally:
             self.stop()
 
-    def wait_for(self, condition: Callable[[], bool]) -> None:
+    def wait_for(self, condition: Callable[[], bool], pause: float = 0.01) -> None:
         """Polls until the condition holds: ever more seldom, as each look costs CPU, too."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        pause = 0.01
         while not condition():
             assert time.monotonic() < deadline, "waited in vain"
             time.sleep(pause)
