@@ -39,7 +39,7 @@ def began(flower: FlowerTest, parcel: Any) -> Any:
     ("parcel", "ends", "settled", "excused"),
     [
         ("parcel for ann", "Finish", "nothing to undo", "Ignore"),
-        (ValueError("no parcel"), "Suspend", "refunded payment of ann", "Finish"),
+        (ValueError("no parcel"), "Failed", "refunded payment of ann", "Finish"),
     ],
 )
 def test_what_was_done_is_undone_where_the_rest_fails(

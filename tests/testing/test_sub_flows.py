@@ -303,7 +303,7 @@ def test_items_that_flows_do_have_keys_and_may_be_given_up(flower: FlowerTest) -
 
     flower.stub(load, loaded)
     run = flower.start(tolerant, ["a", "b", "cc"])
-    assert run.settle() == "Suspend"  # somebody should look, and yet it has ended
+    assert run.settle() == "Failed"  # somebody should look, and yet it has ended
     view = server().call(flower._engine.view(run.id))  # pyright: ignore[reportPrivateUsage]
     assert [task.item_key for task in view.tasks if task.item_of] == ["a", "b", "cc"]
     assert (view.finished_ts is not None, bytes(view.result)) == (True, b"6")

@@ -25,7 +25,7 @@ def everything(shops: list[str]) -> int:
 def test_what_a_flow_returns_is_told_where_failures_were_tolerated(flower: FlowerTest) -> None:
     flower.stub(read, by_element("shop", [("north", [3]), ("south", [Fatal("no")]), ("west", [4])]))
     run = flower.start(everything, ["north", "south", "west"])
-    assert run.settle() == "Suspend"  # somebody should look
+    assert run.settle() == "Failed"  # somebody should look
     view = server().call(flower._engine.view(run.id))  # pyright: ignore[reportPrivateUsage]
     assert (view.finished_ts is not None, bytes(view.result), view.result_problem) == (True, b"7", None)
 
@@ -47,8 +47,10 @@ def test_what_lacks_a_value_because_of_a_failure_is_no_problem_of_the_result(flo
             ],
         }
     )
-    assert run.settle() == "Suspend"
+    assert run.settle() == "Failed"
     view = server().call(flower._engine.view(run.id))  # pyright: ignore[reportPrivateUsage]
     assert (view.finished_ts is not None, view.result_problem) == (True, None)
-    with pytest.raises(StuckError):
+    with pytest.raises(
+        StuckError, match=r"has ended as Failed.*\n  rows: given up after attempt 1: .*Fatal: no"
+    ):
         run.finish()

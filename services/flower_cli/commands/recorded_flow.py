@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, cast
 
+from flower_cli.commands import words
 from flower_cli.commands.recorded_items import refuse_children, stubs_of_items
 from flower_cli.commands.recorded_text import NotRecordableError, lines_of, literal, name_of
 from flower_cli.commands.recorded_waits import Happening, happenings, is_wait, returns_an_answer
@@ -114,7 +115,7 @@ def _body(
     for task in ignored:
         result = "" if task["result"] is None else f", result={literal(task['result'])}"
         yield f"run.ignore({name_of(task)!r}{result})"
-    yield f"assert run.settle() == {flow['status']!r}"
+    yield f"assert run.settle() == {words.status_word(flow)!r}"
     is_same = keeps_values or not scan(definition.get("returns")).params
     if flow["status"] == "Finish" and is_same and not returns_an_answer(definition, tasks):
         yield from f"assert run.result == {literal(flow.get('result'))}".splitlines()

@@ -20,7 +20,7 @@ from flower_engine.testing.skipping import Skipping
 from flower_engine.testing.written_lines import RunLine
 
 R_co = TypeVar("R_co", covariant=True)
-Status = Literal["Wait", "Running", "Suspend", "Finish", "Ignore", "Cancelled"]
+Status = Literal["Wait", "Running", "Suspend", "Finish", "Ignore", "Cancelled", "Failed", "Ending"]
 
 
 class Run(Generic[R_co]):
@@ -70,7 +70,13 @@ class Run(Generic[R_co]):
 
     @property
     def status(self) -> Status:
+        """The word that the client says: "Failed" has ended, with tasks that were given up; of "Ending" all
+        that is left is its cleanup."""
         view = self._view()
+        if view.status == "Suspend" and view.finished_ts:
+            return "Failed"
+        if view.ending_ts and not view.finished_ts and view.status in ("Wait", "Running"):
+            return "Ending"
         return "Cancelled" if view.status == "Ignore" and view.cancelled_ts else view.status
 
     @property
@@ -78,11 +84,13 @@ class Run(Generic[R_co]):
         """What the flow returns, as the type that its workflow says.
 
         Raises:
-            StuckError: it has not finished; says of each task why.
+            StuckError: it has not finished, or tasks of it were given up; says of each task why.
         """
         view = self._view()
         if view.status != "Finish":
             what = "was cancelled" if view.cancelled_ts else "cannot go on"
+            if self.status == "Failed":
+                what = "has ended as Failed, as tasks of it were given up"
             raise StuckError(why_stuck(view, self.skipped, what))
         if view.result_problem is not None:
             raise FlowerTestError(f"flow {self.id} finished, and returns nothing: {view.result_problem}")

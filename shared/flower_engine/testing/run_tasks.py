@@ -70,19 +70,20 @@ def names_of(tasks: Sequence[TaskView]) -> list[str]:
 
 
 def why_stuck(view: FlowView, skipped: timedelta, what: str) -> str:
-    """A message that says of each task that has not ended why."""
+    """A message that says of each task that has not ended, or was given up, why."""
     lines = [
         f"flow {view.task_flow_id} of workflow {view.task_id!r} {what} (time skipped: {_words(skipped)}):"
     ]
     names = dict(enumerate(names_of(view.tasks), start=1))
     open_tasks = [task for task in view.tasks if not task.has_ended]
-    for task in open_tasks[:_MOST_TASKS]:
+    given_up = [task for task in view.tasks if task.has_ended and task.status == "Suspend"]
+    for task in (*open_tasks, *given_up)[:_MOST_TASKS]:
         lines.append(f"  {names[task.task_exec_seq]}: {_why(task, names)}")
         lines += [f"      {line}" for line in _traceback(task)]
-    if len(open_tasks) > _MOST_TASKS:
-        lines.append(f"  ... and {len(open_tasks) - _MOST_TASKS} more tasks")
+    if (more := len(open_tasks) + len(given_up) - _MOST_TASKS) > 0:
+        lines.append(f"  ... and {more} more tasks")
     if len(open_tasks) < len(view.tasks):
-        lines.append(f"  ({len(view.tasks) - len(open_tasks)} of {len(view.tasks)} tasks have finished)")
+        lines.append(f"  ({len(view.tasks) - len(open_tasks)} of {len(view.tasks)} tasks have ended)")
     return "\n".join(lines)
 
 
@@ -91,7 +92,8 @@ def _why(task: TaskView, names: Mapping[int, str]) -> str:
         return f"runs attempt {task.attempt}, which hangs: it has no timeout, and its worker is not lost"
     if task.status == "Suspend":
         error = f"{task.error.type}: {task.error.message}" if task.error else "without an error"
-        return f"suspended in attempt {task.attempt}: {error}"
+        how = "given up after" if task.has_ended else "suspended in"
+        return f"{how} attempt {task.attempt}: {error}"
     reason = task.wait_reason
     if reason is None:
         return "waits"
