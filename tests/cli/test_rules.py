@@ -45,3 +45,20 @@ async def test_it_is_said_how_a_flow_failed_and_what_was_left_out(
     assert "(given up)" in flower("errors", "--given-up").stdout.replace("\n", " ")
     assert "nothing has failed" in flower("errors", "--held").stdout
     assert flower("errors", "--held", "--retrying").exit_code == 2
+    assert "given up; it failed: " in flower("why", flow, "1").stdout
+
+
+async def test_why_says_that_somebody_must_decide_on_what_is_held(
+    flower: Flower, own_api: RunningApi
+) -> None:
+    own_api.define("chain", *CHAIN)
+    flow = own_api.register("chain")
+    async with own_api.engine() as engine:
+        await engine.suspend(*await engine.claim(), payload=b'{"type":"LookupError","message":"no table"}')
+        await own_api.project()
+    said = flower("why", flow).stdout.replace("\n", " ")
+    assert "load (A): held until somebody reruns or ignores it, or cancels its flow; it failed:" in said
+    assert "LookupError: no table" in said and "task 2 count (A): waits for 1" in said
+    assert "nothing of it waits" not in said
+    told = json.loads(flower("why", flow, "load", "--json").stdout)
+    assert (told["1"]["reason"], told["1"]["error"]["message"]) == ("held", "no table")

@@ -50,6 +50,11 @@ def test_server_and_clients_agree_on_which_reasons_are_other_tasks(kind: type[vi
         assert is_for_others(msgspec.to_builtins(reason)) is is_told
 
 
+def test_of_many_tasks_that_are_waited_for_the_first_are_named() -> None:
+    said = in_words(wait_views.DependenciesOpen([*range(1, 101)]))
+    assert said == "waits for 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 90 more"
+
+
 def test_times_of_day_end_at_the_millisecond_and_whole_seconds_have_none() -> None:
     some = datetime(2026, 1, 2, 3, 4, 5, 600_000, tzinfo=UTC)
     assert in_words(wait_views.RetryAt(some)) == "retry at 03:04:05.600"

@@ -120,7 +120,7 @@ def why(
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say why tasks of a flow wait, as it is at this moment, and why rules passed over others."""
+    """Say why tasks of a flow wait or are held, as it is at this moment, and why rules passed over others."""
     with connected(url) as api:
         flow = flow_id(api, flow)
         found = api.read(f"/flows/{path_part(flow)}")
@@ -134,21 +134,23 @@ def why(
         return
     if task is None:  # of items their map tells
         tasks = [one for one in tasks if one.get("itemOf") is None]
-    told = [one for one in tasks if one["waitReason"] or one.get("notTaken") or (task and one.get("endedAs"))]
+    told = [one for one in tasks if _reason_of(one) or (task and one.get("endedAs"))]
     for one in told:
         out.print(words.why_line(one), markup=False)
-    if not any(one["waitReason"] for one in told) and not (task and told):
+    if all(_reason_of(one).get("reason") == "notTaken" for one in told) and not (task and told):
         standing = (
             f"task {task} is {tasks[0]['status']}" if task else f"flow {flow} is {words.status_word(found)}"
         )
         out.print(f"{standing}: nothing of it waits", markup=False)
 
 
-def _reason_of(task: dict[str, Any]) -> dict[str, Any] | None:
-    """Why a task waits, or why its rule passed over it."""
+def _reason_of(task: dict[str, Any]) -> dict[str, Any]:
+    """Why a task waits, is held, or why its rule passed over it; {}: nothing of it is told."""
     if task["waitReason"]:
         return task["waitReason"]
-    return {"reason": "notTaken", **task["notTaken"]} if task.get("notTaken") else None
+    if task["status"] == "Suspend" and not words.is_given_up(task):
+        return {"reason": "held", "error": task["error"], "givesUpTs": task.get("givesUpTs")}
+    return {"reason": "notTaken", **task["notTaken"]} if task.get("notTaken") else {}
 
 
 def errors(

@@ -132,8 +132,20 @@ def items(task: dict[str, Any]) -> str:
 
 
 def why_line(task: dict[str, Any]) -> str:
-    """Why a task waits, or how it has ended, on a line with its name."""
-    return f"task {task_title(task)}: {why_it_waits(task['waitReason']) or end_of_task(task)}"
+    """Why a task waits, is held, or how it has ended, on a line with its name."""
+    said = why_it_waits(task["waitReason"]) or end_of_task(task)
+    if task["status"] == "Suspend":
+        failed = f"it failed: {error_line(task['error'])}" if task["error"] else "it failed"
+        held = "held until somebody reruns or ignores it, or cancels its flow"
+        said = f"{'given up' if is_given_up(task) else held}; {failed}"
+        if due := task.get("givesUpTs"):
+            said += f"; given up at {moment(due)} UTC"
+    return f"task {task_title(task)}: {said}"
+
+
+def is_given_up(task: dict[str, Any]) -> bool:
+    """Whether a task that failed holds nobody any more."""
+    return task.get("endedAs") == "givenUp"
 
 
 def clock(timestamp: str | None) -> str:

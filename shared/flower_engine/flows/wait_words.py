@@ -103,10 +103,12 @@ def _for_items(reason: ItemsOpen) -> str:
 def _for_others(reason: DependenciesOpen | ItemsOpen | RuleOpen) -> str:
     if isinstance(reason, ItemsOpen):
         return _for_items(reason)
+    those = ", ".join(map(str, reason.depends_on[:_MOST_TASKS]))
+    if (more := len(reason.depends_on) - _MOST_TASKS) > 0:
+        those += f" and {more} more"
     if isinstance(reason, DependenciesOpen):
-        return "waits for " + ", ".join(map(str, reason.depends_on))
-    rule, depends_on, needed, have = reason.rule, reason.depends_on, reason.needed, reason.have
-    those = ", ".join(map(str, depends_on[:_MOST_TASKS])) + (", ..." if len(depends_on) > _MOST_TASKS else "")
+        return f"waits for {those}"
+    rule, needed, have = reason.rule, reason.needed, reason.have
     if rule == FAILED:
         return f"waits for one of {those} to fail (rule failed)"
     return f"waits for {needed - have} of {those} to finish (rule {rule}, {have} did)"
