@@ -12,6 +12,7 @@ import pytest
 
 from api.serving import RunningApi
 from cli.flower_command import Flower
+from flower_cli.commands.api_client import say_warnings
 from flower_engine.programs.registry import registry
 
 FLOWS = """
@@ -320,3 +321,10 @@ def test_a_file_of_a_package_is_deployed_as_it_is_run(
     )
     done = flower("deploy", "my_package_of_flows/flows.py", "--yes")
     assert done.exit_code == 0, done.output
+
+
+def test_what_a_plan_warned_of_is_not_said_again(capsys: pytest.CaptureFixture[str]) -> None:
+    said: set[str] = set()
+    for answer in (b'{"warnings":["one"]}', b'{"warnings":["one","two"]}'):
+        say_warnings(answer, said)
+    assert capsys.readouterr().err.splitlines() == ["warning: one", "warning: two"]

@@ -221,7 +221,7 @@ def test_conditions_are_bounded() -> None:
         ("a) or (b", "it is no single expression"),
         (
             "total.bad + 1 > 3",
-            "holds total.bad + 1 at character 1, which is nothing that a condition may hold",
+            "holds total.bad + 1 at character 1, which is nothing that a condition may hold; it holds",
         ),
         ("len(total) > 3", "holds len(total) at character 1, which is nothing that"),
         ("total.f() > 3", "which is nothing that a condition may hold"),

@@ -45,6 +45,7 @@ class Api:
         self._client = httpx.Client(**session_settings(url, token, "cli", timeout))
         self._position = FiledPosition(url)
         self.url = url
+        self._warned: set[str] = set()  # a deploy hears what it was warned of in its plan again
 
     def close(self) -> None:
         """Ends the connection."""
@@ -132,7 +133,7 @@ class Api:
         if reply.is_error:
             raise _error_of(reply)
         if method != "GET":
-            say_warnings(reply.content)
+            say_warnings(reply.content, self._warned)
         return reply
 
 
@@ -158,8 +159,9 @@ def connected(url: str | None) -> Generator[Api]:
         raise typer.Exit(error.exit_code if isinstance(error, ApiError) else EXIT_USAGE) from None
 
 
-def say_warnings(answer: bytes) -> None:
-    """What an answer warns of, on standard error: a name that nobody knows yet, what could not be checked."""
+def say_warnings(answer: bytes, said: set[str] | None = None) -> None:
+    """What an answer warns of, on standard error: a name that nobody knows yet, what could not be checked.
+    What was ``said`` before is left out."""
     if b'"warnings":' not in answer:
         return
     try:
@@ -167,7 +169,10 @@ def say_warnings(answer: bytes) -> None:
     except msgspec.MsgspecError:
         return  # a list, or a flow whose parameters have this name
     for warning in warnings:
-        err.print(f"warning: {warning}", style="yellow", markup=False)
+        if said is None or warning not in said:
+            err.print(f"warning: {warning}", style="yellow", markup=False)
+    if said is not None:
+        said.update(warnings)
 
 
 def print_json(answer: bytes) -> None:

@@ -150,5 +150,6 @@ async def _misfits(stores: Stores, partition: Partition, flow: str, sent: Sent) 
         message = decode_message(raw)
         if takes_signal(message, sent.name, sent.key):
             found = faults_of_value(known_parameters(message).get("type", {}), value)
-            faults += [ParameterFault(f"task {task}: {said}", f"#/payload{place}") for place, said in found]
+            whose = f"flow {flow}, task {task}, takes another payload"
+            faults += [ParameterFault(f"{whose}: {said}", f"#/payload{place}") for place, said in found]
     return faults

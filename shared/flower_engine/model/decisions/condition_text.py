@@ -38,6 +38,10 @@ _SIGNS: dict[type, str] = {
     **{ast.Eq: "eq", ast.NotEq: "ne", ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge", ast.In: "in"}
 }
 _ASKS = ("is_none", "some", "truthy")
+_MAY_HOLD = (
+    "it holds comparisons (== != < <= > >= in), and, or, not, parts of tasks (total.bad) and of params, JSON"
+    " values, is_none, some, truthy, either, default, text, task; what else there is to compute programs do"
+)
 
 
 class ConditionTextError(FlowerError):
@@ -152,7 +156,7 @@ def _data(node: ast.expr) -> Any:
         case ast.Call(func=ast.Name(id=name)) if name in _FORMS:
             return _FORMS[name](node)
         case _:
-            raise _refusal(node, "is nothing that a condition may hold")
+            raise _refusal(node, f"is nothing that a condition may hold; {_MAY_HOLD}")
 
 
 def _plain(node: ast.expr | None) -> Any:
