@@ -25,6 +25,11 @@ FORM = {
 }
 ASKED: dict[str, Any] = {"program": "@approval", "taskName": "ok", "dependsOn": []}
 YES = {"approved": "true"}
+STRANGE = (
+    *("nan", "-inf", "1e400", "9" * 400, "9" * 5_000, "[" * 900 + "]" * 900, "[" * 20_000),
+    *('["\\u0000"]', '["\\ud800"]', '["\0"]', '[{"$from": 1}, 1e400]'),
+)
+"""What no field of a form takes, and no form without fields."""
 
 
 def browse(method: str, url: str, **sent: Any) -> httpx.Response:
@@ -103,6 +108,19 @@ async def test_a_form_that_has_no_fields_takes_json(linked: RunningApi) -> None:
     assert "not JSON" in browse("POST", url, data={"answer": "{"}).text
     assert browse("POST", url, data={"answer": "{}"}).status_code == 422
     assert browse("POST", url, data={"answer": "[1]"}).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["array", "number"])
+async def test_a_form_that_is_filled_in_strangely_is_told_so(linked: RunningApi, kind: str) -> None:
+    fields = {"type": "object", "properties": {"answer": {"type": "number"}}}
+    form = {"array": {"type": "array"}, "number": fields}[kind]
+    linked.define("publish", {**ASKED, "parameters": {"form": {"$literal": form}}})
+    flow = linked.register("publish")
+    url = make(linked, flow, "ann")
+    for answer in STRANGE:
+        said = browse("POST", url, data={"answer": answer})
+        assert said.status_code == 422, f"{answer[:20]}: {said.text[:500]}"
+    assert linked.flow(flow)["tasks"][0]["status"] == "Wait"
 
 
 async def test_a_link_is_for_one_asking(linked: RunningApi) -> None:
