@@ -13,7 +13,7 @@ import psycopg
 
 from acceptance.running import RunningEngine
 from chaos.chains_verdict import judge_chains
-from chaos.ending_flows import BOXED, KEYS, MAIL, define_ending, judge_ending
+from chaos.ending_flows import KEYS, MAIL, define_ending, judge_ending
 from chaos.loops_verdict import judge_loops
 from chaos.nodes import Deployment, started
 from chaos.people import DECIDING, ENDING, WORKFLOWS, People
@@ -287,19 +287,18 @@ def has_ended(engine: RunningEngine, flows: list[str]) -> bool:
             "SELECT count(*) FROM kr_flow_stat WHERE task_flow_id = ANY(%s)", [flows]
         ).fetchone()
         waiting = connection.execute(
-            "SELECT flow.task_flow_id, flow.task_id, count(*) FROM kr_task_stat AS task"
-            " JOIN kr_flow_stat AS flow USING (task_flow_id) WHERE flow.task_id = ANY(%s)"
-            " AND flow.finished_ts IS NULL AND task.program = '@event' AND task.exec_status = 0"
-            " GROUP BY 1, 2",
-            [[SIGNALLED, BOXED]],
+            "SELECT flow.task_flow_id, count(*) FROM kr_task_stat AS task JOIN kr_flow_stat AS flow"
+            " USING (task_flow_id) WHERE flow.task_id = %s AND flow.finished_ts IS NULL"
+            " AND task.program = '@event' AND task.exec_status = 0 GROUP BY 1",
+            [SIGNALLED],
         ).fetchall()
     answer_all(engine.client, [], [])
-    vote_all(engine.client, "ann", [])
-    for flow, workflow, count in waiting:
-        for number in range(count if workflow == SIGNALLED else 0):
+    vote_all(engine.client, "ann", [], times=1)
+    for key in range(KEYS):  # whoever awaits it
+        engine.client.post("/signals", json={"name": MAIL, "key": f"k{key}"})
+    for flow, count in waiting:
+        for number in range(count):
             send(engine.client, flow, f"after-{time.monotonic_ns()}-{number}")
-        for key in range(KEYS if workflow == BOXED else 0):
-            engine.client.post(f"/flows/{flow}/signals", json={"name": MAIL, "key": f"k{key}"})
     for flow, is_paused, has_failed in rows:
         if is_paused or has_failed:
             engine.client.post(f"/flows/{flow}/resume")
