@@ -3,6 +3,8 @@
 import itertools
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import LiteralString
 
 import psycopg
@@ -30,6 +32,13 @@ _USED = (
     " WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND pg_relation_size(oid) > 0"
     " ORDER BY relname"
 )
+_WRITTEN = """
+    SELECT relname, relnamespace = 'public'::regnamespace, relispartition, pg_stat_get_tuples_inserted(oid)
+      + pg_stat_get_tuples_updated(oid) + pg_stat_get_tuples_deleted(oid),
+      (SELECT pg_stat_get_db_stat_reset_time(oid) FROM pg_database WHERE datname = current_database())
+    FROM pg_class
+    WHERE relnamespace IN ('public'::regnamespace, 'pg_catalog'::regnamespace) AND relkind = 'r'
+"""
 _FEW_BYTES = 64 << 10
 """Of a table that is no larger, rows are deleted, which costs a tenth of new files for it and its indexes."""
 _AGAIN = """
@@ -43,13 +52,19 @@ _SET = (
     " FROM pg_database WHERE datname = %s"
 )
 """Whether connections to a database may have other settings than others, or cannot be made."""
-_PARTITIONS = (
-    "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
-    " AND relispartition AND relkind = 'r'"
-)
-
 State = dict[str, tuple[int, int | None]]
 """Of each catalog: how many rows it has, and when the newest was written, in transactions."""
+
+
+@dataclass
+class Written:
+    """How often a row was written, of each table and catalog, since when it is counted: also by transactions
+    that came to nothing."""
+
+    since: datetime | None = None
+    tables: dict[str, int] = field(default_factory=dict)
+    catalogs: dict[str, int] = field(default_factory=dict)
+    partitions: set[str] = field(default_factory=set)
 
 
 @contextmanager
@@ -71,6 +86,7 @@ class ReusedDatabase:
         self._name: str | None = None
         self._as_it_was: State = {}
         self._partitions: set[str] = set()
+        self._written = Written()
         self._rows: dict[str, bytes] = {}
         self._admin = psycopg.connect(postgres_url, autocommit=True)
         self._inside: psycopg.Connection | None = None
@@ -102,14 +118,15 @@ class ReusedDatabase:
         name = _copy(self._admin, self._template)
         with self._connected(name) as connection:
             self._as_it_was = _state(connection)
-            self._partitions = {name for (name,) in connection.execute(_PARTITIONS)}
+            self._written = _written(connection)
+            self._partitions = self._written.partitions
             self._rows = {table: _rows_of(connection, table) for table in _used(connection)}
         return name
 
     @contextmanager
     def _connected(self, name: str) -> Generator[psycopg.Connection]:
         """A transaction in it. The connection is kept from test to test: a new one has yet to learn all about
-        the tables. One that a test ended is made anew."""
+        the tables. One that a test ended is made anew: if the whole server was, it has counted anew, too."""
         try:
             if self._inside is not None:
                 self._inside.execute("SELECT 1")
@@ -117,6 +134,7 @@ class ReusedDatabase:
             self._leave()
         if self._inside is None:
             self._inside = psycopg.connect(_url(self._postgres_url, name), autocommit=True)
+            self._written = Written()
         with self._inside.transaction():
             yield self._inside
 
@@ -126,28 +144,40 @@ class ReusedDatabase:
             self._inside = None
 
     def _is_empty_again(self, name: str) -> bool:
-        """Empties it, if nothing but rows has changed, and partitions were added for them."""
+        """Empties it, if nothing but rows has changed, and partitions were added for them.
+
+        Sessions count what they write, and have told it when they have ended: what nobody wrote is as it was.
+        """
         with self._connected(name) as connection:
-            added = [name for (name,) in connection.execute(_PARTITIONS) if name not in self._partitions]
-            for partition in added:
+            now = _written(connection)
+            before = self._written if self._written.since == now.since else Written()
+            changed = [one for one in _CATALOGS if now.catalogs[one] != before.catalogs.get(one)]
+            tables = [one for one, count in now.tables.items() if count != before.tables.get(one)]
+            for partition in now.partitions - self._partitions:
                 connection.execute(SQL("DROP TABLE {}").format(Identifier("public", partition)))
-            if _state(connection) != self._as_it_was:
+            if changed and _state(connection, changed) != {one: self._as_it_was[one] for one in changed}:
                 return False
             connection.execute("SET LOCAL session_replication_role = replica")  # no triggers from here on
-            used = _used(connection)
+            used = _used(connection) if tables else {}
+            if all(used.get(table, 0) <= _FEW_BYTES for table in tables):
+                used = {table: used[table] for table in tables if table in used}
             if few := [Identifier("public", table) for table, size in used.items() if size <= _FEW_BYTES]:
                 connection.execute(SQL("; ").join(SQL("DELETE FROM {}").format(table) for table in few))
             if many := [Identifier("public", table) for table, size in used.items() if size > _FEW_BYTES]:
                 connection.execute(SQL("TRUNCATE {} CASCADE").format(SQL(", ").join(many)))
             connection.execute(_AGAIN)
             for table, rows in self._rows.items():
-                with connection.cursor().copy(
-                    SQL("COPY {} FROM STDIN").format(Identifier("public", table))
-                ) as copy:
-                    copy.write(rows)
+                if many or table in tables:
+                    with connection.cursor().copy(
+                        SQL("COPY {} FROM STDIN").format(Identifier("public", table))
+                    ) as copy:
+                        copy.write(rows)
             if many:
                 # To empty a table so gives it and its indexes other files, and changes nothing else.
                 self._as_it_was |= _state(connection, ["pg_class"])
+        if changed or tables:
+            connection.execute("SELECT pg_stat_force_next_flush()")  # as it ends, this one tells, too
+            self._written = _written(connection)
         return True
 
 
@@ -160,6 +190,16 @@ def _state(connection: psycopg.Connection, catalogs: Sequence[str] = _CATALOGS) 
     ]
     rows = connection.execute(SQL(" UNION ALL ").join(parts)).fetchall()
     return {catalog: (count, newest) for catalog, count, newest in rows}
+
+
+def _written(connection: psycopg.Connection) -> Written:
+    found = Written()
+    for name, is_table, is_partition, count, since in connection.execute(_WRITTEN, prepare=True):
+        found.since = since
+        (found.tables if is_table else found.catalogs)[name] = count
+        if is_partition:
+            found.partitions.add(name)
+    return found
 
 
 def _used(connection: psycopg.Connection) -> dict[str, int]:
