@@ -25,6 +25,7 @@ from projection.written_lines import chunk, flow_ids, write
 STREAM = Keys(0).tasklog
 (FLOW,) = flow_ids(1)
 _OLD = "1700000000000-0"  # an entry that no follower reads any more
+_YOUNG = "4102444800000-0"  # followers have time to read it, however long a test takes
 
 MakeLoop = Callable[..., TaskLogLoop]
 
@@ -81,7 +82,7 @@ async def test_what_is_stored_is_trimmed_when_followers_have_had_their_time(
 ) -> None:
     loop = make_loop()
     await write(client, [chunk(FLOW, ["old"])], at=_OLD)
-    await write(client, [chunk(FLOW, ["new"], first=2)])
+    await write(client, [chunk(FLOW, ["new"], first=2)], at=_YOUNG)
     await loop.run_once()
     assert len(await stored(tables)) == 2
     assert await length(client) == 1  # the new one: followers read it here
@@ -106,7 +107,7 @@ async def test_a_projector_that_is_killed_stores_no_line_twice_and_none_never(
 ) -> None:
     await write(client, [chunk(FLOW, ["a", "b"])], at=_OLD)
     assert await store_apart(settings, crash_at) == -signal.SIGKILL
-    await write(client, [chunk(FLOW, ["c"], first=3)])
+    await write(client, [chunk(FLOW, ["c"], first=3)], at=_YOUNG)
     assert await store_apart(settings) == 0
     assert await stored(tables) == [(1, 1, "a"), (1, 2, "b"), (1, 3, "c")]
     assert await length(client) == 1
