@@ -60,6 +60,9 @@ local function seek_place(flow)
     if string.find(flow.flags, ENDING) then
       set_flag(flow, IS_COUNTED, false)
       set_flag(flow, GAVE_PLACE_BACK, true)
+      if has_flag(flow, IN_WINDOW) then
+        gives_place(flow)
+      end
     else
       queue_flow(flow, lane.workflow, lane.priority)
     end
