@@ -6,9 +6,10 @@ import msgspec
 import pytest
 
 from flower_engine.errors import RefusedError
+from flower_engine.flows.operation_effects import effect_of_rerun
 from flower_engine.model.tasks.outcome_kinds import OutcomeKind
 from flower_engine.model.tasks.status import Status
-from flower_engine.transitions.operator_transitions import ignore
+from flower_engine.transitions.operator_transitions import Scope, ignore
 from flower_engine.transitions.snapshot_transitions import snapshot
 from flower_engine.transitions.task_fields import with_parameters
 from flower_engine.transitions.worker_transitions import Outcome
@@ -213,6 +214,36 @@ async def test_an_item_that_was_given_up_and_vanishes_has_ended_once(engine: Eng
     await expand(engine, b'["c"]')
     await end(engine)
     assert await stands(engine, flow) == "FFvvF"
+
+
+@pytest.mark.parametrize("scope", ["", "changed"])
+async def test_an_item_that_was_passed_over_may_be_named_beside_the_map_that_makes_it_vanish(
+    engine: Engine, scope: Scope
+) -> None:
+    bounded = {"parameters": {"tolerate": 1}}
+    flow = await engine.register(task(1), a_map(2, **bounded), along(3, 2, **bounded))
+    await expand(engine, b'["a","b"]')
+    first, second = await engine.claim()
+    await engine.suspend(first)
+    await engine.finish(second)
+    await end(engine)
+    assert await stands(engine, flow) == "FFFxFnF"
+    again = await engine.flow(flow)
+    assert effect_of_rerun(again, [2, 6], scope).runs == [2, 3]
+    assert (await run_again(engine, flow, 2, 6, scope=scope)).tasks == (2, 3)
+    assert await stands(engine, flow) == "F..vvvv"
+
+
+async def test_an_item_that_its_rule_passes_over_is_not_asked_for_alone(engine: Engine) -> None:
+    bounded = {"parameters": {"tolerate": 1}}
+    flow = await engine.register(task(1), a_map(2, **bounded), along(3, 2, **bounded))
+    await expand(engine, b'["a","b"]')
+    first, second = await engine.claim()
+    await engine.suspend(first)
+    await engine.finish(second)
+    await end(engine)
+    with pytest.raises(RefusedError, match="the rule of task 6 passes over it because of task 4"):
+        await run_again(engine, flow, 6)
 
 
 async def test_items_have_the_keys_of_those_that_they_go_along(engine: Engine) -> None:

@@ -61,7 +61,8 @@ class Again:
         flow, ran = self._flow, list[int]()
         self._take_items()
         for seq in selection if flow.ruled and not isinstance(selection, str) else ():
-            if flow.task(seq).ended_as in (NOT_TAKEN, UNMET) and self._is_passed(flow.task(seq)):
+            is_over = seq in self._again and flow.task(seq).ended_as in (NOT_TAKEN, UNMET)
+            if is_over and self._is_passed(flow.task(seq)):
                 cause = next((one for one in flow.task(seq).planned.depends_on if self._stays(one)), 0)
                 self._refuse("not-taken", str(seq), str(cause))
         self._refuse_behind_given_up()

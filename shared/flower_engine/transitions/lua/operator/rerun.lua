@@ -163,25 +163,18 @@ else
   walk_on()
   select_retrying()
 end
--- What rules had passed over because of these, and what began because they failed; a refusal, or nil.
+-- What rules had passed over because of these, and what began because they failed.
 local function select_by_rules()
   if flow.ruled and selection ~= 'all' then -- else nobody is behind them that is not among them
-    local edges = open_behind(flow, again, select)
+    open_behind(flow, again, select)
     while #stack > 0 do
       walk_on()
       select_retrying()
-      edges = open_behind(flow, again, select)
-    end
-    for index = at + 1, selection == 'tasks' and #ARGV or at do
-      local known, counted = flow.tasks[tonumber(ARGV[index])], edges[tonumber(ARGV[index])]
-      if is_not_taken(known)
-        and rules_of_edges().decide(known.rule, known.most, counted, counted.left) == PASSES then
-        return refused(flow, 'not-taken', ARGV[index], counted.cause)
-      end
+      open_behind(flow, again, select)
     end
   end
 end
-refusal = select_by_rules()
+select_by_rules()
 for task in pairs(bodies and again or {}) do
   anew.asked[task] = anew.asked[task] or is_other_body(bodies, task)
 end
@@ -199,11 +192,8 @@ local function select_along()
   end
   return is_more
 end
-while not refusal and select_along() do
-  refusal = select_by_rules()
-end
-if refusal then
-  return refusal
+while select_along() do
+  select_by_rules()
 end
 
 if is_ending(flow) then
@@ -216,6 +206,28 @@ end
 anew.gone, anew.map, anew.item = by_maps(flow).items_taken(again, anew.maps)
 if not anew.gone then
   return refused(flow, 'dependent-running', anew.map, anew.item)
+end
+-- Of what is asked for and runs again (an item of a map that is expanded anew does not): a refusal where its
+-- rule would pass over it at once.
+local function passed_again()
+  local edges, open = nil, {}
+  for index = at + 1, flow.ruled and selection == 'tasks' and #ARGV or at do
+    local task = tonumber(ARGV[index])
+    local known = flow.tasks[task]
+    if again[task] and is_not_taken(known) then
+      for opened in pairs(edges and {} or again) do
+        open[opened] = true
+      end
+      edges = edges or open_behind(flow, open, digits)
+      if rules_of_edges().decide(known.rule, known.most, edges[task], edges[task].left) == PASSES then
+        return refused(flow, 'not-taken', ARGV[index], edges[task].cause)
+      end
+    end
+  end
+end
+refusal = passed_again()
+if refusal then
+  return refusal
 end
 anew.behind, anew.cause = behind_given_up(flow, again, anew.is)
 if anew.behind and not bring_rules(bodies, again) then
