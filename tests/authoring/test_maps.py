@@ -153,7 +153,7 @@ def test_items_of_a_chain_run_and_one_that_is_given_up_is_left_out_of_all_of_it(
     assert flower.run(aligned, day="a bb").result == [4, 8]
     assert flower.run(aligned, day="").result == []
     run = flower.start(aligned, day="a bad cc")
-    assert run.settle() == "Suspend"  # something of it was given up
+    assert run.settle() == "Failed"  # something of it was given up
     assert run.tasks["maps_double"].result == [4, 8]
 
 
@@ -336,7 +336,7 @@ def test_lists_are_mapped_side_by_side_and_one_after_another(flower: FlowerTest)
 def test_a_program_is_told_what_became_of_each_item(flower: FlowerTest) -> None:
     assert flower.run(told, day="a bbb ccc").result == ["a finished 1 ", "bbb finished 3 ", "ccc finished 3 "]
     run = flower.start(told, day="a bad ccc")
-    assert run.settle() == "Suspend"  # something of it was given up
+    assert run.settle() == "Failed"  # something of it was given up
     assert run.tasks["maps_tell"].result == [
         "a finished 1 ",
         "bad given_up None ValueError: no",

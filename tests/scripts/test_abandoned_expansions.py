@@ -34,7 +34,7 @@ async def dies_while_it_expands(engine: Engine, monkeypatch: pytest.MonkeyPatch,
     expanding_expand = expanding.expand
     with monkeypatch.context() as patch:
         patch.setattr(expanding, "expand", some)
-        patch.setattr(expanding, "STEP_ITEMS", 1)
+        patch.setattr(expanding, "STEP_FIELDS", 1)
         with pytest.raises(KilledError):
             await decider(engine).run_once()
     # As if it were long ago: everything is given to the next one, and nobody waits for who began.

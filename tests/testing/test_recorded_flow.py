@@ -145,7 +145,7 @@ def test_a_flow_with_maps_says_by_element_what_items_came_to(flower: FlowerTest,
     for keeps_values in (True, False):
         text = _recorded(flower, run, keeps_values=keeps_values, document=mapped.document())
         assert ("('2026-01-02', [recorded_error" in text) is True
-        assert "assert run.settle() == 'Suspend'" in text  # one was given up
+        assert "assert run.settle() == 'Failed'" in text  # one was given up
         _passes(text, tmp_path)
 
 
