@@ -1,6 +1,6 @@
 // The frame of every screen: where one can go, who looks, whether what is shown is live.
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 import { ErrorsScreen } from "./errors/errors-screen.tsx";
 import { FlowScreen } from "./flow/flow-screen.tsx";
 import { FlowsScreen } from "./flows/flows-screen.tsx";
@@ -24,7 +24,7 @@ const WORDS: Record<Standing, string> = {
 
 export function App() {
   const isHelpShown = useSignal(false);
-  useEffect(
+  useLayoutEffect(
     () =>
       bindKeys([
         { keys: "?", what: "these keys", run: () => (isHelpShown.value = !isHelpShown.value) },

@@ -11,7 +11,7 @@ from api.serving import RunningApi, details, moment
 from flower_engine.client import Client
 from flower_engine.log.client import connect as connect_redis
 from flower_engine.projection.database import connect
-from flower_engine.projection.read.acts import ActFilter, list_acts
+from flower_engine.projection.read.acts import EVENTS, GROUPS, ActFilter, list_acts
 from flower_engine.runtime.adding_partitions import add_partitions
 from flower_engine.runtime.deciding import Decider
 
@@ -248,6 +248,11 @@ def test_whoever_uses_sql_is_told_too(own_api: RunningApi) -> None:
     ]
     (role,) = {one["by"] for one in acts(own_api)}
     assert role == f"sql:{own_api.sql('SELECT session_user')[0][0]}"
+
+
+def test_each_act_that_a_list_may_show_may_be_asked_for(api: RunningApi) -> None:
+    for act in (*EVENTS, *GROUPS):
+        assert api.client.get("/audit", params={"what": act}).status_code == 200, act
 
 
 async def test_a_list_is_filtered_and_read_page_by_page(own_api: RunningApi) -> None:

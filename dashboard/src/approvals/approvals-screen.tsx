@@ -1,5 +1,5 @@
 // What waits for an answer of people, answered in place; and signals, by which the world tells flows something.
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 import { usePages } from "../lib/answers.ts";
 import { counted } from "../lib/counts.ts";
 import { bindKeys } from "../lib/keys.ts";
@@ -65,7 +65,7 @@ function Open({ isMine, onSaid }: { isMine: boolean; onSaid: (words: string) => 
       ?.focus(),
   );
   const shown = approvals.find((one) => nameOf(one) === chosen) ?? null;
-  useEffect(
+  useLayoutEffect(
     () => bindKeys([{ keys: "Escape", what: "close the approval", run: () => replaceQuery({ line: null }) }]),
     [],
   );

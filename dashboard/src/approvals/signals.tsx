@@ -1,6 +1,6 @@
 // Sends a signal, to one flow or to all that await it; below, those that are kept for flows to come.
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 import { usePages, wordsOf } from "../lib/answers.ts";
 import { act } from "../lib/api.ts";
 import { counted } from "../lib/counts.ts";
@@ -29,7 +29,7 @@ export function Signals({ onSaid }: { onSaid: (words: string) => void }) {
   const mayOperate = session.value?.mayOperate ?? false;
   const chosen = useLineKeys("signal", items?.map(({ id }) => id) ?? [], () => undefined);
   const line = items?.find(({ id }) => id === chosen);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (line === undefined || !mayOperate) return;
     return bindKeys([{ keys: "d", what: "delete the signal", run: () => (asked.value = line) }]);
   }, [line?.id, mayOperate, asked]);

@@ -1,5 +1,5 @@
 // Who did what, and when: what somebody changed just before it broke is here.
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { usePages } from "../lib/answers.ts";
 import { bindKeys } from "../lib/keys.ts";
 import { shortId } from "../lib/paths.ts";
@@ -64,7 +64,7 @@ function pathOf(query: URLSearchParams): string {
 function Bar({ kinds }: { kinds: string[] }) {
   const { query } = route.value;
   const who = useRef<HTMLInputElement>(null);
-  useEffect(
+  useLayoutEffect(
     () => bindKeys([{ keys: "/", what: "filter by who it was", run: () => who.current?.focus() }]),
     [],
   );

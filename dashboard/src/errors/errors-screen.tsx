@@ -1,6 +1,6 @@
 // What failed, grouped by what is the same in it: one line a fault, however many tasks have it.
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useLayoutEffect } from "preact/hooks";
 import { ask, isAborted } from "../lib/api.ts";
 import { follow } from "../lib/events.ts";
 import { bindKeys } from "../lib/keys.ts";
@@ -52,7 +52,7 @@ export function ErrorsScreen() {
     if (group !== undefined) go(["flows", group.taskFlowId], { task: group.taskExecSeq });
   });
   const line = groups.find((one) => nameOf(one) === chosen);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (line === undefined || !mayOperate) return;
     const keys = OPERATIONS.map(([operation, word, key]) => ({
       keys: key,

@@ -1,6 +1,6 @@
 // When each task waited, ran and ended: one canvas, to be dragged and zoomed; the list says the same in words.
 import { useSignal, useSignalEffect } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { bindKeys } from "../lib/keys.ts";
 import { replaceQuery } from "../lib/route.ts";
 import { STAGE_WORDS } from "../lib/statuses.ts";
@@ -106,7 +106,7 @@ export function GanttCanvas({ live, past, timeline, chosen, onChoose }: Props) {
         : { ...seen, fromMs: seen.fromMs - ms, toMs: seen.toMs - ms, isFollowing: false };
     view.value = bounded({ ...moved, top: seen.top - dy / seen.row }, size.peek(), ganttRowsOf(live).count);
   };
-  useEffect(
+  useLayoutEffect(
     () =>
       bindKeys([
         { keys: "+", what: "stretch time", run: () => zoomTime(STEP, size.peek().width / 2) },

@@ -1,6 +1,6 @@
 // What can be done with the flows that are chosen; each is asked once, with what will become of them.
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { BulkDialog } from "../bulk/bulk-dialog.tsx";
 import type { BulkFilter, BulkOperation } from "../bulk/bulk-types.ts";
 import { counted } from "../lib/counts.ts";
@@ -48,7 +48,7 @@ export function BulkBar({ choice, list, chosen, onSaid }: Props) {
   latest.current = ask;
   const isDone = useRef(false); // what became of it is shown until the dialog is closed
   const isWhole = choice.isWhole.value;
-  useEffect(
+  useLayoutEffect(
     () =>
       bindKeys([
         ...OPERATIONS.map(([operation, word, keys]) => ({

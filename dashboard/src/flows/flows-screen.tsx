@@ -1,6 +1,6 @@
 // All flows, newest first; what is filtered is in the address.
 import { type Signal, useSignal } from "@preact/signals";
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { bindKeys } from "../lib/keys.ts";
 import { shortId } from "../lib/paths.ts";
 import { go, replaceQuery, route, withQuery } from "../lib/route.ts";
@@ -58,7 +58,7 @@ interface BarProps {
 
 function Bar({ taskId, status, trunk, said }: BarProps) {
   const input = useRef<HTMLInputElement>(null);
-  useEffect(
+  useLayoutEffect(
     () => bindKeys([{ keys: "/", what: "filter by workflow", run: () => input.current?.focus() }]),
     [],
   );
@@ -121,7 +121,7 @@ function List({ list, isFiltered, onSaid }: ListProps) {
   const ids = flows?.map(({ taskFlowId }) => taskFlowId) ?? [];
   const picked = new Set(mayOperate ? choice.among(ids) : []);
   const chosen = route.value.query.get("flow");
-  useEffect(() => {
+  useLayoutEffect(() => {
     const step = (by: number) => {
       const all = list.flows.value ?? [];
       const at = all.findIndex((one) => one.taskFlowId === route.value.query.get("flow"));

@@ -11,7 +11,8 @@ const PAIR_MS = 1_200;
 const layers: Key[][] = [];
 export const shownKeys = signal<Key[]>([]);
 
-/** Adds keys until the function that it returns is called; later ones come before earlier ones. */
+/** Adds keys until the function that it returns is called; later ones come before earlier ones. Whoever shows
+ * something adds its keys in a layout effect: they work as soon as it is seen, and not a moment later. */
 export function bindKeys(keys: Key[]): () => void {
   layers.push(keys);
   shownKeys.value = layers.flat();

@@ -1,6 +1,6 @@
 // Flow control: limits with what of them is in use, rates, weights, pauses; and strikes. All of it is edited here.
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 import { useAnswer, wordsOf } from "../lib/answers.ts";
 import { act } from "../lib/api.ts";
 import { bindKeys } from "../lib/keys.ts";
@@ -31,7 +31,7 @@ export function LimitsScreen() {
   const chosen = useLineKeys("limit", limits.map(nameOf), (name) => {
     if (mayOperate) edited.value = limits.find((one) => nameOf(one) === name) ?? null;
   });
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!mayOperate) return;
     return bindKeys([{ keys: "n", what: "a new limit", run: () => (edited.value = "new") }]);
   }, [mayOperate, edited]);

@@ -1,6 +1,6 @@
 // A schedule: what became of its slots, which come next, its definition, backfills.
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 import { useAnswer } from "../lib/answers.ts";
 import { act } from "../lib/api.ts";
 import { bindKeys } from "../lib/keys.ts";
@@ -36,7 +36,7 @@ export function ScheduleScreen({ name }: { name: string }) {
   const reason = useSignal("");
   const mayOperate = session.value?.mayOperate ?? false;
   const opposite: Asked = schedule?.isPaused ? "resume" : "pause";
-  useEffect(() => {
+  useLayoutEffect(() => {
     const turn = () => {
       const at = VIEWS.findIndex(([key]) => key === (route.value.query.get("view") ?? "slots"));
       const next = VIEWS[(at + 1) % VIEWS.length]?.[0] ?? "slots";

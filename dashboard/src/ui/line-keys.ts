@@ -1,5 +1,5 @@
 // Keys of a list: j and k choose a line, which is in the address, Enter opens it.
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { bindKeys } from "../lib/keys.ts";
 import { replaceQuery, route } from "../lib/route.ts";
 
@@ -7,7 +7,7 @@ import { replaceQuery, route } from "../lib/route.ts";
 export function useLineKeys(noun: string, names: readonly string[], onOpen: (name: string) => void): string {
   const latest = useRef({ names, onOpen });
   latest.current = { names, onOpen };
-  useEffect(() => {
+  useLayoutEffect(() => {
     const step = (by: number) => {
       const all = latest.current.names;
       const at = all.indexOf(chosenLine());

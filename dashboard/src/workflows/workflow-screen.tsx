@@ -1,5 +1,5 @@
 // A workflow: its graph, its tasks, its versions and what is different between them, and a form that starts a flow.
-import { useEffect, useMemo } from "preact/hooks";
+import { useLayoutEffect, useMemo } from "preact/hooks";
 import { DagCanvas } from "../flow/dag-canvas.tsx";
 import { useAnswer } from "../lib/answers.ts";
 import { bindKeys } from "../lib/keys.ts";
@@ -34,7 +34,7 @@ export function WorkflowScreen({ name }: { name: string }) {
   const number = Number(query.get("task"));
   const chosen = number >= 1 && number <= (flow?.count ?? 0) ? number : null;
   const choose = (task: number | null) => replaceQuery({ task });
-  useEffect(() => {
+  useLayoutEffect(() => {
     const step = (by: number) =>
       choose(Math.max(1, Math.min(flow?.count ?? 1, Number(route.value.query.get("task")) + by)));
     const turn = () => {

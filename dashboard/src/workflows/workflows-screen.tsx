@@ -1,5 +1,5 @@
 // All workflows by name, or one of them.
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { usePages } from "../lib/answers.ts";
 import { counted } from "../lib/counts.ts";
 import { bindKeys } from "../lib/keys.ts";
@@ -26,7 +26,10 @@ function AllWorkflows() {
     shown.map(({ taskId }) => taskId),
     (name) => go(["workflows", name]),
   );
-  useEffect(() => bindKeys([{ keys: "/", what: "filter by name", run: () => input.current?.focus() }]), []);
+  useLayoutEffect(
+    () => bindKeys([{ keys: "/", what: "filter by name", run: () => input.current?.focus() }]),
+    [],
+  );
   return (
     <div class="screen">
       <div class="bar">

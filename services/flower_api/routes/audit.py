@@ -72,9 +72,8 @@ def add_audit(app: FastAPI, stores: PostgresStores) -> None:
             until=None if until is None else time_of(until, "until"),
         )
         for one in asked.what:
-            if one.partition(".")[0] not in GROUPS or (
-                one.startswith(("flow.", "task.")) and one not in EVENTS
-            ):
+            is_of_flows = one.startswith(("flow.", "task."))
+            if one not in EVENTS and (one.partition(".")[0] not in GROUPS or is_of_flows):
                 known = ", ".join((*GROUPS, *EVENTS))
                 raise wrong("what", f"nothing is {one!r}; acts are, or begin with, one of {known}")
         behind = None if cursor is None else _read_cursor(cursor)
