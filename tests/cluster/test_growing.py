@@ -16,6 +16,8 @@ def _move(cluster: ClusterServers, partition: int, target: Server) -> None:
     slot, source = cluster.slot_of(partition), cluster.master_of(partition)
     source.send("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", cluster.id_of(target))
     wait_for("the slot to be there", lambda: cluster.master_of(partition) is target)
+    # One that has just become a master may say for a moment that the cluster is down.
+    wait_for("it to serve it", lambda: "cluster_state:ok" in str(target.send("CLUSTER", "INFO")))
 
 
 def test_a_cluster_grows_onto_a_new_master_under_load_and_interrupts_nothing(
