@@ -17,7 +17,8 @@ DECIDING = ("tree", "mapping", "chaining", "deciding", "looping", ASKING, SIGNAL
 """Those that decide as they run."""
 ENDING = (VOTING, BOXED, HOLDING, CLEANING)
 """Those that vote, get mail, hold what fails for a time, and clean up."""
-_OPERATIONS: tuple[tuple[str, dict[str, Any]], ...] = (
+Asked = tuple[str, dict[str, Any]]
+OPERATIONS: tuple[Asked, ...] = (
     ("rerun", {"selection": "all"}),
     ("rerun", {"selection": "failed"}),
     ("rerun", {"selection": "all", "scope": "changed"}),
@@ -35,6 +36,12 @@ _OPERATIONS: tuple[tuple[str, dict[str, Any]], ...] = (
 _FINE = {200, 404, 409, 429, 503}
 
 
+def known_before(asked: Asked) -> bool:
+    """Whether the version before (``release/before``) knows it, too."""
+    body = asked[1]
+    return body.get("scope") != "changed" and "keepAnswers" not in body
+
+
 class People:
     """``flows``: key -> flow, of every registration that was acknowledged."""
 
@@ -42,9 +49,11 @@ class People:
         self,
         url: str,
         seed: int,
+        *,
         clients: int = 2,
         operators: int = 1,
         workflows: Sequence[str] = WORKFLOWS,
+        operations: Sequence[Asked] = OPERATIONS,
     ) -> None:
         self.flows: dict[str, str] = {}
         self.signalled: list[str] = []
@@ -55,6 +64,7 @@ class People:
         self.operations = 0
         self._url = url
         self._workflows = workflows
+        self._asked = operations
         self._stop = threading.Event()
         names = [f"client-{number}" for number in range(clients)]
         self._threads = [
@@ -113,7 +123,7 @@ class People:
                 flows = list(self.flows.values())[-200:]
                 if not flows:
                     continue
-                operation, body = choice.choice(_OPERATIONS)
+                operation, body = choice.choice(self._asked)
                 try:
                     reply = client.post(f"/flows/{choice.choice(flows)}/{operation}", json=body)
                 except httpx.HTTPError:

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from acceptance.running import TESTS
-from chaos.people import People
+from chaos.people import OPERATIONS, People, known_before
 from chaos.running import LIMIT, PROGRAMS, define, has_ended, have_paused, pause_schedules
 from flower_engine.embedded.processes import spawn
 from flower_engine.model.events.attempt_events import TaskLapsed
@@ -47,7 +47,7 @@ def test_an_upgrade_under_load_loses_nothing(tmp_path: Path) -> None:
         engine.wait_until_ready()
         assert applied(engine) < {one.name for one in migrations()}, "the version before is an older one"
         define(engine, LIMIT)
-        people = People(engine.url, SEED, operators=1)
+        people = People(engine.url, SEED, operators=1, operations=[*filter(known_before, OPERATIONS)])
         people.start()
         try:
             for name in SERVICES:
