@@ -65,7 +65,8 @@ def test_an_upgrade_under_load_loses_nothing(tmp_path: Path) -> None:
         assert verified.returncode == 0, verified.stdout + verified.stderr
         verdict = engine.verify()
         assert verdict.problems == people.problems == engine.tracebacks() == []
-        of_people = {name for name, flow in verdict.flows.items() if not flow.registered.schedule}
+        asked = {name: flow.registered for name, flow in verdict.flows.items()}
+        of_people = {name for name, one in asked.items() if not one.schedule and not one.forked_from}
         assert of_people == set(people.flows.values())
         assert not [event for event in verdict.events if isinstance(event, TaskLapsed)]
         goes_back_in_words(engine)
