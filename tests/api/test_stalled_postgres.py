@@ -5,7 +5,6 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import psycopg
 import pytest
 
@@ -16,6 +15,7 @@ from flower_engine.flows import postgres_stores
 from flower_engine.projection import database
 from memory_folder import memory_folder
 from prepared_postgres import prepare_postgres
+from standing_still import stands_still
 
 
 @pytest.fixture
@@ -33,15 +33,8 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 def stalled(postgres: EmbeddedPostgres) -> Generator[None]:
     """All its processes stand still while inside."""
     assert postgres.pid is not None
-    server = psutil.Process(postgres.pid)
-    processes = [server, *server.children(recursive=True)]
-    for process in processes:
-        process.suspend()
-    try:
+    with stands_still(postgres.pid):
         yield
-    finally:
-        for process in processes:
-            process.resume()
 
 
 def test_a_postgres_that_stands_still_is_answered_with_503_and_used_again_afterwards(

@@ -2,11 +2,10 @@
 
 from collections.abc import Generator
 
-import psutil
-
 from acceptance.running import RunningEngine
 from doctor.faults import Given, fault, sql, system
 from flower_engine.doctor.subject import Bounds
+from standing_still import stands_still
 
 
 @fault("problem", "postgres", "Postgres does not answer", "FLOWER_DATABASE_URL names it")
@@ -17,15 +16,8 @@ def no_postgres(engine: RunningEngine, given: Given) -> Generator[None]:
 
 @fault("problem", "postgres", "Postgres does not answer within", "see that it runs")
 def a_postgres_that_stands_still(engine: RunningEngine, given: Given) -> Generator[None]:
-    server = psutil.Process(engine.store_pid("postgres"))
-    processes = [server, *server.children(recursive=True)]
-    for process in processes:
-        process.suspend()
-    try:
+    with stands_still(engine.store_pid("postgres")):
         yield
-    finally:
-        for process in processes:
-            process.resume()
 
 
 @fault("problem", "postgres", "does not exist", "createdb")

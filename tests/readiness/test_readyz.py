@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import httpx
-import psutil
 import pytest
 
 from acceptance.running import PATIENT, RunningEngine
@@ -32,6 +31,7 @@ from flower_worker.service import serve as serve_worker
 from memory_folder import memory_folder
 from metrics.scraping import TOLD_AT
 from prepared_postgres import prepare_postgres
+from standing_still import stands_still
 
 _PATIENCE_SECONDS = 120.0
 SERVICES = ("projector", "watcher", "worker")
@@ -177,15 +177,8 @@ async def test_a_projector_whose_postgres_stands_still_is_not_ready(
         answer = await until_told(place, 200)
         assert answer["work"][0]["name"] == "log of partition 0"
         assert postgres.pid is not None
-        server = psutil.Process(postgres.pid)
-        processes = [server, *server.children(recursive=True)]
-        for process in processes:
-            process.suspend()
-        try:
+        with stands_still(postgres.pid):
             await until_told(place, 503, "^log of partition 0: it has been due for [0-9]+ s")
-        finally:
-            for process in processes:
-                process.resume()
         await until_told(place, 200)
 
 
