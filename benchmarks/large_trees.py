@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.one_redis import Meter, empty_partition, meter_of, run_on_redis
+from benchmarks.one_redis import Exchange, Meter, empty_partition, meter_of, run_on_redis
 from flower_engine.flows.begun_children import ChildPlans
 from flower_engine.flows.memory_sources import MemoryDefinitions
 from flower_engine.log.client import AsyncRedis, connect, send
@@ -25,11 +25,8 @@ from flower_engine.transitions.register_transition import FlowPlan, Start, regis
 from flower_engine.transitions.tree_transitions import begin_children, look_at_trees
 from flower_engine.transitions.watcher_transitions import fire
 from flower_engine.transitions.worker_transitions import (
-    Claim,
     Outcome,
     OutcomeKind,
-    Service,
-    finish_and_claim,
 )
 
 MOST_MS, MOST_MS_WHOLE = 20.0, 50.0
@@ -57,7 +54,7 @@ class Tree:
         self.definitions = MemoryDefinitions(SYSTEM_CLOCK)
         self._plans = ChildPlans(self.definitions, SYSTEM_CLOCK)
         self._decider = Decider(client, partition, "w1")
-        self._number = 0
+        self.exchange = Exchange(client, partition)
         self.flow = make_flow_id(0, 0, 1)
 
     async def define(self, name: str, *tasks: TaskDefinition) -> None:
@@ -68,15 +65,6 @@ class Tree:
         """The trunk."""
         plan = FlowPlan("trunk", plan_flow(WorkflowDefinition(name="trunk", tasks=tasks)))
         await register(self.client, self.partition, [Start(self.flow, plan)])
-
-    async def exchange(self, outcomes: list[Outcome], wanted: int) -> list[Claim]:
-        """One call of the worker."""
-        self._number += 1
-        got = await finish_and_claim(
-            self.client, self.partition, "w1", self._number, answered=self._number - 1, outcomes=outcomes,
-            wanted=wanted, service_args=Service(("default",), ("A",)).args(),
-        )  # fmt: skip
-        return got.claims
 
     async def look(self) -> bool:
         """A look of a watcher at trees; whether there was something."""

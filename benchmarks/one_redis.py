@@ -15,7 +15,13 @@ from flower_engine.log.partition import Partition
 from flower_engine.transitions import loader
 from flower_engine.transitions.installation_transitions import install
 from flower_engine.transitions.watcher_transitions import lapse
-from flower_engine.transitions.worker_transitions import attend
+from flower_engine.transitions.worker_transitions import (
+    Claim,
+    Outcome,
+    Service,
+    attend,
+    finish_and_claim,
+)
 
 
 async def empty_partition(client: AsyncRedis) -> Partition:
@@ -26,6 +32,23 @@ async def empty_partition(client: AsyncRedis) -> Partition:
     await attend(client, partition, ["default"])
     await lapse(client, partition, queues=[], lease_ms=30_000, tick_gap_ms=10_000, max_lost=3)
     return partition
+
+
+class Exchange:
+    """The calls of one worker, one after the other: it runs A, of the queue ``default``."""
+
+    def __init__(self, client: AsyncRedis, partition: Partition) -> None:
+        self._client, self._partition, self._number = client, partition, 0
+        self._service = Service(("default",), ("A",)).args()
+
+    async def __call__(self, outcomes: list[Outcome], wanted: int) -> list[Claim]:
+        """Hands in these outcomes and claims so many."""
+        self._number += 1
+        got = await finish_and_claim(
+            self._client, self._partition, "w1", self._number, answered=self._number - 1, outcomes=outcomes,
+            wanted=wanted, service_args=self._service,
+        )  # fmt: skip
+        return got.claims
 
 
 class Meter:

@@ -9,7 +9,7 @@ clock.
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from benchmarks.one_redis import Meter, empty_partition, meter_of, run_on_redis
+from benchmarks.one_redis import Exchange, Meter, empty_partition, meter_of, run_on_redis
 from flower_engine.log.client import AsyncRedis, connect, send
 from flower_engine.log.partition import Partition
 from flower_engine.model.definitions.definition import TaskDefinition, WorkflowDefinition, plan_flow
@@ -18,11 +18,8 @@ from flower_engine.model.values.ids import make_flow_id
 from flower_engine.transitions.register_transition import FlowPlan, Start, register
 from flower_engine.transitions.watcher_transitions import fire, lapse
 from flower_engine.transitions.worker_transitions import (
-    Claim,
     Outcome,
     OutcomeKind,
-    Service,
-    finish_and_claim,
 )
 
 MOST_MS, MOST_MS_WHOLE = 20.0, 50.0
@@ -82,16 +79,7 @@ class Worker:
     """Claims and hands in."""
 
     def __init__(self, client: AsyncRedis, partition: Partition) -> None:
-        self._client, self._partition, self._number = client, partition, 0
-
-    async def exchange(self, outcomes: list[Outcome], wanted: int) -> list[Claim]:
-        """One call."""
-        self._number += 1
-        got = await finish_and_claim(
-            self._client, self._partition, "w1", self._number, answered=self._number - 1, outcomes=outcomes,
-            wanted=wanted, service_args=Service(("default",), ("A",)).args(),
-        )  # fmt: skip
-        return got.claims
+        self.exchange = Exchange(client, partition)
 
     async def run_all(self, tasks: int, after: OutcomeKind | None) -> None:
         """Claims so many, and hands this in."""

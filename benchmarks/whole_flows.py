@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from benchmarks.one_redis import empty_partition, meter_of, run_on_redis
+from benchmarks.one_redis import Exchange, empty_partition, meter_of, run_on_redis
 from flower_engine.log.client import AsyncRedis, connect, send
 from flower_engine.log.partition import Partition
 from flower_engine.model.definitions.definition import TaskDefinition, WorkflowDefinition, plan_flow
@@ -23,8 +23,6 @@ from flower_engine.transitions.worker_transitions import (
     Claim,
     Outcome,
     OutcomeKind,
-    Service,
-    finish_and_claim,
 )
 
 SLOTS = 50
@@ -61,17 +59,8 @@ class Case:
     def __init__(self, client: AsyncRedis, partition: Partition, kind: str, tasks: int) -> None:
         self.client, self.partition, self.kind, self.tasks = client, partition, kind, tasks
         self.flow = make_flow_id(0, 0, 1)
-        self._number = 0
+        self.exchange = Exchange(client, partition)
         self.held: list[Claim] = []
-
-    async def exchange(self, outcomes: list[Outcome], wanted: int) -> list[Claim]:
-        """One call of a worker."""
-        self._number += 1
-        got = await finish_and_claim(
-            self.client, self.partition, "w1", self._number, answered=self._number - 1, outcomes=outcomes,
-            wanted=wanted, service_args=Service(("default",), ("A",)).args(),
-        )  # fmt: skip
-        return got.claims
 
     async def begin(self) -> None:
         """Registers the flow; one task has run, of a map all items are there, and none runs."""

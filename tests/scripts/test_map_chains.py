@@ -216,10 +216,8 @@ async def test_an_item_that_was_given_up_and_vanishes_has_ended_once(engine: Eng
     assert await stands(engine, flow) == "FFvvF"
 
 
-@pytest.mark.parametrize("scope", ["", "changed"])
-async def test_an_item_that_was_passed_over_may_be_named_beside_the_map_that_makes_it_vanish(
-    engine: Engine, scope: Scope
-) -> None:
+async def with_an_item_passed_over(engine: Engine) -> str:
+    """A flow that has ended: item 4 of map 2 was given up, so item 6 of map 3, behind it, was passed over."""
     bounded = {"parameters": {"tolerate": 1}}
     flow = await engine.register(task(1), a_map(2, **bounded), along(3, 2, **bounded))
     await expand(engine, b'["a","b"]')
@@ -227,6 +225,14 @@ async def test_an_item_that_was_passed_over_may_be_named_beside_the_map_that_mak
     await engine.suspend(first)
     await engine.finish(second)
     await end(engine)
+    return flow
+
+
+@pytest.mark.parametrize("scope", ["", "changed"])
+async def test_an_item_that_was_passed_over_may_be_named_beside_the_map_that_makes_it_vanish(
+    engine: Engine, scope: Scope
+) -> None:
+    flow = await with_an_item_passed_over(engine)
     assert await stands(engine, flow) == "FFFxFnF"
     again = await engine.flow(flow)
     assert effect_of_rerun(again, [2, 6], scope).runs == [2, 3]
@@ -235,13 +241,7 @@ async def test_an_item_that_was_passed_over_may_be_named_beside_the_map_that_mak
 
 
 async def test_an_item_that_its_rule_passes_over_is_not_asked_for_alone(engine: Engine) -> None:
-    bounded = {"parameters": {"tolerate": 1}}
-    flow = await engine.register(task(1), a_map(2, **bounded), along(3, 2, **bounded))
-    await expand(engine, b'["a","b"]')
-    first, second = await engine.claim()
-    await engine.suspend(first)
-    await engine.finish(second)
-    await end(engine)
+    flow = await with_an_item_passed_over(engine)
     with pytest.raises(RefusedError, match="the rule of task 6 passes over it because of task 4"):
         await run_again(engine, flow, 6)
 
