@@ -84,9 +84,10 @@ class Again:
 
     def _refuse_behind_given_up(self) -> None:
         """In a flow without rules no rule passes over what is behind a task that stays given up."""
+        changes = {*self._again, *self.gone}
         for task in self._flow.tasks if not self._flow.ruled else ():
             seq = task.planned.seq
-            if task.ended_as == GIVEN_UP and seq not in self._again and seq not in self.gone:
+            if task.ended_as == GIVEN_UP and seq not in changes:
                 for behind in self._flow.dependents[seq]:
                     if behind in self._again:
                         self._refuse("not-taken", str(behind), str(seq))
