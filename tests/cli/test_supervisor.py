@@ -177,10 +177,10 @@ def test_children_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
         commands = {"service": [sys.executable, "-c", sys.argv[2]]}
         supervisor = Supervisor(
             commands, environment=os.environ, marks_file=Path(sys.argv[1]),
-            sink=lambda name, line: print(line, flush=True),
+            sink=lambda name, line: os.write(1, f"{line}\\n".encode()),  # in one piece, beside the other
         )
         supervisor.start()
-        print(supervisor.children[0].process.pid, flush=True)
+        os.write(1, f"{supervisor.children[0].process.pid}\\n".encode())
         time.sleep(600)
     """)
     words = [sys.executable, "-c", program, tmp_path / "services.json"]

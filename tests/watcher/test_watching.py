@@ -40,7 +40,9 @@ def soon(redis_url: str) -> Settings:
 
 
 @pytest.fixture
-def settings(redis_url: str) -> Settings:
+def settings(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """For looks at what has just lapsed: a machine that stands still meanwhile is no stall to them."""
+    monkeypatch.setattr("flower_watcher.lapse._INTERVALS_TO_A_STALL", 1_000)
     return load_settings(redis_url=redis_url, lease_seconds=60.0, heartbeat_seconds=1.0, max_lost=2)
 
 
@@ -79,7 +81,7 @@ async def test_nothing_lapses_after_a_stall(
     watching = LapseLoop(engine.client, engine.partition, settings)
     await engine.tick()
     await engine.lose(claim)
-    long_ago = int(await send(engine.client, "HGET", engine.keys.meta, "tick")) - 10_000
+    long_ago = int(await send(engine.client, "HGET", engine.keys.meta, "tick")) - 10 * A_MINUTE_MS
     await send(engine.client, "HSET", engine.keys.meta, "tick", long_ago)
     assert await watching.run_once() == []
     assert (await engine.flow(flow)).task(1).status is Status.RUNNING
@@ -246,13 +248,17 @@ async def test_a_service_that_waits_for_redis_can_be_stopped() -> None:
     await ran(service)
 
 
-async def test_a_decision_that_no_worker_makes_is_made_by_the_watcher(engine: Engine) -> None:
+async def test_a_decision_that_no_worker_makes_is_made_by_the_watcher(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     condition = {"condition": ["gt", {"$from": 1}, 2]}
     flow = await engine.register(task(1), task(2, 1, program="@when", parameters=condition))
     (claim,) = await engine.claim()
     await engine.finish(claim, payload=b"3")
     deciding = DecisionLoop(engine.client, engine.partition)
-    assert await deciding.run_once() == 0  # workers have a second
+    with monkeypatch.context() as patch:
+        patch.setattr("flower_watcher.decisions._LEAST_MS", A_MINUTE_MS)
+        assert await deciding.run_once() == 0  # so long workers have
 
     async def is_made() -> bool:
         return await deciding.run_once() == 1

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-import forked_flower
 from flower_engine.model.events.attempt_events import TaskProgressed, TaskStarted
 from flower_engine.model.events.events import OutcomeRefused
 from flower_engine.model.folding.flow_state import FlowState
@@ -28,16 +27,13 @@ AT_ONCE = RetryPolicy(max_attempts=3, delay_ms=0)
 pytestmark = pytest.mark.usefixtures("watching")
 
 
-@pytest.fixture(scope="module")
-def forking() -> None:
-    """What workers are copies of is there: to start it takes longer than nobody may watch."""
-    forked_flower.flower("--version", environment={})
-
-
 @pytest.fixture
-async def watching(engine: Engine, make_settings: MakeSettings, forking: None) -> AsyncIterator[None]:
-    """A watcher, but for forgetting workers, that has watched before: else nothing takes too long for one
-    lease time."""
+async def watching(
+    engine: Engine, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[None]:
+    """A watcher, but for forgetting workers, that has watched before, and sees no stall, however long this
+    machine stands still: else nothing takes too long for one lease time."""
+    monkeypatch.setattr("flower_watcher.lapse._INTERVALS_TO_A_STALL", 1_000)
     settings = make_settings(lease_seconds=30.0)
     loops = [kind(engine.client, engine.partition, settings) for kind in (LapseLoop, TimerLoop)]
     await engine.tick()

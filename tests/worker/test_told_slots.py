@@ -15,8 +15,11 @@ from worker.running import InProcess, eventually, row
 
 
 @pytest.fixture(autouse=True)
-async def _watching(engine: Engine, make_settings: MakeSettings) -> AsyncIterator[None]:
-    """What ends attempts that take too long."""
+async def _watching(
+    engine: Engine, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[None]:
+    """What ends attempts that take too long; after a stall, which it does not see, it would wait."""
+    monkeypatch.setattr("flower_watcher.lapse._INTERVALS_TO_A_STALL", 1_000)
     task = asyncio.create_task(TimerLoop(engine.client, engine.partition, make_settings()).run())
     yield
     await cancel_all([task])
