@@ -269,8 +269,9 @@ async def test_a_prune_that_is_killed_half_way_has_changed_nothing(both: Both, *
 
 async def test_a_day_is_exported_event_by_event(both: Both) -> None:
     await _stories(both)
-    (day,) = await old_days(both.connection, before_ms=int(time.time() * 1000) + DAY_MS)
-    entries = [entry async for entry in events_of_day(both.connection, day)]
+    days = await old_days(both.connection, before_ms=int(time.time() * 1000) + DAY_MS)
+    assert len(days) in (1, 2)  # it may be midnight
+    entries = [entry for day in days async for entry in events_of_day(both.connection, day)]
     assert len(entries) == await both.count("SELECT count(*) FROM kr_event")
     assert json.loads(bytes(entries[0]["event"]))["type"] == "log.opened"
 

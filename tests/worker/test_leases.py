@@ -27,12 +27,16 @@ async def count(engine: Engine, kind: type) -> int:
     return sum(isinstance(event, kind) for event in await engine.events())
 
 
+async def held_leases(engine: Engine) -> list[dict[str, Any]]:
+    """Of each its id, and how long its worker has said nothing."""
+    return await engine.client.xpending_range(engine.keys.work("default"), GROUP, "-", "+", 100)
+
+
 async def make_silent(engine: Engine, idle_ms: int, leases: Collection[bytes] | None = None) -> int:
     """Makes every lease, or each of these, look as if its worker had said nothing for so long; returns how
     many there are."""
     work = engine.keys.work("default")
-    held: list[dict[str, Any]] = await engine.client.xpending_range(work, GROUP, "-", "+", 100)
-    held = [entry for entry in held if leases is None or entry["message_id"] in leases]
+    held = [one for one in await held_leases(engine) if leases is None or one["message_id"] in leases]
     for entry in held:
         given = (entry["consumer"], 0, entry["message_id"], "IDLE", idle_ms)
         await send(engine.client, "XCLAIM", work, GROUP, *given)
@@ -41,16 +45,13 @@ async def make_silent(engine: Engine, idle_ms: int, leases: Collection[bytes] | 
 
 async def is_kept(engine: Engine, lease_ms: int) -> bool:
     """Whether a heartbeat has come for every lease in this time."""
-    work = engine.keys.work("default")
-    held: list[dict[str, Any]] = await engine.client.xpending_range(work, GROUP, "-", "+", 100)
-    return all(entry["time_since_delivered"] < lease_ms for entry in held)
+    return all(one["time_since_delivered"] < lease_ms for one in await held_leases(engine))
 
 
 async def lapse_now(engine: Engine) -> None:
     """Takes every lease away that there is, as the watcher does when a worker was silent for too long."""
-    work = engine.keys.work("default")
     await engine.tick()
-    held = {entry["message_id"] for entry in await engine.client.xpending_range(work, GROUP, "-", "+", 100)}
+    held: set[bytes] = {one["message_id"] for one in await held_leases(engine)}
     assert held
     while await make_silent(engine, 120_000, held):
         await engine.lapse()  # unless a heartbeat came between; what the task gets next is another lease
