@@ -34,7 +34,7 @@ from flower_engine.projection.definitions.flow_control_rows import read_controls
 from flower_engine.projection.maintain import recovery_records
 from flower_engine.projection.write.batch import make_batch
 from flower_engine.projection.write.projected_positions import Projected, read_census
-from flower_engine.projection.write.tables import BY_KEY
+from flower_engine.projection.write.tables import READING, WRITING
 from flower_engine.projection.write.writer import Writer
 from flower_engine.runtime.recovered_slots import slots_after_loss
 from flower_engine.transitions.flow_control_transitions import Shares, limits_of
@@ -207,11 +207,12 @@ class Recovery:
                 f"the log of partition {held.partition} no longer has its entry {held.position}, which is"
                 " projected: this is no repair but a recovery (flower recover)"
             )
-        await self._connection.configure(BY_KEY)
+        await self._connection.configure(WRITING)
         writer = Writer(self._connection, held)
         while entries := await rebuilding.read_log(writer.position):
             if not await writer.write(await make_batch(held.partition, entries)):
                 raise LostError(f"a newer recovery of partition {held.partition} took over")
+        await self._connection.configure(READING)
         return msgspec.structs.replace(held, position=writer.position)
 
     async def _keep_fork(self, rebuilding: Rebuilding, held: Projected) -> int:

@@ -1,6 +1,6 @@
 """The transactions in which batches are written: archive, tables and position, all of it or nothing."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from psycopg import Rollback
 
@@ -11,13 +11,9 @@ from flower_engine.projection.blobs.uses import add_uses
 from flower_engine.projection.copying import copy_into
 from flower_engine.projection.database import Connection
 from flower_engine.projection.write.batch import Batch
-from flower_engine.projection.write.flow_changes import FlowChange
 from flower_engine.projection.write.projected_positions import Projected, move_positions
 from flower_engine.projection.write.slot_rows import write_schedules
 from flower_engine.projection.write.tables import write_changes
-
-_FIRST_PLANNED, _MOST_PLANNED = 500, 50_000
-"""Added tasks after which statements are planned anew: at first, and later on."""
 
 Move = tuple[Projected, Batch]
 """A batch, and where its partition is believed to be."""
@@ -28,22 +24,18 @@ class BatchTransactions:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._added = 0  # tasks, since statements were planned
-        self._plan_at = _FIRST_PLANNED
 
     async def write(self, moves: Sequence[Move]) -> bool:
         """Writes batches of different partitions in one transaction. False: one of the positions is
         elsewhere, and nothing was written."""
         connection = self._connection
         batches = [batch for _, batch in moves]
-        flows = [flow for batch in batches for flow in batch.changes.flows.values()]
         written = False
         async with connection.transaction():
             if not await move_positions(connection, [(held, batch.position) for held, batch in moves]):
                 raise Rollback
             crash_point("project.moved")
             await copy_into(connection, COPY_EVENTS, joined_copies([one.archive.data() for one in batches]))
-            await self._plan_anew(flows)
             by_partition = [(one.partition, one.changes.flows.values()) for one in batches]
             await write_changes(connection, by_partition)
             for one in batches:
@@ -53,11 +45,3 @@ class BatchTransactions:
             written = True
         crash_point("project.committed")
         return written
-
-    async def _plan_anew(self, flows: Collection[FlowChange]) -> None:
-        """A plan that was made while the tables were small may read all of them: it is made anew as they
-        grow. What is not prepared is planned each time."""
-        self._added += sum(len(flow.registered.tasks) for flow in flows if flow.registered is not None)
-        if self._added >= self._plan_at and not self._connection.is_pooled:
-            await self._connection.execute("DISCARD PLANS")
-            self._added, self._plan_at = 0, min(2 * self._plan_at, _MOST_PLANNED)

@@ -32,8 +32,14 @@ BY_KEY: Mapping[LiteralString, str] = {
     "enable_seqscan": "off",
     "jit": "off",
 }
-"""Settings of a connection: statements look every row up by its key, whatever the statistics say of a table
-that grows."""
+"""Settings of a connection: statements look every row up by its key, and plans are kept."""
+
+WRITING: Mapping[LiteralString, str] = {**BY_KEY, "enable_indexscan": "off", "enable_indexonlyscan": "off"}
+"""Those of a connection that writes to the live tables. A table that was analysed while its first rows came
+is taken for one of a single row, however large it is, and to read the whole of an index looks cheaper than
+to look keys up. Bitmaps alone are left, and none is made without a key."""
+READING: Mapping[LiteralString, str] = dict.fromkeys(WRITING.keys() - BY_KEY.keys(), "on")
+"""What makes of a connection that wrote one that reads in the order of an index again."""
 
 
 async def write_changes(

@@ -20,7 +20,7 @@ from flower_engine.projection.write.batch import Batch, make_batch, make_refused
 from flower_engine.projection.write.batch_transactions import BatchTransactions
 from flower_engine.projection.write.projected_positions import Projected
 from flower_engine.projection.write.shared_transactions import SharedTransactions
-from flower_engine.projection.write.tables import BY_KEY
+from flower_engine.projection.write.tables import WRITING
 from flower_engine.store_faults import is_refusal
 
 _log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 # A process that is stopped in the middle gives its lock back after a while, and one that was idle for so long
 # its election.
 _SESSION: Mapping[LiteralString, str] = {
-    **BY_KEY,
+    **WRITING,
     "idle_in_transaction_session_timeout": "10s",
     "idle_session_timeout": "20s",
 }
