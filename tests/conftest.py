@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import sys
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -40,6 +41,28 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith("FLOWER_") and name not in _OF_ENV_FILE:
             monkeypatch.delenv(name)
+
+
+_WITHOUT_POSTGRES = {
+    *("test_cached_definitions", "test_connections", "test_health", "test_service", "test_stalled_postgres"),
+}
+"""Modules in which Postgres is away, stands still, or has no connection left."""
+_PATIENCE = {
+    "flower_engine.flows.postgres_stores": "_WAIT_SECONDS",
+    "flower_engine.flows.definition_checks": "_PATIENCE_SECONDS",
+    "flower_engine.flows.unknown_names": "_PATIENCE_SECONDS",
+    "flower_engine.flows.live_programs": "_RECORDS_SECONDS",
+}
+
+
+@pytest.fixture(autouse=True)
+def _patient_requests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request waits for a connection as long as a busy machine takes to make one, and is not refused after
+    two seconds, as one is that does better to try again; nor does an answer come without what it names."""
+    if request.path.stem not in _WITHOUT_POSTGRES:
+        for module, name in _PATIENCE.items():
+            if module in sys.modules:  # else nothing here serves requests
+                monkeypatch.setattr(sys.modules[module], name, 30.0)
 
 
 @pytest.fixture(autouse=True)

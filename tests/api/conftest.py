@@ -8,21 +8,7 @@ import pytest
 
 from api.serving import RunningApi
 from databases import fresh_database
-from flower_engine.flows import postgres_stores
 from flower_engine.log.client import connect_blocking, send_blocking
-
-_WITHOUT_POSTGRES = {
-    *("test_cached_definitions", "test_connections", "test_health", "test_service", "test_stalled_postgres"),
-}
-"""Modules in which Postgres is away, stands still, or has no connection left."""
-
-
-@pytest.fixture(autouse=True)
-def _patient_requests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request waits for a connection for as long as a busy machine takes to make one, and is not refused
-    after two seconds, as one is that does better to try again."""
-    if request.path.stem not in _WITHOUT_POSTGRES:
-        monkeypatch.setattr(postgres_stores, "_WAIT_SECONDS", 30.0)
 
 
 @pytest.fixture(scope="module")
