@@ -134,8 +134,8 @@ def test_a_transaction_that_stays_open_is_said_to_be_in_the_way(
     own_api: RunningApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     patience = flow_control_rows._PATIENCE  # pyright: ignore[reportPrivateUsage]
-    monkeypatch.setattr(flow_control_rows, "_PATIENCE", patience.replace("'5s'", "'200ms'"))
-    with psycopg.connect(own_api.settings.database_url or "") as other:
+    with psycopg.connect(own_api.settings.database_url or "") as other, monkeypatch.context() as impatience:
+        impatience.setattr(flow_control_rows, "_PATIENCE", patience.replace("'5s'", "'200ms'"))
         other.execute("INSERT INTO ms_flow_control (scope, name) VALUES ('queue', 'q')")
         reply = own_api.client.put("/limits/program/A", json={"maxRunning": 9})
         assert reply.status_code == 503

@@ -24,6 +24,7 @@ from flower_engine.runtime.clock import ManualClock
 from flower_engine.runtime.work_done import WorkDone
 from projection.waiting import until
 from projection.written_lines import chunk, write
+from worker.running import eventually
 
 LOST = "the worker was lost; what it had not sent is missing"
 
@@ -32,6 +33,20 @@ LOST = "the worker was lost; what it had not sent is missing"
 def _few_late_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines are written before the outcome here: followers need not wait long for some that come after it."""
     monkeypatch.setattr(task_log_followers, "_LINGER_SECONDS", 0.2)
+
+
+@pytest.fixture
+def rests(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """For how many seconds followers would wait for something to come, each time."""
+    seconds: list[float] = []
+    woken = task_log_followers._woken  # pyright: ignore[reportPrivateUsage]
+
+    async def noted(event: asyncio.Event, longest: float) -> bool:
+        seconds.append(longest)
+        return await woken(event, longest)
+
+    monkeypatch.setattr(task_log_followers, "_woken", noted)
+    return seconds
 
 
 class Events:
@@ -119,7 +134,10 @@ async def end(api: RunningApi) -> None:
     await api.project()
 
 
-async def test_lines_come_as_they_are_written_and_the_end_is_said(api: RunningApi, flow: str) -> None:
+async def test_lines_come_as_they_are_written_and_the_end_is_said(
+    api: RunningApi, flow: str, rests: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task_log_followers, "_LINGER_SECONDS", PATIENCE_SECONDS)
     await api.project()
     await add(api, chunk(flow, ["a", "b"]))
     await store_lines(api)
@@ -136,6 +154,10 @@ async def test_lines_come_as_they_are_written_and_the_end_is_said(api: RunningAp
             "g",
         ]
         await end(api)
+        await eventually(
+            lambda: PATIENCE_SECONDS in rests
+        )  # that it is over is known, and a late line may come
+        monkeypatch.setattr(task_log_followers, "_LINGER_SECONDS", 0.2)
         await add(api, chunk(flow, ["the last"], task=2, first=2))
         assert await events.rest() == ["the last"]
 

@@ -4,14 +4,16 @@ import os
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+from redis.exceptions import ResponseError
 
 from flower_engine.embedded.home import Home
 from flower_engine.embedded.valkey import EmbeddedValkey
 from flower_engine.errors import SettingsError
+from flower_engine.log import client as client_module
 from flower_engine.log import durability
 from flower_engine.log.client import AsyncRedis, connect, send
 from flower_engine.log.durability import Level, settle_level
@@ -21,8 +23,9 @@ from flower_engine.model.values.ids import make_flow_id
 from flower_engine.transitions.installation_transitions import install
 from flower_engine.transitions.register_transition import FlowPlan, Registered, Start, register
 
-FSYNCED = Level("fsynced", ("WAITAOF", 1, 0, 2_000))
-REPLICATED = Level("replicated", ("WAIT", 1, 2_000), "fsynced")
+PATIENCE_MS = 60_000
+FSYNCED = Level("fsynced", ("WAITAOF", 1, 0, PATIENCE_MS))
+REPLICATED = Level("replicated", ("WAIT", 1, PATIENCE_MS), "fsynced")
 _ETL = WorkflowDefinition(name="etl", tasks=(TaskDefinition(task_seq=1, program="A"),))
 
 
@@ -55,8 +58,16 @@ def url(servers: Servers) -> str:
     return servers.start()
 
 
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a busy disk or a busy replica takes seconds for is waited for."""
+    monkeypatch.setattr(client_module, "REPLY_TIMEOUT_SECONDS", 2 * PATIENCE_MS / 1000)
+    monkeypatch.setattr(durability, "_WAIT_MS", PATIENCE_MS)
+    monkeypatch.setattr(durability, "REPLICA", REPLICATED.wait)
+
+
 @pytest.fixture
-async def client(url: str) -> AsyncIterator[AsyncRedis]:
+async def client(url: str, _patience: None) -> AsyncIterator[AsyncRedis]:
     async with connect(url) as client:
         await send(client, "FLUSHALL")
         await send(client, "REPLICAOF", "NO", "ONE")
@@ -67,6 +78,18 @@ async def client(url: str) -> AsyncIterator[AsyncRedis]:
 async def _set(client: AsyncRedis, **settings: str) -> None:
     for name, value in settings.items():
         await send(client, "CONFIG SET", name, value)
+
+
+async def _listen(client: AsyncRedis) -> int:
+    """Has the server listen on a port, which it returns: one that nobody had a moment ago."""
+    for _ in range(20):
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            port = unused.getsockname()[1]
+        with suppress(ResponseError):  # somebody was quicker
+            await _set(client, port=str(port))
+            return port
+    raise AssertionError("no port is free")
 
 
 async def _register(client: AsyncRedis, level: Level) -> Registered:
@@ -125,25 +148,23 @@ async def test_what_nobody_confirmed_in_time_is_in_memory_and_says_so(client: As
     registered = await _register(client, quick)
     assert (registered.word, registered.durability) == ("ok", "memory")
     await _set(client, appendonly="no")
-    assert (await _register(client, FSYNCED)).durability == "memory"
+    quick = Level("fsynced", ("WAITAOF", 1, 0, 50))
+    assert (await _register(client, quick)).durability == "memory"
 
 
 async def test_replicated_without_a_replica_degrades_says_so_and_holds_again_with_one(
     client: AsyncRedis, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after a failover that left one node: the API starts, and each reply says what held."""
-    monkeypatch.setattr(durability, "_WAIT_MS", 50)
-    level = await settle_level(client, "replicated")
+    with monkeypatch.context() as impatience:
+        impatience.setattr(durability, "REPLICA", ("WAIT", 1, 50))
+        level = await settle_level(client, "replicated")
     assert level.doubt is not None and "no replica of Redis confirmed" in level.doubt
     assert (await _register(client, level)).durability == "fsynced"  # which the one node does keep
-    monkeypatch.undo()
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        free_port = unused.getsockname()[1]
-    await _set(client, port=str(free_port))
+    port = await _listen(client)
     await send(client, "CONFIG", "SET", "repl-diskless-sync-delay", 0)  # it waits for no second replica
     async with connect(servers.start()) as replica:
-        await send(replica, "REPLICAOF", "127.0.0.1", free_port)
+        await send(replica, "REPLICAOF", "127.0.0.1", port)
         while not await send(client, "WAIT", 1, 100):
             pass
         assert await settle_level(client, "replicated") == REPLICATED
