@@ -1,4 +1,4 @@
-"""``/scaling``: what a queue asks for, at a cost that does not grow with what waits."""
+"""``/scaling``: what a queue asks for."""
 
 import json
 from typing import Any
@@ -8,9 +8,7 @@ import pytest
 from api.serving import RunningApi
 from cli.conftest import flower
 from cli.flower_command import Flower
-from flower_engine.insight.queue_demand import read_demand
 from flower_engine.log.client import send
-from scripts.engine import Engine, task
 
 __all__ = ["flower"]
 
@@ -76,31 +74,6 @@ async def test_what_a_limit_or_a_pause_holds_back_needs_no_worker(own_api: Runni
     own_api.client.put("/limits/queue/default", json={"isPaused": True})
     seen = scaling(own_api)
     assert (seen["ready"], seen["running"], seen["desired"]) == (0, 3, 3)
-
-
-async def test_what_it_costs_does_not_grow_with_what_waits(own_api: RunningApi) -> None:
-    async with own_api.engine() as engine:
-        plain = await _cost(engine)
-        await engine.register_many(1, task(1))
-        few = await _cost(engine)
-        await engine.register_many(2_000, task(1))
-        assert await _cost(engine) == few == plain + 6
-        for number in range(700):  # as many kinds of tasks
-            await engine.register(task(1), workflow=f"of {number}")
-        assert await _cost(engine) < 1_500
-        demand = await read_demand(engine.client, engine.partition, "default")
-    assert 600 <= demand.ready <= 2_701, "of the kinds beyond those that were looked at, one each"
-
-
-async def _cost(engine: Engine) -> int:
-    """Commands of one look."""
-
-    async def count() -> int:
-        return (await send(engine.client, "INFO", "stats"))["total_commands_processed"]
-
-    before = await count()
-    await read_demand(engine.client, engine.partition, "default")
-    return await count() - before
 
 
 async def test_an_engine_that_lost_its_state_is_not_taken_for_an_idle_one(own_api: RunningApi) -> None:

@@ -1,7 +1,9 @@
-"""What it costs to look at a partition in which nothing is due: a watcher does so ten times a second."""
+"""What it costs to look at a partition: at one in which nothing is due, as a watcher does ten times a second,
+and at what a queue asks for."""
 
 import pytest
 
+from flower_engine.insight.queue_demand import read_demand
 from flower_engine.log.client import send
 from flower_engine.model.tasks.task_spec import RetryPolicy
 from flower_engine.transitions.watcher_transitions import fire
@@ -29,3 +31,23 @@ async def test_a_look_at_what_is_not_due_runs_a_few_commands(engine: Engine, wai
     assert fired.fired == []
     assert (fired.next_ms is not None) == waits
     await engine.check()
+
+
+async def test_what_a_queue_asks_for_is_seen_at_a_cost_that_does_not_grow_with_what_waits(
+    engine: Engine,
+) -> None:
+    async def cost() -> int:
+        before = await _commands(engine)
+        await read_demand(engine.client, engine.partition, "default")
+        return await _commands(engine) - before
+
+    plain = await cost()
+    await engine.register_many(1, task(1))
+    few = await cost()
+    await engine.register_many(2_000, task(1))
+    assert await cost() == few == plain + 6
+    for number in range(700):  # as many kinds of tasks
+        await engine.register(task(1), workflow=f"of {number}")
+    assert await cost() < 1_500
+    demand = await read_demand(engine.client, engine.partition, "default")
+    assert 600 <= demand.ready <= 2_701, "of the kinds beyond those that were looked at, one each"
