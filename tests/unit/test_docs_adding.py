@@ -35,7 +35,7 @@ LOOPS = sorted(
 )
 
 
-RUN_BY = {"capture": "read_live_state", "reopen": "recover"}
+RUN_BY = {"capture": "read_live_state", "grow": "add_partitions", "reopen": "recover"}
 """Transitions that tests run under another name than their own."""
 
 
