@@ -52,6 +52,9 @@ _PATIENCE = {
     "flower_engine.flows.definition_checks": "_PATIENCE_SECONDS",
     "flower_engine.flows.unknown_names": "_PATIENCE_SECONDS",
     "flower_engine.flows.live_programs": "_RECORDS_SECONDS",
+    "flower_api.seen_positions": "_PATIENCE_SECONDS",
+    "flower_api.routes.top": "_PATIENCE_SECONDS",
+    "flower_api.routes.scaling": "_POSTGRES_SECONDS",
 }
 
 

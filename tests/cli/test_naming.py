@@ -92,8 +92,9 @@ async def test_a_cancelled_flow_is_called_cancelled(flower: Flower, own_api: Run
 
 
 async def test_the_shell_completes_flows_workflows_programs_and_statuses(
-    flower: Flower, own_api: RunningApi
+    flower: Flower, own_api: RunningApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("flower_cli.commands.completion._SECONDS", 60.0)  # nobody types here
     own_api.define("daily", {})
     own_api.define("weekly", {}, {})
     flow = own_api.register("daily")

@@ -10,7 +10,7 @@ import psycopg
 
 from flower_cli.local.own_engine import EngineFailedError, OwnEngine
 
-_PROJECTED_SECONDS = 10.0
+_PATIENCE_SECONDS = 60.0  # with an engine on a machine that has much to do
 _POLL_SECONDS = 0.05
 
 ROW_COLUMNS = (
@@ -44,7 +44,9 @@ class DemoEngine(OwnEngine):
         with (
             cls.started(*words, variables=settings) as engine,
             # No proxy of the environment may stand between this machine and itself.
-            httpx.Client(base_url=engine.url, timeout=10.0, trust_env=False, verify=False) as engine.client,
+            httpx.Client(
+                base_url=engine.url, timeout=_PATIENCE_SECONDS, trust_env=False, verify=False
+            ) as engine.client,
         ):
             yield engine
 
@@ -65,7 +67,7 @@ class DemoEngine(OwnEngine):
         """The flow's rows of kr_task_stat, once so many of them show the end of their task."""
         names = ", ".join(ROW_COLUMNS)
         query = f"SELECT {names} FROM kr_task_stat WHERE task_flow_id = %s ORDER BY task_exec_seq"  # noqa: S608
-        deadline = time.monotonic() + _PROJECTED_SECONDS
+        deadline = time.monotonic() + _PATIENCE_SECONDS
         with psycopg.connect(self.stores.database_url, autocommit=True) as connection:
             while True:
                 rows = connection.execute(query.encode(), [flow_id]).fetchall()
