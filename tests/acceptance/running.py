@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, Literal, LiteralString, Self
@@ -267,14 +268,25 @@ class RunningEngine:
             is_over.set()
             looking.join()
 
+    def ask(self, method: str, path: str, body: Any = None) -> None:
+        """Has the API do something, which is asked for again while it says that it cannot now (503), as
+        people and clients do: it waits for a connection for two seconds, and stores may stand still for
+        longer."""
+        key = {"Idempotency-Key": uuid.uuid4().hex}
+
+        def is_done() -> bool:
+            reply = self.client.request(method, path, json=body, headers=key)
+            return reply.status_code != 503 and reply.raise_for_status().is_success
+
+        self.wait_for(f"{method} {path} to be done", is_done)
+
     def define(self, workflow: str, tasks: Sequence[dict[str, Any]]) -> None:
-        self.client.put(f"/workflows/{workflow}", json={"tasks": list(tasks)}).raise_for_status()
+        self.ask("PUT", f"/workflows/{workflow}", {"tasks": list(tasks)})
 
     def define_ahead(self, workflow: str, tasks: Sequence[dict[str, Any]]) -> None:
         """Also what no worker takes that lives now."""
         workflows = [{"taskId": workflow, "tasks": list(tasks)}]
-        body = {"source": workflow, "workflows": workflows, "ahead": True}
-        self.client.post("/deploy", json=body).raise_for_status()
+        self.ask("POST", "/deploy", {"source": workflow, "workflows": workflows, "ahead": True})
 
     def register(self, workflow: str, count: int) -> list[str]:
         """Registers ``count`` flows in bulk calls; returns the acknowledged ids."""

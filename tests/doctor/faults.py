@@ -139,5 +139,5 @@ def ended(engine: RunningEngine, workflow: str) -> Generator[str]:
     try:
         yield flow
     finally:
-        engine.client.post(f"/flows/{flow}/cancel").raise_for_status()
-        engine.client.delete(f"/workflows/{workflow}").raise_for_status()
+        engine.ask("POST", f"/flows/{flow}/cancel")
+        engine.ask("DELETE", f"/workflows/{workflow}")

@@ -83,7 +83,7 @@ def a_hook_that_makes_no_sense(engine: RunningEngine, given: Given) -> Generator
 def a_hook_that_does_not_work(engine: RunningEngine, given: Given) -> Generator[None]:
     sql(engine, HOOK, ["slot.missed"])  # which nothing tells meanwhile: the test alone is delivered
     try:
-        engine.client.post("/hooks/ops/test").raise_for_status()
+        engine.ask("POST", "/hooks/ops/test")
         yield
     finally:
         sql(engine, "DELETE FROM ms_hook")
@@ -94,7 +94,7 @@ _SCHEDULES_LEFT = "SELECT 1 FROM kr_schedule WHERE state <> 'deleted'"
 
 def cancel_all(engine: RunningEngine, workflow: str) -> None:
     """Until none is open, though slots fire for a moment after their schedule is gone."""
-    engine.client.delete(f"/workflows/{workflow}").raise_for_status()
+    engine.ask("DELETE", f"/workflows/{workflow}")
     engine.wait_for("the schedules to be gone", lambda: not sql(engine, _SCHEDULES_LEFT))
 
     def are_over() -> bool:

@@ -39,7 +39,7 @@ def a_projector_that_stands_still(engine: RunningEngine, given: Given) -> Genera
         yield
     finally:
         os.kill(engine.service_pid("projector"), signal.SIGCONT)
-        engine.client.delete("/workflows/quick").raise_for_status()
+        engine.ask("DELETE", "/workflows/quick")
 
 
 @fault("problem", "lag.projection", "so nothing is registered", "see that a projector runs")
@@ -52,7 +52,7 @@ def a_backlog_beyond_its_bound(engine: RunningEngine, given: Given) -> Generator
         yield
     finally:
         os.kill(engine.service_pid("projector"), signal.SIGCONT)
-        engine.client.delete("/workflows/quick").raise_for_status()
+        engine.ask("DELETE", "/workflows/quick")
 
 
 @fault("warning", "lag.followers", "traces are behind the archive by", "take their rows out of kr_follower")
@@ -107,12 +107,12 @@ def a_slot_that_is_stuck(engine: RunningEngine, given: Given) -> Generator[None]
     engine.define("stuck", [{"taskSeq": 1, "program": "wait_thread", "parameters": {"folder": str(folder)}}])
     (flow,) = engine.register("stuck", 1)
     engine.wait_for("the attempt", (folder / "began-1-1").exists)
-    engine.client.post(f"/flows/{flow}/cancel").raise_for_status()
+    engine.ask("POST", f"/flows/{flow}/cancel")
     try:
         yield
     finally:
         (folder / "go").touch()
-        engine.client.delete("/workflows/stuck").raise_for_status()
+        engine.ask("DELETE", "/workflows/stuck")
 
 
 @fault("warning", "workers.outdated", "runs code from before", "restart it")

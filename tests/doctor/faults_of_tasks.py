@@ -21,7 +21,7 @@ def a_program_that_nobody_has(engine: RunningEngine, given: Given) -> Generator[
     try:
         yield
     finally:
-        engine.client.delete("/workflows/unknown").raise_for_status()
+        engine.ask("DELETE", "/workflows/unknown")
 
 
 @fault("warning", "programs.versions", "program add has 2 live versions", "restart the older workers")
@@ -44,7 +44,7 @@ def a_task_that_waits_for_long(engine: RunningEngine, given: Given) -> Generator
     finally:
         (folder / "go").touch()
         engine.wait_until_ended([flow])
-        engine.client.delete("/workflows/small").raise_for_status()
+        engine.ask("DELETE", "/workflows/small")
         engine.stop("worker-2")
 
 
