@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from api.serving import PATIENCE_SECONDS, RunningApi, details
+from flower_api.routes import flows as routes_of_flows
 from flower_engine.client import Client
 from flower_engine.flows import flow_waits
 from flower_engine.flows.flow_waits import FlowWaits
@@ -205,15 +206,17 @@ async def test_who_waits_for_what_can_be_no_flow_ends_nobody_elses_wait(
     assert (await reading)["pausedTs"] is not None
 
 
-async def test_a_client_reads_what_it_wrote(own_api: RunningApi) -> None:
+async def test_a_client_reads_what_it_wrote(own_api: RunningApi, monkeypatch: pytest.MonkeyPatch) -> None:
     own_api.define("w", {})
     with Client(own_api.url) as client:
         flow = client.register("w")
         await own_api.project()
         flow.pause()
-        showing = asyncio.create_task(asyncio.to_thread(flow.show))
-        await own_api.project()
-        shown = await showing
+        with monkeypatch.context() as patience:
+            patience.setattr(routes_of_flows, "VERSION_SECONDS", PATIENCE_SECONDS)
+            showing = asyncio.create_task(asyncio.to_thread(flow.show))
+            await own_api.project()
+            shown = await showing
         assert (shown.paused_ts is not None, shown.is_behind) == (True, False)
         flow.cancel()
         assert (await asyncio.to_thread(flow.show)).is_behind
