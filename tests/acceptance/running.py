@@ -82,7 +82,7 @@ class RunningEngine:
             "FLOWER_PORT": str(self._api.port),
             "FLOWER_LEASE_SECONDS": "2",
             "FLOWER_HEARTBEAT_SECONDS": "0.4",
-            "FLOWER_MAX_LOST": "5",
+            "FLOWER_MAX_LOST": "1000",  # what is killed, or stands still for a lease time, is no poison
             **environment,
         }
         self.partitions = int(environment.get("FLOWER_PARTITIONS", "1"))

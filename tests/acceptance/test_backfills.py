@@ -1,5 +1,6 @@
 """A backfill on real processes, whose watchers are killed again and again: each slot gets one flow."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -17,9 +18,12 @@ def test_a_backfill_survives_every_death_of_its_watcher(tmp_path: Path) -> None:
             "old",
             [{"taskSeq": 1, "program": "EchoParamTimeSleep", "dependsOn": [], "parameters": parameters}],
         )
-        said = {"taskId": "old", "everySeconds": 3600}
+        # Half an hour ago there was a slot: the next one, which no backfill brings, is as far away.
+        first = datetime.now(UTC).replace(microsecond=0) - timedelta(days=200, minutes=30)
+        said = {"taskId": "old", "everySeconds": 3600, "anchor": first.isoformat()}
         engine.client.put("/schedules/hourly", json=said).raise_for_status()
-        body = {"from": "2026-01-05T00:00:00Z", "to": "2026-01-05T11:00:00Z", "mostAtOnce": 2}
+        to = first + timedelta(hours=11)
+        body = {"from": first.isoformat(), "to": to.isoformat(), "mostAtOnce": 2}
         reply = engine.client.post("/schedules/hourly/backfills", json=body)
         assert reply.status_code == 201, reply.text
         backfill = reply.json()["id"]

@@ -54,9 +54,11 @@ def run(
     *,
     anew: bool = True,
     deployment: Deployment = "single",
+    flows_at_least: int = 0,
+    harms_at_least: int = 0,
 ) -> Outcome:
-    """A storm of so long over a fresh engine; then all flows must end, and everything be right. Services
-    start ``anew``, or as copies of a process that has imported everything."""
+    """A storm of so long, and of so much, over a fresh engine; then all flows must end, and everything be
+    right. Services start ``anew``, or as copies of a process that has imported everything."""
     with ExitStack() as stack:
         proxies: list[Proxy] = []
         nodes = None if deployment == "single" else stack.enter_context(started(deployment, folder))
@@ -104,7 +106,10 @@ def run(
             people.start()
             world.start()
             try:
-                storm.rage(seconds)
+                storm.rage(
+                    seconds,
+                    lambda: len(people.flows) >= flows_at_least and storm.harms.total() >= harms_at_least,
+                )
             finally:
                 people.stop()
                 world.stop()

@@ -47,10 +47,10 @@ class Storm:
         self._choice = random.Random(seed)
         self._say = say
 
-    def rage(self, seconds: float) -> None:
-        """Does harm for so long."""
+    def rage(self, seconds: float, is_enough: Callable[[], bool]) -> None:
+        """Does harm for so long, and until it is enough: on a machine that has much to do little happens."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline or not is_enough():
             (harm,) = self._choice.choices(
                 (self._kill, self._stall, self._drop, self._kill_store, self._stall_store, self._step_clock),
                 (8, 5, 5, 2, 2, 3),
