@@ -48,7 +48,7 @@ async def test_a_program_gets_another_round_with_what_it_gave(engine: Engine) ->
 async def test_a_later_round_waits_for_its_time_without_a_lane(engine: Engine) -> None:
     flow = await engine.register(task(1), task(2))
     first, second = await engine.claim()
-    await engine.again(first, after_ms=300)
+    await engine.again(first, after_ms=20_000)
     waiting = (await engine.flow(flow)).task(1)
     assert (waiting.status, waiting.round, waiting.again_ms is None) == (Status.WAIT, 1, False)
     assert await engine.claim() == []
@@ -65,8 +65,8 @@ async def test_a_later_round_waits_for_its_time_without_a_lane(engine: Engine) -
 async def test_a_round_may_begin_at_a_moment_and_at_once_if_that_is_past(engine: Engine) -> None:
     flow = await engine.register(task(1))
     now = await engine.engine_time()
-    await engine.again(*await engine.claim(), at_ms=now + 300)
-    assert (await engine.flow(flow)).task(1).again_ms == now + 300
+    await engine.again(*await engine.claim(), at_ms=now + 20_000)
+    assert (await engine.flow(flow)).task(1).again_ms == now + 20_000
     await engine.bring_due()
     await engine.again(*await engine.claim(), at_ms=now - 5)
     assert (await engine.flow(flow)).task(1).again_ms is None
@@ -141,7 +141,7 @@ async def test_a_call_sent_again_gives_the_round_again(engine: Engine) -> None:
 async def test_a_late_outcome_of_an_earlier_round_is_refused(engine: Engine) -> None:
     flow = await engine.register(task(1))
     (zombie,) = await engine.claim()
-    await engine.again(zombie, after_ms=200)
+    await engine.again(zombie, after_ms=20_000)
     for kind in (OutcomeKind.AGAIN, OutcomeKind.FINISHED, OutcomeKind.FAILED):
         refused = await engine.exchange("w2", outcomes=[Outcome(zombie, kind, b"{}")])
         assert refused.words == ["stale"]

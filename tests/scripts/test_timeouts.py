@@ -8,14 +8,14 @@ from scripts.engine import A_MINUTE_MS, Engine, chain, task
 
 
 async def test_an_attempt_that_takes_too_long_is_fenced_off_and_suspended(engine: Engine) -> None:
-    flow = await engine.register(task(1, timeout_ms=5_000), task(2, 1))
+    flow = await engine.register(task(1, timeout_ms=90_000), task(2, 1))
     (claim,) = await engine.claim()
     assert (await engine.fire()).fired == []
     assert (await engine.bring_due()).fired == [("attempt-timeout", flow, 1)]
     ended = (await engine.flow(flow)).task(1)
     assert ended.status is Status.SUSPEND
     assert ended.error is not None
-    assert (ended.error.type, ended.error.message) == ("AttemptTimeout", "attempt 1 took longer than 5 s")
+    assert (ended.error.type, ended.error.message) == ("AttemptTimeout", "attempt 1 took longer than 90 s")
     assert engine.heartbeat("w1", claim) == [(claim.queue, claim.lease)], "the worker is told to stop it"
     assert await engine.finish(claim) == ["stale"]
     assert len(await engine.refused()) == 1
@@ -104,7 +104,7 @@ async def test_after_a_stall_timeouts_are_put_off_but_retries_are_not(engine: En
     fired = await fire(engine.client, engine.partition, lease_ms=A_MINUTE_MS, tick_gap_ms=1_000)
     assert [what for what, _, _ in fired.fired] == ["retry"]
     assert fired.next_ms is not None
-    assert A_MINUTE_MS - 10_000 < fired.next_ms <= A_MINUTE_MS
+    assert A_MINUTE_MS / 2 < fired.next_ms <= A_MINUTE_MS
     await engine.check()
 
 
