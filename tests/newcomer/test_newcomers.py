@@ -145,6 +145,41 @@ def test_what_was_staged_is_dropped_and_somebody_told_when_a_load_fails(examples
     assert "not taken by its rule ready: task 2 was given up" in told
 
 
+def test_invoices_are_waited_for_and_paid_when_somebody_agrees(examples: Newcomer) -> None:
+    folder, flower = examples.folder / "invoices", examples.engine.flower
+    folder.mkdir()
+    (folder / "1.json").write_text('{"supplier": "Ada", "cents": 1250}')
+    (folder / "2.json").write_text('{"supplier": "Bob", "cents": 99000}')
+    (folder / "3.json").write_text('{"supplier": "Ada", "cents": 750}')
+    with contextlib.chdir(examples.folder):
+        examples.serve(Path("pay_invoices.py"))
+        deployed = flower("deploy", "pay_invoices.py", "--yes")
+    assert deployed.returncode == 0, deployed.stderr
+
+    few = examples.client.register("pay_invoices", folder=str(folder), most_cents=200_000)
+    examples.engine.wait_for("another look at the folder", lambda: "round 1" in flower("why", few.id).stdout)
+    (folder / "complete").touch()
+    flow = examples.ended(few.id)
+    assert flow.word == "Finish", flow.failed
+    paid = ["Ada: 2000 cents for 2 invoices", "Bob: 99000 cents for 1 invoices"]
+    assert flow.result == paid
+
+    much = examples.client.register("pay_invoices", folder=str(folder))
+    examples.engine.wait_for("the question", lambda: much.id in flower("approvals", "list", "--json").stdout)
+    assert flower("answer", much.id, "ok", "--yes").returncode == 0
+    assert examples.ended(much.id).result == paid
+    for receipt in folder.glob("paid-*.txt"):
+        receipt.unlink()
+    refused = examples.client.register("pay_invoices", folder=str(folder))
+    examples.engine.wait_for(
+        "the question", lambda: refused.id in flower("approvals", "list", "--json").stdout
+    )
+    assert flower("answer", refused.id, "ok", "--no").returncode == 0
+    flow = examples.ended(refused.id)
+    assert (flow.word, flow.result) == ("Finish", None)
+    assert list(folder.glob("paid-*.txt")) == []
+
+
 def test_models_are_trained_side_by_side(examples: Newcomer) -> None:
     returned = run(examples, "train_model.py", "count=300")
     assert returned["score"]["points"] == 300 and returned["score"]["right"] > 270
