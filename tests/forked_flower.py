@@ -10,13 +10,14 @@ import atexit
 import functools
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
-import time
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -24,7 +25,6 @@ from typing import IO, Any
 from flower_engine.embedded.processes import spawn
 from prepared_postgres import data_without_tables
 
-_POLL_SECONDS = 0.01
 _LONGEST_ANSWER = 1_000
 _ROOM = "-" * 2_000
 """For the command lines that copies show."""
@@ -38,19 +38,27 @@ class ForkedProcess:
         self._server = server
         self.pid = pid
         self.returncode: int | None = None
+        self._one_by_one = threading.Lock()  # how it ended is told once
+        self._ending = os.pidfd_open(pid)  # of no later process of that id: nobody has waited for it yet
+        weakref.finalize(self, os.close, self._ending)
 
     def poll(self) -> int | None:
-        if self.returncode is None:
-            self.returncode = self._server.ask({"pid": self.pid})
-        return self.returncode
+        with self._one_by_one:
+            if self.returncode is None and self._has_ended(0):
+                self.returncode = self._server.ask({"pid": self.pid})
+            return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        deadline = None if timeout is None else time.monotonic() + timeout
         while (code := self.poll()) is None:
-            if deadline is not None and time.monotonic() >= deadline:
+            if not self._has_ended(timeout):
                 raise subprocess.TimeoutExpired("flower", timeout or 0)
-            time.sleep(_POLL_SECONDS)
         return code
+
+    def _has_ended(self, timeout: float | None) -> bool:
+        """Waits for it, without asking again and again."""
+        waiting = select.poll()
+        waiting.register(self._ending, select.POLLIN)
+        return bool(waiting.poll(None if timeout is None else timeout * 1_000))
 
     def send_signal(self, number: signal.Signals) -> None:
         if self.poll() is None:

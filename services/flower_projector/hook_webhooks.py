@@ -33,12 +33,12 @@ class Webhooks:
         self._allowed_secrets = settings.hook_secrets
         self._secrets = SecretSources(settings.secrets_prefix, settings.secrets_folder, environment)
         self._timeout_seconds = settings.hook_timeout_seconds
-        self._client: httpx.AsyncClient | None = None
+        self._clients: dict[bool, httpx.AsyncClient] = {}  # one for https, one for http
 
     async def close(self) -> None:
         """Ends what is under way."""
-        if self._client is not None:
-            await self._client.aclose()
+        for client in self._clients.values():
+            await client.aclose()
 
     async def tell(self, hook: Hook, taken: Taken) -> Outcome:
         """One attempt; whatever becomes of it is told, not raised."""
@@ -78,10 +78,9 @@ class Webhooks:
         addresses = await addresses_of(url.host, port, self._networks)
         # One that does not answer leaves the others a share of the time.
         timeout = httpx.Timeout(self._timeout_seconds, connect=self._timeout_seconds / len(addresses))
-        if self._client is None:
-            self._client = await asyncio.to_thread(self._make_client)
+        client = await self._client_for(url.scheme == "https")
         for address in addresses:
-            request = self._client.build_request(
+            request = client.build_request(
                 "POST",
                 url.copy_with(host=address),
                 content=body,
@@ -96,7 +95,7 @@ class Webhooks:
                 extensions={"sni_hostname": url.host},
             )
             try:
-                reply = await self._client.send(request, stream=True)
+                reply = await client.send(request, stream=True)
             except (httpx.ConnectError, httpx.ConnectTimeout):
                 if address == addresses[-1]:
                     raise
@@ -106,10 +105,17 @@ class Webhooks:
             return _judged(reply, b"", self._clock.now_ms() / 1_000)
         raise OSError("no address")  # never: there is one at least
 
-    def _make_client(self) -> httpx.AsyncClient:
-        # No proxy of the environment: it, and not this, would look the host up.
+    async def _client_for(self, secured: bool) -> httpx.AsyncClient:
+        if secured not in self._clients:
+            made = await asyncio.to_thread(self._make_client, secured)
+            self._clients.setdefault(secured, made)  # another delivery may have made one meanwhile
+        return self._clients[secured]
+
+    def _make_client(self, secured: bool) -> httpx.AsyncClient:
+        # No proxy of the environment: it, and not this, would look the host up. The certificates of all
+        # authorities are read for https only.
         return httpx.AsyncClient(
-            verify=httpx.create_ssl_context(),
+            verify=httpx.create_ssl_context() if secured else False,
             trust_env=False,
             follow_redirects=False,
             timeout=self._timeout_seconds,

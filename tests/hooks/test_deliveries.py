@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import textwrap
@@ -16,6 +17,7 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from flower_engine.hooks.python_hooks import hook as python_hook
@@ -194,6 +196,31 @@ async def test_a_receiver_that_is_not_there_or_speaks_no_http_is_borne_with(
     assert re.search(r"response|Errno|reset", found["silent"])  # as it was cut off
     assert "SSL" in found["tls"]
     assert "not known" in found["unknown"]
+
+
+async def test_the_certificates_of_all_authorities_are_read_for_https_alone(
+    hooked: Hooked, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[ssl.SSLContext] = []
+    read = httpx.create_ssl_context
+
+    def noted() -> ssl.SSLContext:
+        made.append(read())
+        return made[-1]
+
+    monkeypatch.setattr(httpx, "create_ssl_context", noted)
+    loop = loop_with(hooked)
+    await hooked.hook("plain", receiver.url)
+    await hooked.hook("secured", f"https://127.0.0.1:{receiver.port}/")
+    await note(hooked, "plain", "msg_1")
+    await hooked.deliver(loop)
+    assert await hooked.ledger("state") == [("delivered",)]
+    assert made == []
+    await note(hooked, "secured", "msg_2")
+    await hooked.deliver(loop)
+    assert [(one.verify_mode, one.check_hostname) for one in made] == [(ssl.CERT_REQUIRED, True)]
+    ((error,),) = [row for row in await hooked.ledger("error") if row[0]]
+    assert "SSL" in error
 
 
 async def test_an_address_that_does_not_answer_leaves_time_for_the_others_of_its_host(

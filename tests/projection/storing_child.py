@@ -2,8 +2,10 @@
 
 import asyncio
 import os
-import sys
+import tempfile
+from pathlib import Path
 
+import forked_flower
 from flower_engine.crash_points import VARIABLE
 from flower_engine.log.client import connect
 from flower_engine.projection.database import make_pool
@@ -15,11 +17,15 @@ from flower_projector.task_log_loop import TaskLogLoop
 
 async def store_apart(settings: Settings, crash_at: str = "") -> int:
     """Stores what is there; the exit code of the process."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, __file__,
-        env={**os.environ, **settings.as_environment(), VARIABLE: crash_at},
-    )  # fmt: skip
-    return await process.wait()
+    of_tests = {"PYTHONPATH": str(Path(__file__).parents[1]), VARIABLE: crash_at}
+    environment = {**os.environ, **settings.as_environment(), **of_tests}
+    words = ("-m", "projection.storing_child")
+    with tempfile.TemporaryFile() as said:
+        process = forked_flower.start(*words, environment=environment, output=said)
+        code = await asyncio.to_thread(process.wait)
+        said.seek(0)
+        assert code <= 0, said.read().decode()
+    return code
 
 
 async def _store() -> None:
