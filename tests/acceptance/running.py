@@ -291,11 +291,18 @@ class RunningEngine:
     def register(self, workflow: str, count: int) -> list[str]:
         """Registers ``count`` flows in bulk calls; returns the acknowledged ids."""
         flows: list[str] = []
-        for first in range(0, count, 100):
-            entries = [{"taskId": workflow}] * min(100, count - first)
+
+        def are_taken() -> bool:
+            entries = [{"taskId": workflow}] * min(100, count - len(flows))
             reply = self.client.post("/register", json=entries)
+            if reply.status_code == 503 and reply.json().get("store") == "Postgres":
+                return False  # which had no connection within two seconds to read what they are to be of
             reply.raise_for_status()
-            flows += [entry["taskFlowId"] for entry in reply.json()]
+            flows.extend(entry["taskFlowId"] for entry in reply.json())
+            return True
+
+        while len(flows) < count:
+            self.wait_for("registrations to be taken", are_taken)
         return flows
 
     def flower(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:

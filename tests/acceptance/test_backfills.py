@@ -21,7 +21,7 @@ def test_a_backfill_survives_every_death_of_its_watcher(tmp_path: Path) -> None:
         # Half an hour ago there was a slot: the next one, which no backfill brings, is as far away.
         first = datetime.now(UTC).replace(microsecond=0) - timedelta(days=200, minutes=30)
         said = {"taskId": "old", "everySeconds": 3600, "anchor": first.isoformat()}
-        engine.client.put("/schedules/hourly", json=said).raise_for_status()
+        engine.ask("PUT", "/schedules/hourly", said)
         to = first + timedelta(hours=11)
         body = {"from": first.isoformat(), "to": to.isoformat(), "mostAtOnce": 2}
         reply = engine.client.post("/schedules/hourly/backfills", json=body)

@@ -170,7 +170,7 @@ def test_a_recovery_that_dies_at_each_of_its_points_is_begun_again(tmp_path: Pat
         client = Client(engine)
         # What stays open whatever the machine is at: a recovery puts something back.
         engine.define("paused", [_task(1)])
-        engine.client.put("/limits/workflow/paused", json={"isPaused": True}).raise_for_status()
+        engine.ask("PUT", "/limits/workflow/paused", {"isPaused": True})
         paused = engine.register("paused", 5)
         client.send(200)
         engine.wait_until_projected([*client.flows.values(), *paused])
@@ -181,7 +181,7 @@ def test_a_recovery_that_dies_at_each_of_its_points_is_begun_again(tmp_path: Pat
             engine.wait_until_killed("projector")
         engine.start("projector")
         engine.wait_until_ended(list(client.flows.values()))
-        engine.client.delete("/limits/workflow/paused").raise_for_status()
+        engine.ask("DELETE", "/limits/workflow/paused")
         engine.wait_until_ended(paused)
         verdict = engine.verify()
     assert verdict.problems == []

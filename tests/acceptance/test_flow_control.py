@@ -21,7 +21,7 @@ def nap(seq: int, seconds: float, **settings: Any) -> dict[str, Any]:
 
 
 def limit(engine: RunningEngine, path: str, **settings: Any) -> None:
-    engine.client.put(f"/limits/{path}", json=settings).raise_for_status()
+    engine.ask("PUT", f"/limits/{path}", settings)
 
 
 def held(seq: int, folder: Path, **settings: Any) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def test_nothing_starts_in_a_pause_and_everything_ends_after_it(tmp_path: Path) 
         limit(engine, "workflow/held", isPaused=True)
         (tmp_path / "go").touch()
         wait_for_running(engine, 0)  # sixteen slots are free, and whatever is ready could start
-        engine.client.delete("/limits/workflow/held").raise_for_status()
+        engine.ask("DELETE", "/limits/workflow/held")
         engine.wait_until_ended(flows)
         verdict = engine.verify()
     assert verdict.problems == []
@@ -177,7 +177,7 @@ def test_what_is_struck_never_starts_and_what_is_behind_it_goes_on(tmp_path: Pat
         struck = engine.flower("strike", SLEEP, 'SLEEP_TIME_SECOND="0.011"', "--reason", "left")
         assert struck.returncode == 0, struck.stderr
         engine.wait_until_ended(gone)
-        engine.client.delete(f"/limits/program/{SLEEP}").raise_for_status()
+        engine.ask("DELETE", f"/limits/program/{SLEEP}")
         gone += engine.register("gone", 5)
         engine.wait_until_ended([*gone, *kept])
         verdict = engine.verify()

@@ -63,9 +63,7 @@ def define_ending(engine: RunningEngine) -> None:
         _task(4, 1, 2, 3, **_CLEANS_UP),
         _task(5, 4, program="@flow", parameters={"workflow": "small"}),
     ]
-    engine.client.put(
-        f"/workflows/{CLEANING}", json={"tasks": cleaning, "timeoutSeconds": 20}
-    ).raise_for_status()
+    engine.ask("PUT", f"/workflows/{CLEANING}", {"tasks": cleaning, "timeoutSeconds": 20})
 
 
 def judge_ending(events: Sequence[AnyEvent], first: Collection[str]) -> Iterator[str]:

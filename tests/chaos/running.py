@@ -181,13 +181,13 @@ def define(engine: RunningEngine, limit: int, schedules: int = SCHEDULES) -> Non
             " FROM generate_series(1, %s) AS n",
             [schedules],
         )
-    engine.client.put("/limits/program/limited_trace", json={"maxRunning": limit}).raise_for_status()
+    engine.ask("PUT", "/limits/program/limited_trace", {"maxRunning": limit})
 
 
 def define_deciding(engine: RunningEngine) -> None:
     """Workflows that decide as they run: sub-flows, maps, decisions, signals, approvals and cleanups."""
     small = {"tasks": [_task(1), _task(2, 1, fails=0.1)], "returns": {"$from": 2}}
-    engine.client.put("/workflows/small", json=small).raise_for_status()
+    engine.ask("PUT", "/workflows/small", small)
     engine.define("middle", [_child(1, "small"), _task(2, 1), _child(3, "small")])
     engine.define("tree", [_child(1, "middle"), _child(2, "small"), _task(3, 1, 2)])
     over, each = {"over": {"$from": 1}, "as": "n"}, {"n": {"$param": "n"}, "fails": 0.1}
@@ -195,7 +195,7 @@ def define_deciding(engine: RunningEngine) -> None:
     takes = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
     one = [{"taskSeq": 1, "program": "item_trace", "parameters": each}]
     body = {"tasks": one, "returns": {"$from": 1}, "parametersSchema": takes}
-    engine.client.put("/workflows/one-item", json=body).raise_for_status()
+    engine.ask("PUT", "/workflows/one-item", body)
     engine.define(
         "mapping",
         [
@@ -221,13 +221,13 @@ def define_deciding(engine: RunningEngine) -> None:
         ],
     )
     small_loop = {"tasks": [_task(1, program="paged")], "returns": {"$from": 1}}
-    engine.client.put("/workflows/small-loop", json=small_loop).raise_for_status()
+    engine.ask("PUT", "/workflows/small-loop", small_loop)
     whole_loop = {
         "tasks": [{**_task(1, program="paged_whole"), "parameters": {"page": {"$param": "page"}}}],
         "parametersSchema": {"type": "object", "properties": {"page": {"type": "integer", "default": 0}}},
         "returns": {"$from": 1},
     }
-    engine.client.put("/workflows/whole-loop", json=whole_loop).raise_for_status()
+    engine.ask("PUT", "/workflows/whole-loop", whole_loop)
     of_pages = {"over": {"$from": 1}, "as": "n", "program": "paged"}
     engine.define(
         "looping",

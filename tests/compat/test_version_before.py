@@ -123,7 +123,7 @@ def bring_to_their_end(engine: RunningEngine, flows: Mapping[str, Left]) -> None
         engine.wait_for(
             f"{label} to be that", lambda label=label, error=error: error in errors(engine, flows[label].flow)
         )
-    engine.client.put("/limits/queue/held", json={"isPaused": False}).raise_for_status()
+    engine.ask("PUT", "/limits/queue/held", {"isPaused": False})
     for label in ("overdue", "late"):
         operate(label, "rerun", selection="failed")
     assert shown(engine, flows["delayed-to-a-date"].flow) == flows["delayed-to-a-date"]

@@ -132,4 +132,4 @@ def test_one_that_is_kept_gets_flows_again(tmp_path: Path) -> None:
         assert engine.client.post("/partitions/1/keep").status_code == 200
         engine.wait_for("flows in it again", lambda: partition_of(engine.register("naps", 1)[0]) == 1)
         for flow in flows:
-            engine.client.post(f"/flows/{flow}/cancel").raise_for_status()
+            engine.ask("POST", f"/flows/{flow}/cancel")

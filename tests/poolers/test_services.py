@@ -67,10 +67,10 @@ def test_all_of_them_go_on_whatever_becomes_of_sessions(tmp_path: Path) -> None:
         engine.wait_until_ended(flows)
         # A schedule fires, which the watcher reads from tables.
         schedule = {"taskId": "chain", "everySeconds": 1}
-        engine.client.put("/schedules/often", json=schedule).raise_for_status()
+        engine.ask("PUT", "/schedules/often", schedule)
         listed = "/flows?schedule=often"
         engine.wait_for("the schedule to fire", lambda: len(engine.client.get(listed).json()["flows"]) > 1)
-        engine.client.delete("/schedules/often").raise_for_status()
+        engine.ask("DELETE", "/schedules/often")
         # What SQL edits is heard, though nobody listens.
         with psycopg.connect(engine.addresses.database_url, autocommit=True) as psql:
             psql.execute("UPDATE ms_task_definition SET program = 'Clock' WHERE task_id = 'chain'")
