@@ -175,7 +175,8 @@ class MappedTransitions(RuledTransitions):
         lane = lane_of(self.oracle.flows[flow].workflow, planned)
         given_up = 0 if task.edges is None else task.edges.given_up
         items = numbers_of(planned.items)
-        found = MapRead(lane, policy.text() if policy else "", items, given_up=given_up)
+        first = len(self.oracle.flows[flow].tasks) + 1
+        found = MapRead(lane, policy.text() if policy else "", items, given_up=given_up, first=first)
         return Undecided(f"{flow}:{planned.seq}".encode(), task.attempt - late, b"", {}, found)
 
     @precondition(lambda self: self._undecided())
@@ -223,10 +224,11 @@ class MappedTransitions(RuledTransitions):
 
     def _expand(self, one: Undecided, expansion: Expansion, name: str, stops: int) -> str:
         """Sends the items one by one; ``stops``: it dies after so many."""
-        word, first, sent = "", 0, 0
+        assert one.of_map is not None
+        word, first, sent = "", one.of_map.first, 0
         for segment in segments_of(expansion, one.of[1]):
             for fields in segment.items(first):
-                word, first = self.run(
+                word, _ = self.run(
                     expand(
                         self.client,
                         self.partition,
@@ -234,6 +236,7 @@ class MappedTransitions(RuledTransitions):
                         by="w",
                         name=name,
                         items=[fields],
+                        first=first,
                         before=sent,
                         segment=segment,
                         most_tasks=1_000,

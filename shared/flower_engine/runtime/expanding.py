@@ -57,6 +57,7 @@ class Maps:
         self._by = by
         self._put = put
         self._is_last = is_last
+        self._behind = ("", 0)  # of the flow that the last items came to, the number behind these
 
     async def evaluated(
         self, one: Undecided, found: MapRead, message: TaskMessage, contents: Mapping[int, bytes | None]
@@ -111,18 +112,24 @@ class Maps:
         Raises:
             LostError: Redis lost its state.
         """
+        assert one.of_map is not None
+        flow, _ = one.of
+        first = one.of_map.first
+        if self._behind[0] == flow:  # another map of it was read together with this one
+            first = max(first, self._behind[1])
         for _ in range(_TRIES):
             name = secrets.token_hex(4)
-            before, first, word = 0, 0, "more"
+            before, told, word = 0, 0, "more"
             for segment in segments_of(expansion, one.of[1]):
                 for step in _steps(segment, first):
-                    word, first = await expand(
+                    word, told = await expand(
                         self._client,
                         self._partition,
                         one,
                         by=self._by,
                         name=name,
                         items=step,
+                        first=first,
                         before=before,
                         segment=segment,
                         most_tasks=MOST_TASKS,
@@ -136,8 +143,11 @@ class Maps:
             if word == "many":
                 error = ListError(f"its flow would have more than {MOST_TASKS} tasks with its items")
                 return Decided(None, encode_error(error))
+            if word == "ok":
+                self._behind = (flow, first + expansion.total)
             if word != "anew":
                 return None
+            first = told
         return None
 
 

@@ -1,6 +1,6 @@
 """The transitions of whoever decides: which decisions and maps there are, and what they came to."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -25,8 +25,8 @@ _LETTERS = {True: "t", False: "f", None: "x", "gathered": "m", "stored": "b", "r
 
 
 class Expanded(NamedTuple):
-    """What came of a step; see ``lua/worker/expand.lua``. ``first``: the number of the first item; 0: it is
-    not said."""
+    """What came of a step; see ``lua/worker/expand.lua``. ``first``, of "anew": the number that the first
+    item is to have."""
 
     word: Literal["ok", "more", "stale", "busy", "anew", "many"]
     first: int = 0
@@ -37,7 +37,8 @@ class MapRead(msgspec.Struct, frozen=True):
     payloads of their results, in their order; how many of them were given up. ``ends`` and ``reasons``, of a
     map that tells what became of its items: how each without a result has ended, "9" or "2x" for example, and
     why it was given up, as JSON text (empty: it was not). ``followers``, of a map without items: those that
-    may go along it; ``earlier``: the items that it had, if it is matched with them."""
+    may go along it; ``earlier``: the items that it had, if it is matched with them; ``first``: the number
+    that its first item would have now."""
 
     lane: str
     policy: str
@@ -48,6 +49,7 @@ class MapRead(msgspec.Struct, frozen=True):
     reasons: Sequence[bytes] = ()
     followers: Sequence[Follower] = ()
     earlier: tuple[EarlierItem, ...] = ()
+    first: int = 0
 
 
 class Undecided(msgspec.Struct, frozen=True):
@@ -117,6 +119,7 @@ def _of_map(found: Sequence[Any]) -> MapRead | None:
         given_up=int(found[4]),
         followers=followers,
         earlier=read_earlier(found[6]),
+        first=int(found[7]),
     )
 
 
@@ -168,12 +171,13 @@ async def expand(
     by: str,
     name: str,
     items: Sequence[SentItem],
+    first: int,
     before: int,
     segment: Segment,
     most_tasks: int,
 ) -> Expanded:
-    """Sends some items of an expansion, which are of this ``segment``; ``before``: how many
-    were sent. ``name`` is that of this expansion.
+    """Sends some items of an expansion, which are of this ``segment``; ``first``: the number that the first
+    of all is to have, ``before``: how many were sent. ``name`` is that of this expansion.
 
     Raises:
         LostError: Redis lost its state.
@@ -181,16 +185,17 @@ async def expand(
     assert one.of_map is not None
     expansion = segment.expansion
     is_last = before + len(items) == expansion.total
+    fields, ruled = segment.fields(items, first, before)
     args = _expand.args(
-        _parts_of(items),
+        (len(ruled), *fields, *ruled),
         generation=partition.generation,
         by=_encode(by),
         member=one.member,
         wanted=one.attempt,
         name=name,
         lane=one.of_map.lane,
-        like=segment.alike,
-        counts=f"{len(expansion.given.values)} {expansion.total}",
+        counts=f"{len(expansion.given.values)} {expansion.total} {len(items)}",
+        head=first,
         before=before,
         told=expansion.told if is_last else b"",
         maps=segment.told if is_last else b"",
@@ -198,16 +203,6 @@ async def expand(
     )
     reply = partition.check(await _expand.run(client, partition.keys.meta, args))
     return Expanded(reply[0].decode(), int(reply[1]) if len(reply) > 1 else 0)
-
-
-def _parts_of(items: Sequence[SentItem]) -> Iterator[bytes | str]:
-    """Message, lane and what it takes over of each; "" is the lane of the one before, which most have."""
-    before = ""
-    for message, lane, taken in items:
-        yield message
-        yield "" if lane == before else lane
-        yield taken
-        before = lane
 
 
 async def decide(

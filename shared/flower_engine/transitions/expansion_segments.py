@@ -11,16 +11,22 @@ from flower_engine.model.maps.map_expansion import Expansion, Link
 from flower_engine.model.maps.map_items import items_of
 from flower_engine.model.tasks.task_policy import TaskPolicy
 from flower_engine.model.waits.wait_programs import wait_text
+from flower_engine.transitions.loader import Arg
 from flower_engine.transitions.task_fields import task_message
+
+_TAKEN_STATE = "3 0 0 -"
+_ONE_FINISHED = "1 0 0 0 0 0 -"  # the edges of what waits for that alone
 
 
 class SentItem(NamedTuple):
-    """An item as it is sent. ``taken``: that it takes a result over, and the one that it goes along does, as
-    ``lua/worker/expand.lua`` has it."""
+    """An item as it is sent. ``taken``: the result that it takes over, as Redis has it (empty: none), by
+    ``readers`` of which it is read; ``is_behind``: the one that it goes along takes one over."""
 
     message: bytes
     lane: str
     taken: bytes = b""
+    readers: int = 0
+    is_behind: bool = False
 
 
 class Segment(NamedTuple):
@@ -37,18 +43,45 @@ class Segment(NamedTuple):
         go along others."""
         workflow, has_taken = self.expansion.workflow, bool(self.expansion.taken)
         for index, item in enumerate(self._planned(first)):
-            taken = self._taken(index) if has_taken else b""
-            yield SentItem(task_message(workflow, item), lane_of(workflow, item), taken)
+            taken = self._taken(index) if has_taken else (b"", 0, False)
+            yield SentItem(task_message(workflow, item), lane_of(workflow, item), *taken)
 
-    def _taken(self, index: int) -> bytes:
+    def _taken(self, index: int) -> tuple[bytes, int, bool]:
         taken, count = self.expansion.taken, len(self.expansion.given.values)
         is_behind = self.link is not None and count * self._over + index in taken
         one = taken.get(count * self.number + index)
-        text = b"+" if is_behind else b""
         if one is None:
-            return text
+            return b"", 0, is_behind
         readers = 1 + sum(count * behind + index not in taken for behind in self._behind)
-        return b"%d%b%b" % (readers, text, payload_of_earlier(one))
+        return payload_of_earlier(one), readers, is_behind
+
+    def fields(self, items: Iterable[SentItem], first: int, before: int) -> tuple[list[Arg], list[Arg]]:
+        """Names and values of the fields of these items, flat, and of those that they have only where their
+        flow has rules. ``first``: the number of the expansion's first item, ``before``: how many of all come
+        before these."""
+        count = len(self.expansion.given.values)
+        own, ahead = self._maps[self.number], [count * (number - self.number) for number in self._behind]
+        over = None if self.link is None else count * (self._over - self.number)
+        common = [(letter, value) for letter, value in zip("pwy", self.alike, strict=True) if value]
+        alone, readers = f"{own}<!", 1 + len(ahead)
+        fields: list[Arg] = []
+        ruled: list[Arg] = []
+        for seq, one in enumerate(items, start=first + before):
+            links = alone
+            if over is not None or ahead:
+                behind = "".join(f",{seq + far}" for far in ahead)
+                links = f"{own}{behind}<{'' if over is None else seq + over}!"
+            fields += (f"m{seq}", one.message, f"l{seq}", one.lane, f"d{seq}", links)
+            if one.taken:
+                read = f"{one.readers} {len(one.taken)}"
+                fields += (f"u{seq}", read, f"s{seq}", _TAKEN_STATE, f"r{seq}", one.taken)
+            else:
+                fields += (f"u{seq}", readers)
+            for letter, value in common:
+                fields += (f"{letter}{seq}", value)
+            if one.is_behind:
+                ruled += (f"e{seq}", _ONE_FINISHED)
+        return fields, ruled
 
     @property
     def _maps(self) -> list[int]:
@@ -91,32 +124,17 @@ class Segment(NamedTuple):
         return (expansion.chained(self.link, self.task, first, index) for index in range(count))
 
     @property
-    def alike(self) -> bytes:
-        """What its items have in common, in lines, as ``lua/worker/expand.lua`` has it."""
+    def alike(self) -> tuple[str, str, bytes]:
+        """What its items have in common: their policy, what they wait for, and their rules (empty: none)."""
         item = self.expansion.item if self.link is None else self.link.along.item
         policy, rules = TaskPolicy.of(item), TaskRules.of(item)
-        lines = (
-            policy.text().encode() if policy else b"",
-            wait_text(item).encode(),
-            rules.text() if rules else b"",
-            self._places.encode(),
-        )
-        return b"\n".join(lines)
+        return policy.text() if policy else "", wait_text(item), rules.text() if rules else b""
 
     @property
     def fields_of_each(self) -> int:
         """How many fields of the flow are written for each: its message, its lane, who is behind it, by how
         many it is read, and what it has in common with the others."""
-        return 4 + sum(map(bool, self.alike.split(b"\n")[:3]))
-
-    @property
-    def _places(self) -> str:
-        """Which map it is, and by how many the numbers of its items, of those that these go along, and of
-        those that go along them are higher than the first ones."""
-        count = len(self.expansion.given.values)
-        over = "-" if self.link is None else str(count * self._over)
-        behind = ",".join(str(count * number) for number in self._behind)
-        return f"{self._maps[self.number]} {count * self.number} {over} {behind}"
+        return 4 + sum(map(bool, self.alike))
 
     @property
     def told(self) -> bytes:

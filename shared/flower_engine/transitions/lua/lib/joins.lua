@@ -3,7 +3,7 @@
 -- hear, too, that stand behind each of them, as items of a map that goes along do: what is to be known of all
 -- these is asked together.
 -- rarely used
--- needs: base, edges, flow_fields, kept_results, reading_ahead, release, rules
+-- needs: base, edges, flow_fields, flows, kept_results, reading_ahead, release, rules
 local LONG = 33 -- "!", which the links of a task end with that is read by one that reads very many
 local JOINED = '^(%d+),?([%d,]*)<(%d*)!$' -- who reads very many, others behind the task, what it read itself
 local joins = {} -- {flow, task, how many, the last of them, the flow's `done` when that had finished}
@@ -98,34 +98,60 @@ end
 
 -- Asks what is to be known of those that stand beside who reads very many, and of what finished tasks read.
 local function learn_joined(flow)
-  local later, names = flow.joined, {}
+  local later, names, n = flow.joined, {}, 0
   for index = 1, #later, 4 do
-    for other in string.gmatch(later[index + 2], '%d+') do
-      local n = #names
-      names[n + 1], names[n + 2], names[n + 3] = open_field(other), lane_field(other), state_field(other)
-      if flow.ruled then
-        names[n + 4], names[n + 5] = edges_field(other), rules_field(other)
+    local others, read = later[index + 2], later[index + 3]
+    if others ~= '' then
+      others = tasks_read(others)
+      later[index + 2] = others
+      for at = 1, #others do
+        local other = others[at]
+        names[n + 1], names[n + 2], names[n + 3] = open_field(other), lane_field(other), state_field(other)
+        n = n + 3
+        if flow.ruled then
+          names[n + 1], names[n + 2] = edges_field(other), rules_field(other)
+          n = n + 2
+        end
       end
     end
-    if later[index + 3] ~= '' then
-      names[#names + 1] = readers_field(later[index + 3])
+    if read ~= '' then
+      n = n + 1
+      names[n] = readers_field(read)
     end
   end
   learn_fields(flow, names)
 end
 
+-- A task is read by one less: what is said of that, "2 17" for example, is most often said of many.
+local function count_one_less(flow, task, less)
+  local field = readers_field(task)
+  local use = flow[field] or '0'
+  local fewer = less[use]
+  if fewer == nil then
+    local readers, bytes = match(use, '^(%d+)( %d+)$')
+    fewer = readers and readers ~= '1' and readers ~= '0' and digits(readers - 1) .. bytes
+    less[use] = fewer
+  end
+  if fewer then
+    set(flow, field, fewer)
+  else
+    flow[field] = use
+    count_reader(flow, task, -1)
+  end
+end
+
 local function tell_others(flow)
-  local later = flow.joined
+  local later, less = flow.joined, {}
   flow.joined = nil
   for index = 1, #later, 4 do
-    local task, done, others, read = unpack(later, index, index + 3)
+    local others, read = later[index + 2], later[index + 3]
     if read ~= '' then
-      local readers = readers_field(read)
-      flow[readers] = flow[readers] or '0'
-      count_reader(flow, read, -1)
+      count_one_less(flow, read, less)
     end
-    for other in string.gmatch(others, '%d+') do
-      tell_as_of(flow, done, other, task, 1)
+    if others ~= '' then
+      for at = 1, #others do
+        tell_as_of(flow, later[index + 1], others[at], later[index], 1)
+      end
     end
   end
 end

@@ -42,11 +42,15 @@ local function read_for_claims(flow, chosen, at, lane)
   for index = at, #chosen, 2 do
     local id, task = split_member(chosen[index])
     if id == flow.id then
-      local n = #names
-      names[n + 1], names[n + 2] = state_field(task), message_field(task)
-      states[#states + 1] = names[n + 1]
+      local n, state = #names, state_field(task)
+      names[n + 1] = message_field(task)
+      if not flow[state] then -- else it was asked for when the task became ready
+        n = n + 1
+        names[n + 1] = state
+        states[#states + 1] = state
+      end
       if flow.ruled and not lane_of(lane or chosen[index + 1]).window then -- see start_task
-        names[n + 3] = rules_field(task)
+        names[n + 2] = rules_field(task)
       end
     end
   end

@@ -10,7 +10,8 @@
 --   its policy, "<first of its items> <how many>" ("": it has none yet), of how many of them the results are
 --   to be read together, how many of them were given up, of one without items {each map that may go along
 --   it, or along one of these: its number, what it goes along, its message, lane, policy, earlier items}, its
---   own earlier items ("": it is not matched with any)}, else {}, ...}} or {"lost"}.
+--   own earlier items ("": it is not matched with any), the number that its first item would have now}, else
+--   {}, ...}} or {"lost"}.
 --   Results are as finish_and_claim gives them; of the first decision whatever their size, and of others as
 --   far as all together fit into a reply. What items have come to whoever makes a list reads page by page:
 --   while its map awaits it, nothing of it changes. Cost: linear in what it answers.
@@ -74,7 +75,7 @@ for _, member in ipairs(call('ZRANGE', decide_key(), '-inf', due, 'BYSCORE', 'LI
       items_left = items_left - (count or 0)
       of_map = { got[1], got[2] or '', got[3] or '', count and items_at_once(flow, got[3]) or 0,
         count and flow.ruled and given_up_of(flow, task) or '0', count and {} or followers_of(flow, task),
-        got[4] or '' }
+        got[4] or '', digits(flow.left + flow.done + 1) }
       if count and not string.find(message, '"outcomes":true', 1, true) then
         wanted = {} -- else its list may tell keys, which stand in what it goes over
       end

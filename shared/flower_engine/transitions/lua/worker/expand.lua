@@ -10,29 +10,24 @@
 --   and never came. At most RELEASE_STEP go to their lanes at once. Maps that go along it have their items
 --   with the same event, each waiting for the one that it goes along. Safe to send twice.
 -- ARGV: generation, who expands (JSON), "<flow>:<task>", attempt, a name for this expansion, lane of the map
---   as it was read, in four lines what the items of this step have in common (all are of one map): their
---   policy ("": none), what they wait for ("": workers run them; see waits.lua), their rules ("": none; see
---   edges.lua), "<their map> <offset> <offset of those they go along, or -> <offsets of those behind them>",
---   each offset that of a map's first item from the first of all; "<items of the map> <items in all>"; how
---   many of them were sent before; fields of the event behind "first" (JSON; "": more items are to be sent);
---   with the last ones in lines "<items that take a result over> <bytes of what all take over>" and the rules
---   of the map with its items ("": as they are), and of each that goes along "<map> <along> <offset> <items
---   that take a result over> <1: others of its items may start at once>", its rules and its message as it was
---   read, with tabs between; most tasks of a flow; then for each item: its message, its lane ("": that of the
---   one before), and "<by how many it is read, if it takes a result over><+: the one that it goes along
---   does><the payload that it takes over>"
--- Reply: {"ok"} | {"more", number of the first item} | {"stale"}: somebody was first, or it is not to be
---   expanded any more, or what goes along has changed | {"busy"}: somebody else is at it | {"anew"}: begin
---   with the first item | {"many"}: the flow would have more tasks than it may | {"lost"}. Cost: linear in
---   the items of the step; the last one in all items.
-local generation, by, member, wanted, name, lane, like, counts, before, told, maps, most = unpack(ARGV, 1, 12)
+--   as it was read, "<items of the map> <items in all> <items of this step>", the number that the first item
+--   in all is to have, how many of them were sent before; fields of the event behind "first" (JSON; "": more
+--   items are to be sent); with the last ones in lines "<items that take a result over> <bytes of what all
+--   take over>" and the rules of the map with its items ("": as they are), and of each that goes along "<map>
+--   <along> <offset of its first item from the first of all> <items that take a result over> <1: others of
+--   its items may start at once>", its rules and its message as it was read, with tabs between; most tasks of
+--   a flow; how many of the values behind it hold only where the flow has rules (the last ones); then the
+--   fields of the items of this step, name and value of each
+-- Reply: {"ok"} | {"more"} | {"stale"}: somebody was first, or it is not to be expanded any more, or what
+--   goes along has changed | {"busy"}: somebody else is at it | {"anew", number}: begin with the first item,
+--   which is to have this number | {"many"}: the flow would have more tasks than it may | {"lost"}.
+--   Cost: linear in the items of the step; the last one in all items.
+local generation, by, member, wanted, name, lane, counts, head, before, told, maps, most = unpack(ARGV, 1, 12)
 if current_generation ~= generation then
   return { 'lost' }
 end
-local items, all = match(counts, '^(%d+) (%d+)$')
-local count = tonumber(all)
-local policy, wait, rules, places = match(like, '^([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$')
-local of_map, offset, over, behind = match(places, '^(%d+) (%d+) (%S+) (%S*)$')
+local items, all, of_step = match(counts, '^(%d+) (%d+) (%d+)$')
+local count, sent = tonumber(all), before + of_step
 local PATIENCE_MS = 2000 -- nobody else begins within it
 local id, task = split_member(member)
 local flow, state, now_lane = load_task(id, task, lane_field(task))
@@ -57,65 +52,14 @@ if not is_own then
   if staged_by and staged_by ~= name and staged_ms + PATIENCE_MS > now_ms then
     return { 'busy' }
   elseif before ~= '0' then
-    return { 'anew' }
+    return { 'anew', digits(first) }
   end
   unclean = staged_by and math.max(unclean, staged_first + staged - 1) or 0
 end
-
--- What waits for an item, and what it reads; and by how many it is read itself. `index`: from 0 on.
-local is_alone, alone = over == '-' and behind == '', of_map .. '<!'
-local function links_of_item(index)
-  if is_alone then
-    return alone, '1'
-  end
-  local dependents, readers = of_map, 1
-  for place in string.gmatch(behind, '%d+') do
-    dependents, readers = dependents .. ',' .. digits(first + place + index), readers + 1
-  end
-  return dependents .. '<' .. (over == '-' and '' or digits(first + over + index)) .. '!', digits(readers)
+if tonumber(head) ~= first then
+  return { 'anew', digits(first) }
 end
 
-local fields, n, sent, lane_of_item = {}, 0, tonumber(before), nil
-local TAKEN_STATE = '3 0 0 -'
-local ONE_FINISHED = '1 0 0 0 0 0 -' -- the edges of what waits for that alone
-
--- The fields of an item that takes a result over, or goes along one that does.
-local function take_result(item, text)
-  local readers, over_taken, payload = match(text, '^(%d*)(%+?)(.*)$')
-  if payload ~= '' then
-    fields[n + 1], fields[n + 2] = state_field(item), TAKEN_STATE
-    fields[n + 3], fields[n + 4] = result_field(item), payload
-    fields[n] = readers .. ' ' .. digits(#payload) -- its readers are the last field so far
-    n = n + 4
-  end
-  if over_taken == '+' and flow.ruled then
-    fields[n + 1], fields[n + 2] = edges_field(item), ONE_FINISHED
-    n = n + 2
-  end
-end
-
-for index = 13, #ARGV, 3 do
-  local item = string.format('%d', first + sent)
-  fields[n + 1], fields[n + 2] = message_field(item), ARGV[index]
-  lane_of_item = ARGV[index + 1] ~= '' and ARGV[index + 1] or lane_of_item
-  fields[n + 3], fields[n + 4] = lane_field(item), lane_of_item
-  fields[n + 5], fields[n + 7] = dependents_field(item), readers_field(item)
-  fields[n + 6], fields[n + 8] = links_of_item(sent - offset)
-  n = n + 8
-  if ARGV[index + 2] ~= '' then
-    take_result(item, ARGV[index + 2])
-  end
-  if policy ~= '' or wait ~= '' then
-    fields[n + 1] = policy ~= '' and policy_field(item) or wait_field(item)
-    fields[n + 2] = policy ~= '' and policy or wait
-    n = n + 2
-  end
-  if rules ~= '' then
-    fields[n + 1], fields[n + 2] = rules_field(item), rules
-    n = n + 2
-  end
-  sent = sent + 1
-end
 -- Notes who has sent how many of them.
 local function note_staged(of, who, so_many, ms)
   call('HSET', flow.key, STAGED, concat({ of, who, digits(first), digits(so_many), string.format('%d', ms),
@@ -133,13 +77,16 @@ local function write_items()
   if #left > 0 then
     call_chunked('HDEL', flow.key, left, CHUNK)
   end
-  call_chunked('HSET', flow.key, fields, CHUNK)
+  local last = #ARGV - (flow.ruled and 0 or tonumber(ARGV[13]))
+  for step = 14, last, CHUNK do
+    call('HSET', flow.key, unpack(ARGV, step, math.min(last, step + CHUNK - 1)))
+  end
 end
 
 if told == '' or sent ~= count then
   write_items()
   note_staged(task, name, sent, now_ms)
-  return { 'more', digits(first) }
+  return { 'more' }
 end
 
 -- Each map that goes along: {map, along, offset, rules, its links, how many of its items take a result over,
