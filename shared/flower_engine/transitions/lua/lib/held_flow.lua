@@ -58,7 +58,7 @@ local function prioritise_flow(flow, priority)
   local other_lanes, waits, has_children, count = {}, {}, {}, flow.left + flow.done
   for first = 1, count, CHUNK do
     local last, moving = math.min(count, first + CHUNK - 1), {}
-    local texts = texts_of(first, last)
+    local texts = texts_of(flow, first, last)
     local states, state_names = read_column(flow, state_field(''), first, last, texts)
     local lanes_now, lane_names = read_column(flow, lane_field(''), first, last, texts)
     for index = 1, #texts do

@@ -14,11 +14,14 @@ end
 
 -- The maps of a whole flow that run again, and are to be expanded: they have no items, or are expanded anew.
 local function maps_to_expand(flow, again, is_anew)
-  local maps = {}
+  local maps, lane_before, is_map = {}, nil, false
   for task = 1, flow.count do
-    local known = flow.tasks[task]
-    if again[task] and string.byte(known.lane) == OF_THE_WORLD and (is_anew[task] or not known.items)
-      and match(known.lane, ':%%40map') then
+    local known = again[task] and flow.tasks[task]
+    local lane = known and known.lane or lane_before
+    if lane ~= lane_before then
+      lane_before, is_map = lane, string.byte(lane) == OF_THE_WORLD and match(lane, ':%%40map') ~= nil
+    end
+    if is_map and known and (is_anew[task] or not known.items) then
       maps[#maps + 1] = digits(task)
     end
   end

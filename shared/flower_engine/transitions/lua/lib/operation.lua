@@ -125,7 +125,8 @@ end
 local function runs_of(tasks)
   local runs, first, last = {}, nil, nil
   for index = 1, #tasks + 1 do
-    local task = tonumber(tasks[index])
+    local task = tasks[index]
+    task = type(task) == 'number' and task or tonumber(task)
     if not first or task ~= last + 1 then
       if first then
         runs[#runs + 1] = first == last and digits(first) or digits(first) .. '-' .. digits(last)

@@ -36,8 +36,13 @@ local function push(lane, flow, task, member)
     pushed[lane] = list
     pushed_lanes[#pushed_lanes + 1] = lane
   end
+  local order = flow.order_number
+  if not order then
+    order = tonumber(flow.order)
+    flow.order_number = order
+  end
   local ahead = flow.done < AHEAD_CAP and AHEAD_CAP - flow.done or 0
-  local score = ahead * AHEAD + flow.order + task
+  local score = ahead * AHEAD + order + task
   if score < list.lowest then
     list.lowest = score
   end

@@ -177,11 +177,49 @@ end
 local function reopen(flow, again)
   local before, in_lanes, leases = find_ready(flow), {}, {}
   local forgotten, are_plain, has_rounds = {}, {}, call('HEXISTS', flow.key, ROUNDS) == 1
-  local change, asker = become, asker_of(flow)
+  -- What reopening does with a task that has nothing of its own but its lease, beside all that are like it:
+  -- worked out once for all of them. Nil: it is one of those with which there is more to do.
+  local function find_usual(known)
+    local own = next(known)
+    if own and (own ~= 'lease' or next(known, own)) then
+      return nil
+    end
+    local alike, lease = known.alike, known.lease
+    if alike.reopening == nil then
+      local status = known.status
+      alike.reopening = is_plain_lane(known.lane) and { ends_no_more = is_final(known) and 1 or 0,
+        waits = status == WAIT, is_held = flow.ruled and status == SUSPEND, is_finished = status == FINISH,
+        may_have_failures = may_have_failures(known),
+        state = WAIT .. ' ' .. known.attempt .. ' 0 ' .. NO_LEASE }
+    end
+    local usual = alike.reopening
+    if not usual or lease == WITH_CHILD or (usual.waits and lease ~= NO_LEASE) then
+      return nil
+    end
+    return usual
+  end
+
+  local change, asker, tasks, set_one, reopened = become, asker_of(flow), flow.tasks, set, 0
   for task = 1, flow.count do
-    local known = again[task] and flow.tasks[task]
-    if known then
-      local text, status, lane = digits(task), known.status, known.lane
+    local known = again[task] and tasks[task]
+    local usual, text = known and find_usual(known), digits(task)
+    if usual and text ~= asker then
+      reopened = reopened + usual.ends_no_more
+      if usual.is_held then
+        drop_timer(hold_timer(flow.id, text))
+      elseif usual.is_finished then
+        forgotten[#forgotten + 1] = progress_field(text)
+      end
+      if usual.may_have_failures then
+        forgotten[#forgotten + 1] = failures_field(text)
+      end
+      if has_rounds then
+        forgotten[#forgotten + 1] = round_field(text)
+      end
+      change(known, to_wait_again)
+      set_one(flow, state_field(text), usual.state)
+    elseif known then
+      local status, lane = known.status, known.lane
       leases[task] = known.lease
       if is_final(known) then
         flow.left = flow.left + 1
@@ -240,6 +278,7 @@ local function reopen(flow, again)
       end
     end
   end
+  flow.left, flow.done = flow.left + reopened, flow.done - reopened
   if #forgotten > 0 then
     call_chunked('HDEL', flow.key, forgotten, CHUNK)
   end
@@ -251,17 +290,17 @@ local function reopen(flow, again)
     set_flag(flow, HAS_GIVEN_UP, has_given_up)
   end
   local after = not flow.ruled and count_open(flow)
+  local ruled, unreleased = flow.ruled, flow.unreleased
   for task = 1, flow.count do
-    local known = flow.tasks[task]
-    local lease = leases[task] or known.lease
-    local was_released = not (flow.unreleased and flow.unreleased[task])
-    local in_lane = before[task] and lease == NO_LEASE and was_released and not known.moved
-    if flow.ruled then
+    local known = tasks[task]
+    local in_lane = before[task] and (leases[task] or known.lease) == NO_LEASE
+      and not (unreleased and unreleased[task]) and not known.moved
+    if ruled then
       in_lanes[task] = in_lane
     elseif known.open and tonumber(known.open) ~= after[task] then
       set(flow, open_field(digits(task)), digits(after[task]))
     end
-    if not flow.ruled and known.status == WAIT then
+    if not ruled and known.status == WAIT then
       local text = digits(task)
       if after[task] > 0 then
         if in_lane or is_away(known) then

@@ -18,6 +18,7 @@ end
 local ended = flow.ruled and result ~= '' and WITH_RESULT_STATE or IGNORE
 local payload = result ~= '' and '=' .. result or nil
 local asked, chosen, numbers = {}, {}, {} -- tasks: as asked for; {[number] = its digits}; each once
+local count = 0 -- of the numbers
 for first, last in string.gmatch(tasks, '(%d+)%-?(%d*)') do
   for task = tonumber(first), tonumber(last) or tonumber(first) do
     asked[#asked + 1] = task
@@ -69,15 +70,16 @@ for index = 1, #asked do
     elseif known.kind == GIVEN_UP then
       return refused(flow, 'final', digits(task), 'given up')
     end
-    chosen[task] = digits(task)
-    numbers[#numbers + 1] = task
+    count = count + 1
+    chosen[task], numbers[count] = digits(task), task
   end
 end
 
 -- The tasks, "4, 5, ...", that cannot run without the result of this one, and are not passed over with it.
 local MOST_NAMED = 10
 local readers_by_text = {}
--- Of the tasks behind others (their text) those that are not final, and what they cannot do without.
+-- Of the tasks behind others (their text) those that are not final, and what they cannot do without; all of
+-- that together, too.
 local function open_readers(dependents)
   local found = readers_by_text[dependents]
   if not found then
@@ -85,13 +87,13 @@ local function open_readers(dependents)
     if not is_whole then
       read_tasks(behind)
     end
-    found = {}
+    found = { needed = {} }
     for _, text in ipairs(behind) do
       local known = known_tasks[tonumber(text)]
       if known and known.reads and not chosen[tonumber(text)] and not is_final(known) then
         local needed = {}
         for producer in string.gmatch(known.reads, '[^,]+') do
-          needed[producer] = true
+          needed[producer], found.needed[producer] = true, true
         end
         found[#found + 1] = { task = text, needed = needed }
       end
@@ -116,12 +118,13 @@ local function in_need_of(text, readers)
 end
 
 if flow.kept and result == '' then
-  for index = 1, #numbers do
+  for index = 1, count do
     local dependents = known_tasks[numbers[index]].dependents
     local readers = dependents and (readers_by_text[dependents] or open_readers(dependents))
-    local needing = readers and #readers > 0 and in_need_of(chosen[numbers[index]], readers)
+    local text = chosen[numbers[index]]
+    local needing = readers and readers.needed[text] and in_need_of(text, readers)
     if needing then
-      return refused(flow, 'needed', chosen[numbers[index]], needing)
+      return refused(flow, 'needed', text, needing)
     end
   end
 end
@@ -164,17 +167,32 @@ local function leave(text, known)
   end
 end
 
-local stood = { [WAIT] = {}, [SUSPEND] = {} }
-local set_free = set_free_state
-for index = 1, #numbers do -- all of them before any is released: they may depend on each other
-  local known, text = known_tasks[numbers[index]], chosen[numbers[index]]
-  local list = stood[known.status]
-  list[#list + 1] = numbers[index]
-  leave(text, known)
-  set_free(flow, text, ended, known)
+local stood = { [WAIT] = { n = 0 }, [SUSPEND] = { n = 0 } }
+-- All of them before any is released: they may depend on each other.
+local function leave_all()
+  local alike, list, state, is_waiting, lane = nil, nil, nil, false, nil
+  local set_one, take_out = set, pull
+  for index = 1, count do
+    local task = numbers[index]
+    local known, text = known_tasks[task], chosen[task]
+    if known.alike ~= alike then
+      alike, list, lane = known.alike, stood[known.status], known.lane
+      state = ended .. ' ' .. known.attempt .. ' ' .. known.lost .. ' ' .. NO_LEASE
+      is_waiting = known.status == WAIT
+    end
+    local n = list.n + 1
+    list[n], list.n = task, n
+    if is_waiting and text ~= asker and known.lease == NO_LEASE then
+      take_out(lane, flow, text)
+    else
+      leave(text, known)
+    end
+    set_one(flow, state_field(text), state)
+  end
 end
-flow.left = flow.left - #numbers
-flow.done = flow.done + #numbers
+leave_all()
+flow.left = flow.left - count
+flow.done = flow.done + count
 
 -- Runs of numbers as an event has them: "[1,3],[5,5]"; tasks are sorted then.
 local function ranges_in(name, found)
@@ -186,7 +204,7 @@ local function ranges_in(name, found)
 end
 
 local function append_ignored()
-  local one = #numbers == 1 and known_tasks[numbers[1]]
+  local one = count == 1 and known_tasks[numbers[1]]
   local said = one and ',"task":' .. digits(numbers[1]) .. ',"was":' .. one.status
     or ranges_in('ranges', stood[WAIT]) .. ranges_in('held', stood[SUSPEND])
   append((one and '{"type":"task.ignored' or '{"type":"tasks.ignored') .. at_flow .. flow.id .. '","v":'
@@ -198,7 +216,7 @@ append_ignored()
 -- Reads what is known of results that the tasks have, or read, at once.
 local function read_results()
   local names = {}
-  for index = 1, #numbers do
+  for index = 1, count do
     local reads = known_tasks[numbers[index]].reads
     names[#names + 1] = payload and readers_field(chosen[numbers[index]])
     if reads and not match(reads, ITEMS_READ) then
@@ -217,7 +235,7 @@ local ignored = { status = IGNORE, kind = false, lease = NO_LEASE }
 local passed_over = { status = IGNORE, kind = 'p', lease = NO_LEASE }
 local function release_ruled()
   local keeps, change = flow.kept and flow.left > 0, payload and passed_over or ignored
-  for index = 1, #numbers do
+  for index = 1, count do
     local known = known_tasks[numbers[index]]
     if keeps and (payload or known.reads) then
       settle_data(flow, chosen[numbers[index]], payload, known.dependents, known.reads or nil, {})
@@ -231,7 +249,7 @@ end
 -- Those behind them hear of all of them together, but for very many.
 local function release_plain()
   local counts = {}
-  for index = 1, #numbers do
+  for index = 1, count do
     local known = known_tasks[numbers[index]]
     if known.dependents and #known.dependents > WIDE_BYTES then
       release_in_steps(flow, chosen[numbers[index]])
@@ -260,7 +278,7 @@ if flow.ruled then
 elseif is_whole and not flow.kept and flow.left > 0 then
   release_plain()
 else
-  for index = 1, #numbers do
+  for index = 1, count do
     local known, text = known_tasks[numbers[index]], chosen[numbers[index]]
     local links = known.dependents or (known.reads and '')
     if links then

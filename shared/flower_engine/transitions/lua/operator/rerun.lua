@@ -50,11 +50,11 @@ at = at + 3 * results
 local matched = scope == 'changed' and earlier_given(ARGV, at, tonumber(earlier)) or nil
 at = at + 3 * earlier
 
-local selection, again, stack, anew = ARGV[at], {}, {}, { asked = {} } -- anew: how it is to be
+local selection, again, stack, anew = ARGV[at], {}, { n = 0 }, { asked = {} } -- anew: how it is to be
 local function select(task)
   if not again[task] and not flow.tasks[task].vanished then
-    again[task] = true
-    stack[#stack + 1] = task
+    local n = stack.n + 1
+    again[task], stack[n], stack.n = true, task, n
   end
 end
 -- Selects what was asked for; a refusal, or nil.
@@ -107,7 +107,7 @@ end
 if refusal then
   return refusal
 end
-if #stack == 0 then
+if stack.n == 0 then
   return refused(flow, 'nothing', selection)
 end
 anew.told = of_children == '?' and told_children(flow, stack)
@@ -118,9 +118,10 @@ end
 -- What runs again because these do, by the scope: all behind them, or what read a result that goes.
 local function walk_on()
   local behind_of, nobody_behind = tasks_behind, {}
-  while #stack > 0 do
-    local task = table.remove(stack)
+  while stack.n > 0 do
+    local task = stack[stack.n]
     local known = flow.tasks[task]
+    stack.n = stack.n - 1
     for _, number in ipairs(known.dependents and behind_of(known) or nobody_behind) do
       local behind = flow.tasks[number]
       local read_it = flow.kept and is_final(known) and is_reader(behind, task) and uses(behind, task)
@@ -134,7 +135,8 @@ local function walk_on()
         elseif not kept_waits[number] then
           kept_waits[number] = true
           if scope == 'dependents' then
-            stack[#stack + 1] = number
+            stack.n = stack.n + 1
+            stack[stack.n] = number
           end
         end
       end
@@ -158,7 +160,7 @@ local function select_retrying()
 end
 
 if selection == 'all' then
-  stack = {} -- nothing is behind them that is not among them
+  stack.n = 0 -- nothing is behind them that is not among them
 else
   walk_on()
   select_retrying()
@@ -167,7 +169,7 @@ end
 local function select_by_rules()
   if flow.ruled and selection ~= 'all' then -- else nobody is behind them that is not among them
     open_behind(flow, again, select)
-    while #stack > 0 do
+    while stack.n > 0 do
       walk_on()
       select_retrying()
       open_behind(flow, again, select)
@@ -185,7 +187,7 @@ local function select_along()
     anew.is[map] = true
     select(map)
   end
-  local is_more = #stack > 0
+  local is_more = stack.n > 0
   if is_more then
     walk_on()
     select_retrying()
@@ -239,8 +241,9 @@ if anew.stale then
   return refused(flow, 'outdated', digits(anew.stale))
 end
 
-local lists = { [WAIT] = {}, [SUSPEND] = {}, [FINISH] = {}, [IGNORE] = {} }
-local ran, unchanged = {}, {}
+local lists =
+  { [WAIT] = { n = 0 }, [SUSPEND] = { n = 0 }, [FINISH] = { n = 0 }, [IGNORE] = { n = 0 } }
+local ran, unchanged = { n = 0 }, {}
 local function list_all()
   local is_all = selection == 'all' and #anew.maps == 0 -- then nobody stays behind one that runs again
   for task = 1, flow.count do
@@ -266,8 +269,9 @@ local function list_all()
         unchanged[#unchanged + 1] = task -- it waits as it did; only what is before it may change
       else
         local list = lists[known.status]
-        list[#list + 1] = digits(task)
-        ran[#ran + 1] = digits(task)
+        local n, count = ran.n + 1, list.n + 1
+        ran[n], ran.n = task, n
+        list[count], list.n = digits(task), count
       end
     end
   end
@@ -279,7 +283,7 @@ end
 for _, task in ipairs(unchanged) do
   again[task] = nil
 end
-if #ran == 0 then
+if ran.n == 0 then
   return refused(flow, 'nothing', selection)
 end
 anew.expanded = maps_to_expand(flow, again, anew.is)
