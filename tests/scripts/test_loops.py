@@ -15,6 +15,7 @@ from flower_engine.model.tasks.task_spec import RetryPolicy
 from flower_engine.transitions.operator_transitions import cancel, ignore, rerun
 from flower_engine.transitions.worker_transitions import Claim, Outcome, Reported
 from scripts.engine import Engine, chain, task
+from scripts.test_maps import MAPPED, expand, run_again
 
 TWO = RetryPolicy(max_attempts=2, delay_ms=0)
 
@@ -230,3 +231,13 @@ async def test_rounds_stand_in_the_fold_of_what_was_written(engine: Engine) -> N
     assert (fields["n1"], fields["N"]) == (b'3 {"cursor":2}', 3)
     held = await send(engine.client, "HMGET", engine.keys.flow(flow), "n1", "N")
     assert held == [b'3 {"cursor":2}', b"3"]
+
+
+async def test_items_that_vanish_are_in_no_round(engine: Engine) -> None:
+    flow = await engine.register(*MAPPED)
+    await expand(engine, b'["a","b"]')
+    await engine.again(*await engine.claim())
+    assert [task.round for task in (await engine.flow(flow)).tasks[3:]] == [1, 1]
+    await run_again(engine, flow, 2, scope="dependents")
+    await engine.check()
+    assert [task.ended_as for task in (await engine.flow(flow)).tasks[3:]] == ["v", "v"]

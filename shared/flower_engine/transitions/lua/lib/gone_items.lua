@@ -86,6 +86,7 @@ local function by_maps(flow)
   local function drop_items(maps)
     local forgotten, read, along, n = {}, {}, {}, 0
     local change, set_free, take_out = become, set_free_state, unplace
+    local has_rounds = #maps > 0 and call('HEXISTS', flow.key, ROUNDS) == 1
     for _, map in ipairs(maps) do
       local items = flow.tasks[map].items
       local over = items.along and flow.tasks[items.along].items
@@ -110,6 +111,10 @@ local function by_maps(flow)
           end
           n = n + 1
           forgotten[n] = progress_field(text)
+          if has_rounds then
+            n = n + 1
+            forgotten[n] = round_field(text)
+          end
         end
         change(known, to_vanish)
         set_free(flow, text, VANISHED_STATE, known)
