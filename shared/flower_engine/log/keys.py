@@ -41,6 +41,10 @@ class Keys:
     def flow(self, flow_id: str) -> str:
         return f"{self.prefix}flow:{flow_id}"
 
+    def sent(self, name: str) -> str:
+        """Fields of a flow that were sent ahead; see ``transitions/sent_fields.py``."""
+        return f"{self.prefix}sent:{name}"
+
     def schedule(self, uid: str) -> str:
         return f"{self.prefix}schedule:{uid}"
 

@@ -23,6 +23,7 @@ from flower_engine.model.waits.wait_parameters import DECISION
 from flower_engine.transitions.data_fields import data_fields
 from flower_engine.transitions.loader import Arg, Script
 from flower_engine.transitions.rule_fields import FLAG, Beginning
+from flower_engine.transitions.sent_fields import NOT_THERE, send_ahead
 from flower_engine.transitions.task_fields import returns_flag, task_fields, typed_fields
 
 _register = Script("register/register")
@@ -40,6 +41,10 @@ WIDE_ROOTS = 500  # more roots than this are released in steps, like any wide fa
 
 class FlowPlan:
     """A workflow's flows as the script wants them; encode it once, register many."""
+
+    fields: tuple[Arg, ...] = ()
+    """Name and value of each field of the flow's hash, flat."""
+    _head: tuple[Arg, ...] = ()
 
     def __init__(
         self,
@@ -85,7 +90,6 @@ class FlowPlan:
         """For which state of what live workers serve it is known that its tasks lack nothing."""
         self.starts_something = True
         if takes is not None:
-            self.args: tuple[Arg, ...] = ()
             return
         taken, stand_ins = taken or {}, stand_ins or {}
         dependents = dependents_of(tasks)
@@ -156,7 +160,16 @@ class FlowPlan:
         ]
         for root in () if wide else roots:
             args += (root, lane_of(workflow, tasks[root - 1]))
-        self.args = (*args, len(fields), *fields)
+        self._head, self.fields = tuple(args), tuple(fields)
+
+    @property
+    def args(self) -> tuple[Arg, ...]:
+        """What the script is given."""
+        return (*self._head, len(self.fields), *self.fields)
+
+    def args_without_fields(self, sent: str) -> tuple[Arg, ...]:
+        """The same where the fields were sent ahead, and have this name."""
+        return (*self._head, f"{2 * len(set(self.fields[::2]))} {sent}")
 
     @cached_property
     def pinned_by(self) -> set[str]:
@@ -226,9 +239,7 @@ async def register(
             last += 1
         part = starts[first:last]
         commands = level.commands(partition.keys) if last == len(starts) else []
-        sent = (client, partition.keys.meta, _args(partition, part))
-        reply, *more = await _register.run_then(*sent, commands) if commands else [await _register.run(*sent)]
-        words = partition.check(reply)[1:]
+        words, more = await _send(client, partition, part, commands)
         registered += [_registered(start, word.decode()) for start, word in zip(part, words, strict=True)]
         first = last
         if last == len(starts):
@@ -238,6 +249,24 @@ async def register(
                 for one in registered
             ]
     return registered
+
+
+async def _send(
+    client: AsyncRedis, partition: Partition, part: Sequence[Start], commands: Sequence[Sequence[str | int]]
+) -> tuple[list[bytes], list[Any]]:
+    """A word for each, and the replies to the commands behind the call."""
+    plan = part[0].plan
+    ahead = await send_ahead(client, partition, plan.tasks, plan.fields) if len(part) == 1 else ""
+    words: list[bytes] = [NOT_THERE]
+    more: list[Any] = []
+    for name in (ahead, "") if ahead else ("",):
+        if words == [NOT_THERE]:
+            sent = (client, partition.keys.meta, _args(partition, part, name))
+            reply, *more = (
+                await _register.run_then(*sent, commands) if commands else [await _register.run(*sent)]
+            )
+            words = partition.check(reply)[1:]
+    return words, more
 
 
 def _registered(start: Start, word: str) -> Registered:
@@ -253,7 +282,8 @@ def _registered(start: Start, word: str) -> Registered:
     return Registered("known", flow, workflow)
 
 
-def _args(partition: Partition, starts: Sequence[Start]) -> list[Arg]:
+def _args(partition: Partition, starts: Sequence[Start], ahead: str = "") -> list[Arg]:
+    """``ahead``: the name of the fields of the only one, where they were sent ahead."""
     numbers: dict[int, int] = {}
     plans: list[Arg] = []
     entries: list[Arg] = []
@@ -262,7 +292,7 @@ def _args(partition: Partition, starts: Sequence[Start]) -> list[Arg]:
         number = numbers.get(id(plan))
         if number is None:
             number = numbers[id(plan)] = len(numbers) + 1
-            plans += plan.args
+            plans += plan.args_without_fields(ahead) if ahead else plan.args
         entries += (start.flow, number, start.key, _when(start), _extra(start))
     return _register.args([*plans, *entries], generation=partition.generation, plan_count=len(numbers))
 

@@ -9,6 +9,7 @@ from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition
 from flower_engine.transitions.loader import Arg, Script
 from flower_engine.transitions.register_transition import FlowPlan
+from flower_engine.transitions.sent_fields import NOT_THERE, send_ahead
 
 _tree = Script("watcher/tree")
 _begin_children = Script("watcher/begin_children")
@@ -96,10 +97,23 @@ async def begin_children(
         while last < len(begun) and (last == first or tasks + _tasks(begun[last]) <= _TASKS_PER_CALL):
             tasks += _tasks(begun[last])
             last += 1
-        args = _args(partition, begun[first:last])
-        reply = partition.check(await _begin_children.run(client, partition.keys.meta, args))
-        words += [word.decode() for word in reply[1:]]
+        words += [word.decode() for word in await _send(client, partition, begun[first:last])]
         first = last
+    return words
+
+
+async def _send(
+    client: AsyncRedis, partition: Partition, begun: Sequence[tuple[DueChild, Begun]]
+) -> list[bytes]:
+    plan = begun[0][1].plan
+    ahead = ""
+    if plan is not None and len(begun) == 1:
+        ahead = await send_ahead(client, partition, plan.tasks, plan.fields)
+    words = [NOT_THERE]
+    for name in (ahead, "") if ahead else ("",):
+        if words == [NOT_THERE]:
+            args = _args(partition, begun, name)
+            words = partition.check(await _begin_children.run(client, partition.keys.meta, args))[1:]
     return words
 
 
@@ -108,7 +122,8 @@ def _tasks(one: tuple[DueChild, Begun]) -> int:
     return 1 if plan is None else plan.tasks + _OF_A_CHILD
 
 
-def _args(partition: Partition, begun: Sequence[tuple[DueChild, Begun]]) -> list[Arg]:
+def _args(partition: Partition, begun: Sequence[tuple[DueChild, Begun]], ahead: str) -> list[Arg]:
+    """``ahead``: the name of the fields of the only one's plan, where they were sent ahead."""
     numbers: dict[int, int] = {}
     plans: list[Arg] = []
     entries: list[Arg] = []
@@ -118,7 +133,7 @@ def _args(partition: Partition, begun: Sequence[tuple[DueChild, Begun]]) -> list
             number = numbers.get(id(what.plan))
             if number is None:
                 number = numbers[id(what.plan)] = len(numbers) + 1
-                plans += what.plan.args
+                plans += what.plan.args_without_fields(ahead) if ahead else what.plan.args
             payload = number
         entries += (due.member, due.attempt, due.lane, _WORDS[what.says], payload, b',"by":"parent"')
     return _begin_children.args([*plans, *entries], generation=partition.generation, plan_count=len(numbers))

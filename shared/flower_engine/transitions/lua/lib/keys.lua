@@ -33,6 +33,7 @@ local function schedule_flows_key(uid) return prefix .. 'sflows:' .. uid end
 
 -- Of flows
 local function flow_key(id) return prefix .. 'flow:' .. id end
+local function sent_key(name) return prefix .. 'sent:' .. name end
 local function ended_key(id) return prefix .. 'ended:' .. id end
 local function flows_key(workflow) return prefix .. 'flows:' .. workflow end
 local function new_flows_key(workflow) return prefix .. 'new:' .. workflow end

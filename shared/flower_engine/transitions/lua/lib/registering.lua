@@ -23,12 +23,33 @@ local function read_plans(count, values, at)
     }
     local roots = tonumber(values[at + 8])
     plan.first_root, plan.last_root = at + 9, at + 8 + 2 * roots
-    local fields = tonumber(values[plan.last_root + 1])
-    plan.first, plan.last = plan.last_root + 2, plan.last_root + 1 + fields
+    local fields, sent = match(values[plan.last_root + 1], '^(%d+) ?(.*)$')
+    plan.fields, plan.sent = tonumber(fields), sent ~= '' and sent_key(sent) or nil
+    plan.first = plan.last_root + 2
+    plan.last = plan.first - 1 + (plan.sent and 0 or plan.fields)
     at = plan.last + 1
     plans[index] = plan
   end
   return plans, at
+end
+
+-- Whether fields of a plan that were sent ahead are not all there (any more): nothing must be done then.
+local function lacks_fields(plan)
+  return plan.sent ~= nil and 2 * call('HLEN', plan.sent) ~= plan.fields
+end
+
+-- Writes the fields of a plan, and these, as those of a flow. What was sent ahead becomes it as it is.
+local function write_fields(plan, key, counters)
+  local first = plan.first
+  if plan.sent then
+    call('PERSIST', plan.sent)
+    call('RENAME', plan.sent, key)
+  end
+  call('HSET', key, COUNTERS, counters,
+    unpack(plan.values, first, math.min(plan.last, first + CHUNK - 1)))
+  for step = first + CHUNK, plan.last, CHUNK do
+    call('HSET', key, unpack(plan.values, step, math.min(plan.last, step + CHUNK - 1)))
+  end
 end
 
 local next_order = tonumber(order_mark or 0)
@@ -91,6 +112,8 @@ local function register_flow(id, plan, idempotency_key, start, extra, of_schedul
   local key = flow_key(id)
   if call('EXISTS', key, ended_key(id)) > 0 then
     return 'duplicate'
+  elseif lacks_fields(plan) then
+    return 'anew'
   end
   if idempotency_key ~= '' then
     local known = call('GET', taken_key(idempotency_key))
@@ -135,12 +158,8 @@ local function register_flow(id, plan, idempotency_key, start, extra, of_schedul
   append('{"type":"flow.registered","at":' .. now .. ',"flow":"' .. id .. '","v":1,"order":'
     .. digits(order)
     .. plan.tail .. extra .. (start and ',"start_ms":' .. string.format('%d', start) or '') .. '}')
-  local first, flags = plan.first, flow.flags
-  call('HSET', key, COUNTERS, plan.counters .. digits(order) .. (flags == '' and '' or ' ' .. flags),
-    unpack(plan.values, first, math.min(plan.last, first + CHUNK - 1)))
-  for step = first + CHUNK, plan.last, CHUNK do
-    call('HSET', key, unpack(plan.values, step, math.min(plan.last, step + CHUNK - 1)))
-  end
+  local flags = flow.flags
+  write_fields(plan, key, plan.counters .. digits(order) .. (flags == '' and '' or ' ' .. flags))
   if of_schedule then
     call('HSET', key, ACTIVE, digits(active), SCHEDULE, of_schedule)
   elseif parent then

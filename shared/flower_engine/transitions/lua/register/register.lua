@@ -8,12 +8,14 @@
 -- ARGV: generation,
 --   number of plans, then for each: tasks not final, final ones (of a fork), flags, timeout in ms (0: none),
 --     workflow, event tail, lane of task 1, wide ("1": roots are released in steps), number of roots, (task,
---     lane) for each, number of fields, the fields of the flow hash (name, value...)
+--     lane) for each, number of fields (names and values), the fields of the flow hash (name, value...); or
+--     behind their number " <name>" of the key to which they were sent ahead, which becomes the flow
 --   then for each flow: flow id, number of its plan (from 1), idempotency key or "",
 --     start ("": now, "<ms>": by Redis' clock, "+<ms>": from now), more fields of its event (JSON)
--- Reply: {"ok", word for each flow} or {"lost"}; words: ok | duplicate | known <flow> <workflow>: the flow
---   that has the key | full <flows at once> | skipped <flow under way>. Cost: linear in fields and roots;
---   callers keep a call to a few thousand tasks.
+-- Reply: {"ok", word for each flow} or {"lost"}; words: ok | duplicate | anew: fields that were sent ahead
+--   are not there (any more) | known <flow> <workflow>: the flow that has the key | full <flows at once> |
+--   skipped <flow under way>. Cost: linear in the fields that come with the call, and in roots; callers keep
+--   a call to a few thousand tasks.
 local generation, plan_count = unpack(ARGV, 1, 2)
 if current_generation ~= generation then
   return { 'lost' }

@@ -14,8 +14,8 @@
 --   another round) | "x" (it cannot begin), number of its plan | the JSON of its result | of the BlobRef | by
 --   when that round begins (0: at once) and the JSON of what it is given | of the error, more fields of its
 --   event (JSON)
--- Reply: {"ok", word for each} or {"lost"}; words: ok | stale. Cost: linear in fields and roots; callers keep
---   a call to a few thousand tasks.
+-- Reply: {"ok", word for each} or {"lost"}; words: ok | stale | anew, as register has it. Cost: linear in the
+--   fields that come with the call, and in roots; callers keep a call to a few hundred tasks.
 local generation, plan_count = unpack(ARGV, 1, 2)
 if current_generation ~= generation then
   return { 'lost' }
@@ -30,6 +30,9 @@ local function lane_as_before(flow, task, lane)
 end
 
 local function begin_child(flow, task, attempt, lane, plan, extra)
+  if lacks_fields(plan) then
+    return 'anew'
+  end
   local id, window = child_of(flow.id, task, attempt), window_in(lane)
   call('ZREM', tree_key(), flow.id .. ':' .. task, flow.id .. ':' .. task .. '?')
   if window and not has_place(window, id) then

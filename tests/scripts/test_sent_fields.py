@@ -1,0 +1,117 @@
+"""Fields of large flows are sent ahead: nobody sees them before the call that registers the flow, and none of
+them has to be there then."""
+
+from typing import Any
+
+import pytest
+
+from flower_engine.log.client import send
+from flower_engine.model.definitions.child_flows import child_flow_id
+from flower_engine.model.definitions.definition import WorkflowDefinition, plan_flow
+from flower_engine.model.tasks.status import Status
+from flower_engine.transitions import sent_fields
+from flower_engine.transitions.loader import Script
+from flower_engine.transitions.register_transition import FlowPlan, Start, register
+from flower_engine.transitions.sent_fields import LARGE, send_ahead
+from scripts.engine import Engine, chain
+from scripts.trees import Trees, subflow
+
+MANY = LARGE + 1
+REGISTER = Script("register/register")
+
+
+def large_plan() -> FlowPlan:
+    return FlowPlan("etl", plan_flow(WorkflowDefinition(name="etl", tasks=tuple(chain(MANY)))))
+
+
+def fields_of(plan: FlowPlan) -> dict[bytes, bytes]:
+    texts = [part if isinstance(part, bytes) else str(part).encode() for part in plan.fields]
+    return dict(zip(texts[::2], texts[1::2], strict=True))
+
+
+async def left_over(engine: Engine) -> list[bytes]:
+    """Keys under which fields that were sent ahead lie."""
+    keys: list[bytes] = await send(engine.client, "KEYS", engine.keys.sent("*"))
+    return keys
+
+
+async def registered_from(engine: Engine, flow: str, plan: FlowPlan, name: str) -> bytes:
+    """The word of a call that brings no fields, but this name of them."""
+    rest = [*plan.args_without_fields(name), flow, 1, "", "", b""]
+    args = REGISTER.args(rest, generation=engine.partition.generation, plan_count=1)
+    reply: Any = await REGISTER.run(engine.client, engine.keys.meta, args)
+    word: bytes = engine.partition.check(reply)[1]
+    return word
+
+
+async def ahead(engine: Engine, plan: FlowPlan) -> str:
+    return await send_ahead(engine.client, engine.partition, plan.tasks, plan.fields)
+
+
+async def test_a_large_flow_has_the_fields_that_were_sent_ahead_and_stays(engine: Engine) -> None:
+    plan, flow = large_plan(), engine.new_id()
+    name = await ahead(engine, plan)
+    assert await left_over(engine) == [engine.keys.sent(name).encode()]
+    assert await send(engine.client, "TTL", engine.keys.sent(name)) > 0, "nobody would remove it"
+    assert await registered_from(engine, flow, plan, name) == b"ok"
+    key = engine.keys.flow(flow)
+    found: dict[bytes, bytes] = await send(engine.client, "HGETALL", key)
+    assert fields_of(plan).items() <= found.items()
+    assert set(found) - set(fields_of(plan)) == {b"c"}
+    assert await send(engine.client, "TTL", key) == -1, "the flow would expire"
+    assert await left_over(engine) == []
+    assert [claim.task for claim in await engine.claim()] == [1]
+
+
+async def test_few_tasks_come_with_the_call(engine: Engine) -> None:
+    assert await send_ahead(engine.client, engine.partition, LARGE, ("m1", "{}")) == ""
+    assert await left_over(engine) == []
+
+
+@pytest.mark.parametrize("field", ["", "m1"])
+async def test_a_call_does_nothing_where_not_all_that_was_sent_ahead_is_there(
+    engine: Engine, field: str
+) -> None:
+    plan, flow = large_plan(), engine.new_id()
+    name = await ahead(engine, plan)
+    key = engine.keys.sent(name)
+    await (send(engine.client, "HDEL", key, field) if field else send(engine.client, "DEL", key))
+    assert await registered_from(engine, flow, plan, name) == b"anew"
+    assert await engine.flows() == {}
+    assert await send(engine.client, "EXISTS", engine.keys.flow(flow)) == 0
+
+
+async def test_a_call_sent_again_after_its_reply_was_lost_registers_nothing_new(engine: Engine) -> None:
+    plan, flow = large_plan(), engine.new_id()
+    name = await ahead(engine, plan)
+    assert await registered_from(engine, flow, plan, name) == b"ok"
+    assert await registered_from(engine, flow, plan, name) == b"duplicate"
+    assert list(await engine.flows()) == [flow]
+
+
+async def test_a_flow_whose_fields_expired_on_the_way_is_registered_with_all_of_them(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sent_fields, "_KEEP_SECONDS", 0)
+    plan = large_plan()
+    (registered,) = await register(engine.client, engine.partition, [Start(engine.new_id(), plan)])
+    assert registered.word == "ok"
+    found: dict[bytes, bytes] = await send(engine.client, "HGETALL", engine.keys.flow(registered.flow))
+    assert fields_of(plan).items() <= found.items()
+    assert await left_over(engine) == []
+
+
+@pytest.mark.parametrize("keep_seconds", [60, 0])
+async def test_a_large_child_begins_whether_its_fields_expired_on_the_way_or_not(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, keep_seconds: int
+) -> None:
+    monkeypatch.setattr(sent_fields, "_KEEP_SECONDS", keep_seconds)
+    trees = Trees(engine)
+    await trees.define(*chain(MANY))
+    flow = await engine.register(subflow(1))
+    assert await trees.begin(await trees.handed()) == ["ok"]
+    child = (await engine.flows())[child_flow_id(flow, 1, 1)]
+    assert len(child.tasks) == MANY
+    assert child.status is not Status.FINISH
+    assert await left_over(engine) == []
+    assert [claim.task for claim in await engine.claim()] == [1]
