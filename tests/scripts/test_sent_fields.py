@@ -14,6 +14,7 @@ from flower_engine.transitions.loader import Script
 from flower_engine.transitions.register_transition import FlowPlan, Start, register
 from flower_engine.transitions.sent_fields import LARGE, send_ahead
 from scripts.engine import Engine, chain
+from scripts.schedules import Schedules
 from scripts.trees import Trees, subflow
 
 MANY = LARGE + 1
@@ -115,3 +116,35 @@ async def test_a_large_child_begins_whether_its_fields_expired_on_the_way_or_not
     assert child.status is not Status.FINISH
     assert await left_over(engine) == []
     assert [claim.task for claim in await engine.claim()] == [1]
+
+
+async def test_a_slot_fires_a_large_flow_and_waits_for_the_next_look_where_its_fields_expired(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nightly = await Schedules.of(engine)
+    nightly.plan = large_plan()
+    with monkeypatch.context() as patched:
+        patched.setattr(sent_fields, "_KEEP_SECONDS", 0)
+        fired = await nightly.propose(nightly.fire(1))
+    assert (fired.word, fired.decided) == ("later", 0)
+    assert await engine.flows() == {}
+    fired = await nightly.propose(nightly.fire(1))
+    assert (fired.word, fired.decided) == ("ok", 1)
+    (flow,) = (await engine.flows()).values()
+    assert len(flow.tasks) == MANY
+    assert await left_over(engine) == []
+    assert await nightly.fates() == {1: "fired"}
+
+
+async def test_what_was_sent_ahead_of_a_flow_that_is_not_registered_goes_at_once(engine: Engine) -> None:
+    start = Start(engine.new_id(), large_plan())
+    for word in ("ok", "duplicate"):
+        (registered,) = await register(engine.client, engine.partition, [start])
+        assert registered.word == word
+        assert await left_over(engine) == []
+    nightly = await Schedules.of(engine)
+    nightly.plan = large_plan()
+    assert (await nightly.propose(nightly.fire(1))).word == "ok"
+    assert (await nightly.propose(nightly.fire(2), overlap="skip")).word == "ok"
+    assert await nightly.fates() == {1: "fired", 2: "skipped (overlap)"}
+    assert await left_over(engine) == []

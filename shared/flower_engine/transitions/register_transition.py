@@ -23,7 +23,7 @@ from flower_engine.model.waits.wait_parameters import DECISION
 from flower_engine.transitions.data_fields import data_fields
 from flower_engine.transitions.loader import Arg, Script
 from flower_engine.transitions.rule_fields import FLAG, Beginning
-from flower_engine.transitions.sent_fields import NOT_THERE, send_ahead
+from flower_engine.transitions.sent_fields import NOT_THERE, drop_sent, send_ahead
 from flower_engine.transitions.task_fields import returns_flag, task_fields, typed_fields
 
 _register = Script("register/register")
@@ -266,6 +266,8 @@ async def _send(
                 await _register.run_then(*sent, commands) if commands else [await _register.run(*sent)]
             )
             words = partition.check(reply)[1:]
+    if ahead and words != [b"ok"]:
+        await drop_sent(client, partition, [ahead])
     return words, more
 
 

@@ -11,6 +11,7 @@ from flower_engine.log.partition import Partition
 from flower_engine.model.events.schedule_events import SetState
 from flower_engine.transitions.loader import Arg, Script
 from flower_engine.transitions.register_transition import FlowPlan
+from flower_engine.transitions.sent_fields import drop_sent, send_ahead
 
 _define = Script("watcher/define_schedules")
 _fire = Script("watcher/fire_slots")
@@ -126,6 +127,7 @@ async def fire_slots(client: AsyncRedis, partition: Partition, firings: Sequence
     """
     numbers: dict[int, int] = {}
     plans: list[Arg] = []
+    ahead: list[str] = []
     rest: list[Arg] = []
     for one in firings:
         rest += (one.uid, one.version, _or_empty(one.cursor), one.overlap)
@@ -137,13 +139,16 @@ async def fire_slots(client: AsyncRedis, partition: Partition, firings: Sequence
                 key = id(decision.plan)
                 if key not in numbers:
                     numbers[key] = len(numbers) + 1
-                    plans += decision.plan.args
+                    name = await send_ahead(client, partition, decision.plan.tasks, decision.plan.fields)
+                    plans += decision.plan.args_without_fields(name) if name else decision.plan.args
+                    ahead += [name] if name else []
                 number = numbers[key]
             rest += (decision.kind, decision.first, decision.last, decision.count, decision.due_ms)
             rest += (decision.reason, _encode(decision.detail), number, decision.flow)
             rest += (decision.previous, decision.following)
     args = _fire.args([*plans, *rest], generation=partition.generation, plan_count=len(numbers))
     reply = partition.check(await _fire.run(client, partition.keys.meta, args))
+    await drop_sent(client, partition, ahead)
     return [
         SlotsFired(
             one.uid,

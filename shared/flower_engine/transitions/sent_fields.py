@@ -10,7 +10,7 @@ once more with all fields in it.
 import secrets
 from collections.abc import Sequence
 
-from flower_engine.log.client import AsyncRedis, queue_command
+from flower_engine.log.client import AsyncRedis, queue_command, send
 from flower_engine.log.partition import Partition
 from flower_engine.transitions.loader import Arg
 
@@ -44,3 +44,9 @@ async def send_ahead(client: AsyncRedis, partition: Partition, tasks: int, field
         if isinstance(reply, Exception):
             raise reply
     return name
+
+
+async def drop_sent(client: AsyncRedis, partition: Partition, names: Sequence[str]) -> None:
+    """What was sent ahead by these names, and was not taken by the call, goes at once."""
+    if names:
+        await send(client, "UNLINK", *map(partition.keys.sent, names))

@@ -9,7 +9,7 @@ from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition
 from flower_engine.transitions.loader import Arg, Script
 from flower_engine.transitions.register_transition import FlowPlan
-from flower_engine.transitions.sent_fields import NOT_THERE, send_ahead
+from flower_engine.transitions.sent_fields import NOT_THERE, drop_sent, send_ahead
 
 _tree = Script("watcher/tree")
 _begin_children = Script("watcher/begin_children")
@@ -114,6 +114,7 @@ async def _send(
         if words == [NOT_THERE]:
             args = _args(partition, begun, name)
             words = partition.check(await _begin_children.run(client, partition.keys.meta, args))[1:]
+    await drop_sent(client, partition, [ahead] if ahead else [])
     return words
 
 

@@ -15,8 +15,8 @@
 -- Reply: {"ok", for each schedule: word, how many decisions hold, cursor, detail} or {"lost"}. Words: ok |
 --   stale (it is at another version or cursor) | gone | early (detail: Redis' clock) | held (detail: the flow
 --   that it waits for) | failed (skipped, as its flows failed too often in a row) | later (this call did
---   enough).
--- Cost: linear in decisions, and in the fields of what is registered and the tasks of what is cancelled.
+--   enough, or fields of a flow that were sent ahead are not there).
+-- Cost: linear in decisions, in the fields that come with the call, and the tasks of what is cancelled.
 local generation, plan_count = unpack(ARGV, 1, 2)
 if current_generation ~= generation then
   return { 'lost' }
@@ -152,7 +152,8 @@ while at <= #ARGV do
     local word, detail, done, now_at = 'ok', '', 0, known[2]
     local held = known[4]
     while done < count and word == 'ok' do
-      if tasks >= MOST_TASKS then
+      local planned = plans[tonumber(ARGV[decision + 7])]
+      if tasks >= MOST_TASKS or (planned and lacks_fields(planned)) then
         word = 'later'
       else
         word, detail = decide(uid, known, given, decision,
