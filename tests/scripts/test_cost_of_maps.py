@@ -13,7 +13,7 @@ from flower_engine.transitions.decision_transitions import decide, due_decisions
 from flower_engine.transitions.loader import Script
 from flower_engine.transitions.operator_transitions import cancel
 from flower_engine.transitions.worker_transitions import Claim, Outcome
-from scripts.engine import Engine, task
+from scripts.engine import A_MINUTE_MS, Engine, task
 from scripts.small_steps import in_small
 from scripts.test_map_chains import CHAIN, along
 from scripts.test_maps import MAPPED, a_map, decider, expand, run_again
@@ -147,7 +147,10 @@ async def test_a_map_of_which_too_many_items_fail_in_one_call_is_held_at_once(en
     await engine.check()
 
 
-async def test_the_lists_of_many_large_maps_are_not_all_read_by_one_call(engine: Engine) -> None:
+async def test_the_lists_of_many_large_maps_are_not_all_read_by_one_call(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_small(monkeypatch, decision_transitions, HANDED_MS=str(A_MINUTE_MS))
     elements = msgspec.json.encode(list(range(600)))
     for _ in range(3):
         await engine.register(*MAPPED)

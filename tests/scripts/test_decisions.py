@@ -15,6 +15,7 @@ from flower_engine.model.maps.decision_outcomes import Decided, outcome_of
 from flower_engine.model.tasks.outcome_kinds import OutcomeKind
 from flower_engine.model.tasks.status import Status
 from flower_engine.runtime.deciding import Decider
+from flower_engine.transitions import decision_transitions
 from flower_engine.transitions.decision_transitions import Undecided, decide, due_decisions
 from flower_engine.transitions.operator_transitions import (
     Body,
@@ -28,7 +29,8 @@ from flower_engine.transitions.operator_transitions import (
 )
 from flower_engine.transitions.snapshot_transitions import snapshot
 from flower_engine.transitions.worker_transitions import Outcome
-from scripts.engine import Engine, task
+from scripts.engine import A_MINUTE_MS, Engine, task
+from scripts.small_steps import in_small
 
 
 def decision(seq: int, *depends_on: int, condition: str = "task(1).bad > 2", **more: Any) -> TaskDefinition:
@@ -65,7 +67,10 @@ async def statuses(engine: Engine, flow: str) -> list[tuple[Status, str]]:
     return [(one.status, one.ended_as) for one in (await engine.flow(flow)).tasks]
 
 
-async def test_a_decision_is_given_with_what_it_reads(engine: Engine) -> None:
+async def test_a_decision_is_given_with_what_it_reads(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_small(monkeypatch, decision_transitions, HANDED_MS=str(A_MINUTE_MS))
     flow = await engine.register(*BRANCHES)
     assert await due(engine) == []
     await finish_first(engine)
