@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from api.serving import RunningApi, details
+from flower_engine.flows import unknown_names
 from flower_engine.insight.published_signatures import digest_of, publish
 from flower_engine.programs.signature import Signature
 from scripts.engine import Engine
@@ -143,7 +144,10 @@ def test_top_shows_what_waits_in_a_queue_that_no_worker_ever_served(own_api: Run
 
 
 @pytest.mark.parametrize("path", ["/limits/program/Typo"])
-def test_an_answer_stands_where_names_cannot_be_looked_for(own_api: RunningApi, path: str) -> None:
+def test_an_answer_stands_where_names_cannot_be_looked_for(
+    own_api: RunningApi, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unknown_names, "_PATIENCE_SECONDS", 0.2)
     with psycopg.connect(own_api.settings.database_url or "") as other:
         other.execute("LOCK ms_task_definition IN ACCESS EXCLUSIVE MODE")
         reply = own_api.client.put(path, json={"isPaused": True})
