@@ -18,7 +18,7 @@ import schemathesis.checks
 from hypothesis import HealthCheck, settings
 from schemathesis.pytest.plugin import SchemathesisCase
 
-from api.serving import RunningApi
+from api.serving import PATIENCE_SECONDS, RunningApi
 from flower_api.app import create_app
 from flower_engine.flows.postgres_stores import PostgresStores
 from fuzzing import examples
@@ -125,7 +125,7 @@ def keeps_to_its_description(
     if case.operation.label in _SHARED_PATHS:
         names -= {"unsupported_method", "allow_header_conformance"}
     checks = [_CHECKS.get_one(name) for name in sorted(names)]
-    case.call_and_validate(base_url=api.url, checks=checks, session=session)
+    case.call_and_validate(base_url=api.url, checks=checks, session=session, timeout=PATIENCE_SECONDS)
 
 
 def _has_whole_float(body: Any) -> bool:

@@ -4,12 +4,13 @@ import msgspec
 import pytest
 
 from flower_engine.errors import RefusedError
+from flower_engine.flows import begun_children
 from flower_engine.model.definitions.child_flows import child_flow_id
 from flower_engine.model.flow_control.flow_control import FlowControl
 from flower_engine.model.tasks.status import Status
 from flower_engine.transitions.operator_transitions import cancel, ignore, pause, prioritise, rerun, resume
 from flower_engine.transitions.tree_transitions import begin_children, look_at_trees
-from scripts.engine import Engine, task
+from scripts.engine import A_MINUTE_MS, Engine, task
 from scripts.trees import Trees, subflow
 
 
@@ -284,8 +285,9 @@ def test_the_id_of_a_child_lies_in_the_partition_of_its_parent() -> None:
 
 
 async def test_children_that_are_given_nothing_and_have_parents_alike_begin_by_one_plan(
-    engine: Engine, trees: Trees
+    engine: Engine, trees: Trees, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(begun_children, "_KEPT_MS", A_MINUTE_MS)
     await trees.define(task(1))
     await engine.register(subflow(1), subflow(2), subflow(3, priority=-5))
     begun = [await trees.plans.begin(one) for one in await trees.handed()]
