@@ -26,6 +26,7 @@ from flower_engine.embedded.home import Home
 from flower_engine.embedded.processes import tail
 from flower_engine.log.client import connect_blocking, send_blocking
 from flower_engine.runtime.settings_loading import load_settings
+from held_port import held_port
 from looking import rest
 from memory_folder import memory_folder
 from prepared_postgres import prepare_postgres
@@ -66,6 +67,7 @@ class RunningEngine:
         addresses: Addresses,
         environment: dict[str, str],
         *,
+        port: int,
         anew: bool = False,
     ) -> None:
         self._anew = anew
@@ -73,7 +75,7 @@ class RunningEngine:
         self._home = home
         self._stores = stores
         self.addresses = addresses
-        self._api = ApiAddress.choose("127.0.0.1", 0)
+        self._api = ApiAddress("127.0.0.1", port)
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("FLOWER_")},
             "FLOWER_HOME": str(home),
@@ -142,10 +144,11 @@ class RunningEngine:
                 prepare_postgres(at_home, with_tables=with_tables)
             settings = load_settings(home=stored, redis_url=redis_url, database_url=database_url)
             stores = EmbeddedStores(at_home, settings)
-            with stores as addresses:
+            with stores as addresses, held_port() as port:
                 found = through(addresses)
                 urls = {"FLOWER_REDIS_URL": found.redis_url, "FLOWER_DATABASE_URL": found.database_url}
-                engine = cls(folder, stored, stores, addresses, {**urls, **environment}, anew=anew)
+                environment = {**urls, **environment}
+                engine = cls(folder, stored, stores, addresses, environment, port=port, anew=anew)
                 try:
                     for name in services:
                         engine.start(name)

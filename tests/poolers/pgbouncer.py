@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Generator
@@ -11,6 +10,8 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import psycopg
+
+from held_port import held_port
 
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 PATIENCE_SECONDS = 60.0
@@ -36,26 +37,25 @@ def pgbouncer(database_url: str, folder: Path, mode: str) -> Generator[str]:
     assert PROGRAM is not None
     address = urlsplit(database_url)
     (sockets,) = parse_qs(address.query)["host"]
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    configuration = folder / "pgbouncer.ini"
-    configuration.write_text(
-        _CONFIGURATION.format(sockets=sockets, port=port, mode=mode, folder=folder)
-        + ("user = nobody\n" if os.geteuid() == 0 else "")
-    )
-    if os.geteuid() == 0:  # it does not run as root, and neither does Postgres, whose folders root has closed
-        for path in (folder, *folder.parents, Path(sockets), *Path(sockets).parents):
-            if path.stat().st_uid == 0 and str(path) not in ("/", "/tmp"):
-                path.chmod(path.stat().st_mode | 0o011)
-        shutil.chown(folder, "nobody")
-    url = f"postgresql://flower@127.0.0.1:{port}{address.path}"
-    with subprocess.Popen([PROGRAM, "-q", configuration]) as process:
-        try:
-            _wait_until_it_answers(url)
-            yield url
-        finally:
-            process.terminate()
+    with held_port() as port:
+        configuration = folder / "pgbouncer.ini"
+        configuration.write_text(
+            _CONFIGURATION.format(sockets=sockets, port=port, mode=mode, folder=folder)
+            + ("user = nobody\n" if os.geteuid() == 0 else "")
+        )
+        if os.geteuid() == 0:
+            # It does not run as root, and neither does Postgres, whose folders root has closed.
+            for path in (folder, *folder.parents, Path(sockets), *Path(sockets).parents):
+                if path.stat().st_uid == 0 and str(path) not in ("/", "/tmp"):
+                    path.chmod(path.stat().st_mode | 0o011)
+            shutil.chown(folder, "nobody")
+        url = f"postgresql://flower@127.0.0.1:{port}{address.path}"
+        with subprocess.Popen([PROGRAM, "-q", configuration]) as process:
+            try:
+                _wait_until_it_answers(url)
+                yield url
+            finally:
+                process.terminate()
 
 
 def _wait_until_it_answers(url: str) -> None:

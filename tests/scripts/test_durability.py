@@ -1,14 +1,12 @@
 """What is held out of an acknowledged registration is what the server keeps, or it is refused at start."""
 
 import os
-import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from redis.exceptions import ResponseError
 
 from flower_engine.embedded.home import Home
 from flower_engine.embedded.valkey import EmbeddedValkey
@@ -22,6 +20,7 @@ from flower_engine.model.definitions.definition import TaskDefinition, WorkflowD
 from flower_engine.model.values.ids import make_flow_id
 from flower_engine.transitions.installation_transitions import install
 from flower_engine.transitions.register_transition import FlowPlan, Registered, Start, register
+from held_port import held_port
 
 PATIENCE_MS = 60_000
 FSYNCED = Level("fsynced", ("WAITAOF", 1, 0, PATIENCE_MS))
@@ -78,18 +77,6 @@ async def client(url: str, _patience: None) -> AsyncIterator[AsyncRedis]:
 async def _set(client: AsyncRedis, **settings: str) -> None:
     for name, value in settings.items():
         await send(client, "CONFIG SET", name, value)
-
-
-async def _listen(client: AsyncRedis) -> int:
-    """Has the server listen on a port, which it returns: one that nobody had a moment ago."""
-    for _ in range(20):
-        with socket.socket() as unused:
-            unused.bind(("127.0.0.1", 0))
-            port = unused.getsockname()[1]
-        with suppress(ResponseError):  # somebody was quicker
-            await _set(client, port=str(port))
-            return port
-    raise AssertionError("no port is free")
 
 
 async def _register(client: AsyncRedis, level: Level) -> Registered:
@@ -161,8 +148,13 @@ async def test_replicated_without_a_replica_degrades_says_so_and_holds_again_wit
         level = await settle_level(client, "replicated")
     assert level.doubt is not None and "no replica of Redis confirmed" in level.doubt
     assert (await _register(client, level)).durability == "fsynced"  # which the one node does keep
-    port = await _listen(client)
     await send(client, "CONFIG", "SET", "repl-diskless-sync-delay", 0)  # it waits for no second replica
+    with held_port() as port:
+        await _replicates(client, servers, port)
+
+
+async def _replicates(client: AsyncRedis, servers: Servers, port: int) -> None:
+    await _set(client, port=str(port))
     async with connect(servers.start()) as replica:
         await send(replica, "REPLICAOF", "127.0.0.1", port)
         while not await send(client, "WAIT", 1, 100):
