@@ -6,6 +6,7 @@ first line with the environment and the folder that are given. What looks at the
 command lines of processes, starts Python anew, as ``flower up`` does with its services.
 """
 
+import asyncio
 import atexit
 import functools
 import json
@@ -22,7 +23,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from flower_engine.crash_points import VARIABLE
 from flower_engine.embedded.processes import spawn
+from flower_engine.runtime.settings import Settings
 from prepared_postgres import data_without_tables
 
 _LONGEST_ANSWER = 1_000
@@ -165,6 +168,17 @@ def flower(
             process.kill()
         texts = [_text(file) for file in (output, errors)]
     return subprocess.CompletedProcess(words, code, *texts)
+
+
+async def run_of_tests(module: str, settings: Settings, crash_at: str = "") -> int:
+    """Runs a module of the tests to its end, which may be a crash point: the exit code of its process."""
+    of_tests = {"PYTHONPATH": str(Path(__file__).parent), VARIABLE: crash_at}
+    environment = {**os.environ, **settings.as_environment(), **of_tests}
+    with tempfile.TemporaryFile() as said:
+        process = start("-m", module, environment=environment, output=said)
+        code = await asyncio.to_thread(process.wait)
+        assert code <= 0, _text(said)
+    return code
 
 
 def _fork(

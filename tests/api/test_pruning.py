@@ -7,14 +7,20 @@ from collections.abc import Sequence
 import httpx
 import pytest
 
+import forked_flower
 from api.serving import RunningApi
 from flower_engine.log.client import connect as connect_redis
 from flower_engine.projection.archive.archive_days import DAY_MS
 from flower_engine.projection.database import connect
 from flower_engine.projection.maintain.pruning import prune
 from flower_engine.runtime.retention import RedisFence
-from recovery.pruner import prune_apart
+from flower_engine.runtime.settings import Settings
 from scripts.engine import Engine
+
+
+async def prune_apart(settings: Settings, crash_at: str = "") -> int:
+    """Prunes in a process of its own; its exit code."""
+    return await forked_flower.run_of_tests("recovery.pruner", settings, crash_at)
 
 
 async def _ended(api: RunningApi, engine: Engine | None = None) -> str:

@@ -1,12 +1,8 @@
 """A projector's part that stores task logs, in a process of its own, which may be killed at a crash point."""
 
 import asyncio
-import os
-import tempfile
-from pathlib import Path
 
 import forked_flower
-from flower_engine.crash_points import VARIABLE
 from flower_engine.log.client import connect
 from flower_engine.projection.database import make_pool
 from flower_engine.runtime.installation import ensure_installation
@@ -17,15 +13,7 @@ from flower_projector.task_log_loop import TaskLogLoop
 
 async def store_apart(settings: Settings, crash_at: str = "") -> int:
     """Stores what is there; the exit code of the process."""
-    of_tests = {"PYTHONPATH": str(Path(__file__).parents[1]), VARIABLE: crash_at}
-    environment = {**os.environ, **settings.as_environment(), **of_tests}
-    words = ("-m", "projection.storing_child")
-    with tempfile.TemporaryFile() as said:
-        process = forked_flower.start(*words, environment=environment, output=said)
-        code = await asyncio.to_thread(process.wait)
-        said.seek(0)
-        assert code <= 0, said.read().decode()
-    return code
+    return await forked_flower.run_of_tests("projection.storing_child", settings, crash_at)
 
 
 async def _store() -> None:
