@@ -18,12 +18,16 @@ from worker.running import InProcess, OwnProcess, row, until, until_settled
 
 StartWorker = Callable[..., InProcess]
 SpawnWorker = Callable[..., OwnProcess]
+MOST_LOST = (
+    1_000  # nothing here is poison, however often a worker is killed, or stands still for a lease time
+)
 pytestmark = pytest.mark.usefixtures("watching")
 
 
 @pytest.fixture
 async def watching(engine: Engine, make_settings: MakeSettings) -> AsyncIterator[None]:
-    loops = [kind(engine.client, engine.partition, make_settings()) for kind in (LapseLoop, TimerLoop)]
+    settings = make_settings(max_lost=MOST_LOST)
+    loops = [kind(engine.client, engine.partition, settings) for kind in (LapseLoop, TimerLoop)]
     tasks = [asyncio.create_task(loop.run()) for loop in loops]
     yield
     await cancel_all(tasks)
@@ -96,7 +100,7 @@ async def test_a_killed_worker_loses_no_round(
         await until(engine, lambda known, least=least: sum(flow.rounds for flow in known.values()) >= least)
         worker.kill()
         killed += 1
-    short = LapseLoop(engine.client, engine.partition, make_settings(lease_seconds=1.0))
+    short = LapseLoop(engine.client, engine.partition, make_settings(lease_seconds=1.0, max_lost=MOST_LOST))
     looking = asyncio.create_task(short.run())
     spawn_worker()
     ended = await until_settled(engine, *flows)
