@@ -17,10 +17,7 @@ from flower_engine.model.tasks.task_spec import RetryPolicy
 from flower_engine.model.values.ids import make_flow_id
 from flower_engine.transitions.register_transition import FlowPlan, Start, register
 from flower_engine.transitions.watcher_transitions import fire, lapse
-from flower_engine.transitions.worker_transitions import (
-    Outcome,
-    OutcomeKind,
-)
+from flower_engine.transitions.worker_transitions import Outcome, OutcomeKind
 
 MOST_MS, MOST_MS_WHOLE = 20.0, 50.0
 """What a call may take, and one that concerns a whole flow for 10,000 tasks of it."""
@@ -60,9 +57,10 @@ _OF_FLOWS = "bf"
 
 def shapes(kind: Kind, timers: int) -> Iterable[tuple[str, int, int]]:
     """In words, so many flows with so many tasks beside each other; of timers of flows there are as many
-    tasks."""
+    tasks. There are flows of 1,000 where there are so many."""
     yield f"{timers:,} flows of 2 tasks", timers, 1
-    yield f"{timers // 1_000:,} flows of 1,000", timers // 1_000, 1_000
+    if timers >= 1_000:
+        yield f"{timers // 1_000:,} flows of 1,000", timers // 1_000, 1_000
     yield f"1 flow of {timers:,}", 1, timers
 
 
@@ -131,6 +129,8 @@ async def fire_all(client: AsyncRedis, partition: Partition, meter: Meter, timer
 
 async def main(url: str, timers: int) -> None:
     """Prints every case."""
+    if timers < 1:
+        raise SystemExit("benchmarks.timers: say how many timers there are to be, 1 or more")
     async with connect(url) as client:
         meter = await meter_of(client)
         print(f"\n| {timers:,} timers | in | calls | longest, ms of Redis' CPU | all, ms | us a timer |")
@@ -138,12 +138,12 @@ async def main(url: str, timers: int) -> None:
         await fire_all(client, await set_up(client, KINDS["retry"], 10, 1), meter, 10)  # loads the scripts
         for name, kind in KINDS.items():
             for shape, flows, wide in shapes(kind, timers):
-                moves = flows if kind.timer in _OF_FLOWS else timers
+                moves = flows if kind.timer in _OF_FLOWS else flows * wide
                 calls = await fire_all(client, await set_up(client, kind, flows, wide), meter, moves)
                 longest, total = max(calls), sum(calls)
                 most = MOST_MS_WHOLE * wide / 10_000 if kind.timer in _OF_FLOWS else 0
                 over = "" if longest <= max(MOST_MS, most) else " (over)"
-                each = total / timers * 1_000
+                each = total / (flows * wide) * 1_000
                 print(
                     f"| {name} | {shape} | {len(calls)} | {longest:.1f}{over} | {total:.0f} | {each:.0f} |",
                     flush=True,
