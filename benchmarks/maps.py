@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.one_redis import Meter, empty_partition, meter_of, run_on_redis
+from benchmarks.one_redis import Exchange, Meter, empty_partition, meter_of, run_on_redis
 from flower_engine.flows.matched_maps import rerun_matched
 from flower_engine.log.client import AsyncRedis, connect
 from flower_engine.log.partition import Partition
@@ -32,12 +32,7 @@ from flower_engine.model.values.ids import make_flow_id
 from flower_engine.runtime.deciding import Decider
 from flower_engine.transitions.register_transition import FlowPlan, Start, register
 from flower_engine.transitions.tree_transitions import Begun, begin_children, look_at_trees
-from flower_engine.transitions.worker_transitions import (
-    Outcome,
-    OutcomeKind,
-    Service,
-    finish_and_claim,
-)
+from flower_engine.transitions.worker_transitions import Outcome, OutcomeKind
 
 SLOTS = 50
 WINDOW = 500
@@ -115,10 +110,8 @@ class Worker:
     """All that is done of one partition."""
 
     def __init__(self, client: AsyncRedis, partition: Partition) -> None:
-        self._client, self._partition = client, partition
         self.decider = Decider(client, partition, "w1", put=_put)
-        self._service = Service(("default",), ("A",)).args()
-        self._number = 0
+        self._exchange = Exchange(client, partition)
 
     async def work(self, results: Mapping[int, bytes], most: int | None = None) -> int:
         """Works off what there is; what tasks come to is 1, or one of these results by their numbers.
@@ -126,12 +119,8 @@ class Worker:
         outcomes: list[Outcome] = []
         ran = 0
         while True:
-            self._number += 1
             wanted = SLOTS if most is None else min(SLOTS, most - ran)
-            got = await finish_and_claim(
-                self._client, self._partition, "w1", self._number, answered=self._number - 1,
-                outcomes=outcomes, wanted=wanted, service_args=self._service,
-            )  # fmt: skip
+            got = await self._exchange.answered(outcomes, wanted)
             ran += len(got.claims)
             outcomes = [
                 Outcome(claim, OutcomeKind.FINISHED, results.get(claim.task, b"1")) for claim in got.claims

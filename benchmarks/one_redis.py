@@ -12,7 +12,7 @@ from flower_engine.embedded.home import Home
 from flower_engine.embedded.valkey import EmbeddedValkey
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition
-from flower_engine.transitions import loader
+from flower_engine.transitions import loader, worker_transitions
 from flower_engine.transitions.installation_transitions import install
 from flower_engine.transitions.watcher_transitions import lapse
 from flower_engine.transitions.worker_transitions import (
@@ -43,12 +43,15 @@ class Exchange:
 
     async def __call__(self, outcomes: list[Outcome], wanted: int) -> list[Claim]:
         """Hands in these outcomes and claims so many."""
+        return (await self.answered(outcomes, wanted)).claims
+
+    async def answered(self, outcomes: list[Outcome], wanted: int) -> worker_transitions.Exchange:
+        """The same, with all that was answered."""
         self._number += 1
-        got = await finish_and_claim(
+        return await finish_and_claim(
             self._client, self._partition, "w1", self._number, answered=self._number - 1, outcomes=outcomes,
             wanted=wanted, service_args=self._service,
         )  # fmt: skip
-        return got.claims
 
 
 class Meter:
