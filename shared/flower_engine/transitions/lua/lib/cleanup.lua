@@ -158,7 +158,6 @@ end
 -- is given up where `gives_up` says so, all else becomes Ignore. Returns lists of them by where they stood,
 -- those that are given up, and all of them. `ready`: which may be in a lane, as find_ready has it; nil: any.
 local function end_tasks(flow, spared, gives_up, ready, parents)
-  local goes = not next(spared) and not parents -- all of the flow ends, and nothing of it stays
   local lists, given_up, all = { [WAIT] = {}, [RUNNING] = {}, [SUSPEND] = {} }, {}, {}
   local change, set_free, take_out, tasks = become, set_free_state, unplace, flow.tasks
   local waiting, waits, ended = lists[WAIT], 0, 0

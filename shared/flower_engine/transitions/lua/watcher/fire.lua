@@ -150,8 +150,9 @@ function move.f(id)
     return
   end
   local has_cleaned_up, spared = is_ending(flow), cleanup_of(flow)
-  local ready, running, waiting = find_ready(flow), {}, {}
-  local in_lane = {}
+  local ready, running, waiting, waits = find_ready(flow), {}, {}, 0
+  local in_lane, asker, held = {}, asker_of(flow), { status = SUSPEND, lease = NO_LEASE }
+  local change, set_free, take_out, timers = become, set_free_state, unplace, {}
   for task = 1, flow.count do
     local known, text = flow.tasks[task], digits(task)
     if spared and spared[task] then
@@ -160,16 +161,29 @@ function move.f(id)
       end_lease(flow, text, known)
       running[#running + 1] = text
     elseif ready[task] then
-      unplace(flow, text, known)
-      waiting[#waiting + 1] = text
+      if known.lease == NO_LEASE and flow.timed then -- their timers go together
+        timers[#timers + 1] = queue_timer(id, text)
+        flow.timed = false
+        pull(known.lane, flow, text)
+        flow.timed = true
+      else
+        take_out(flow, text, known)
+      end
+      waits = waits + 1
+      waiting[waits] = text
     else
       known = nil
     end
     if known then
-      forget_asker(flow, text)
-      known.status, known.lease = SUSPEND, NO_LEASE
-      set_state(flow, text, SUSPEND, known.attempt, known.lost, NO_LEASE)
+      if text == asker then
+        forget_asker(flow, text)
+      end
+      change(known, held)
+      set_free(flow, text, SUSPEND, known)
     end
+  end
+  if #timers > 0 then
+    call_chunked('ZREM', timers_key(), timers, CHUNK)
   end
   if #running + #waiting > 0 then
     local limit = call('HGET', flow.key, has_cleaned_up and CLEANUP or TIMEOUT) or DEFAULT_CLEANUP_MS
