@@ -164,31 +164,31 @@ async def test_events_that_nobody_can_read_stop_nothing(hooked: Hooked, tables: 
 
 
 async def test_a_flow_is_late_once_when_it_has_not_ended_in_time(hooked: Hooked, tables: Connection) -> None:
-    await hooked.hook("slow", "http://127.0.0.1:9/", "flow.late", late_after_seconds=60)
-    await hooked.hook("etl", "http://127.0.0.1:9/", "flow.late", late_after_seconds=60, task_id="etl")
+    await hooked.hook("slow", "http://127.0.0.1:9/", "flow.late", late_after_seconds=3_600)
+    await hooked.hook("etl", "http://127.0.0.1:9/", "flow.late", late_after_seconds=3_600, task_id="etl")
     story = Story()
     late, ended, fresh, later, other = (
         story.register(workflow=name) for name in ("etl", "etl", "etl", "etl", "other")
     )
     story.run(ended)
     await hooked.happen(story)
-    await tables.execute("UPDATE kr_flow_stat SET registered_ts = now() - interval '30 seconds'")
+    await tables.execute("UPDATE kr_flow_stat SET registered_ts = now() - interval '30 minutes'")
     await hooked.note()
     assert await hooked.ledger("id") == []
     for flow in (late, ended, other):
-        await registered(tables, flow, "40 seconds")
-    await registered(tables, later, "40 seconds")
+        await registered(tables, flow, "40 minutes")
+    await registered(tables, later, "40 minutes")
     await tables.execute(
-        "UPDATE kr_flow_stat SET start_ts = now() - interval '20 seconds' WHERE task_flow_id = %s", [later]
+        "UPDATE kr_flow_stat SET start_ts = now() - interval '20 minutes' WHERE task_flow_id = %s", [later]
     )
-    await tables.execute("UPDATE kr_hook SET late_to = now() - interval '100 seconds'")  # as time passes
-    await tables.execute("UPDATE ms_hook SET late_after_seconds = 35")
+    await tables.execute("UPDATE kr_hook SET late_to = now() - interval '100 minutes'")  # as time passes
+    await tables.execute("UPDATE ms_hook SET late_after_seconds = 2_100")
     await look_again(hooked)
     told = [("etl", late), ("slow", late), ("slow", other)]
     assert sorted(await hooked.ledger("hook", "task_flow_id")) == sorted(told)
     await look_again(hooked)
     assert len(await hooked.ledger("id")) == 3
-    await tables.execute("UPDATE ms_hook SET late_after_seconds = 15")
+    await tables.execute("UPDATE ms_hook SET late_after_seconds = 900")
     await look_again(hooked)
     assert {flow for (flow,) in await hooked.ledger("task_flow_id")} == {late, other, fresh, later}
 
@@ -208,7 +208,7 @@ async def test_flows_that_were_late_before_there_was_a_hook_are_not_told(
 async def test_what_became_late_while_a_hook_was_paused_is_not_told(
     hooked: Hooked, tables: Connection
 ) -> None:
-    await hooked.hook("slow", "http://127.0.0.1:9/", "flow.late", late_after_seconds=60)
+    await hooked.hook("slow", "http://127.0.0.1:9/", "flow.late", late_after_seconds=3_600)
     await look_again(hooked)
     await tables.execute("UPDATE ms_hook SET is_paused = true")
     hooked.notices._skip_at = 0.0  # pyright: ignore[reportPrivateUsage]
@@ -216,13 +216,13 @@ async def test_what_became_late_while_a_hook_was_paused_is_not_told(
     story = Story()
     before, after = story.register(), story.register()
     await hooked.happen(story)
-    await registered(tables, before, "2 minutes")
-    await registered(tables, after, "30 seconds")
-    await tables.execute("UPDATE kr_hook SET late_to = late_to - interval '1 hour'")  # as time passes
+    await registered(tables, before, "2 hours")
+    await registered(tables, after, "30 minutes")
+    await tables.execute("UPDATE kr_hook SET late_to = late_to - interval '3 hours'")  # as time passes
     await tables.execute("UPDATE ms_hook SET is_paused = false")
     await look_again(hooked)
     assert await hooked.ledger("task_flow_id") == []
-    await tables.execute("UPDATE ms_hook SET late_after_seconds = 20")
+    await tables.execute("UPDATE ms_hook SET late_after_seconds = 1_200")
     await look_again(hooked)
     assert await hooked.ledger("task_flow_id") == [(after,)]
 
