@@ -14,6 +14,12 @@ from flower_projector.partition_loop import PartitionLoop, Round
 from projection.hostile import make_hostile, through_a_pooler
 
 
+@pytest.fixture(autouse=True)
+def _long_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever was elected stays so to the end of a test, however slow this machine is."""
+    monkeypatch.setattr("flower_engine.projection.write.election._LEASE_SECONDS", 600)
+
+
 async def test_one_projector_has_the_lease_until_it_gives_it_up_or_is_gone(
     tables: Connection, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
