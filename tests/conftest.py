@@ -48,23 +48,26 @@ _WITHOUT_POSTGRES = {
 }
 """Modules in which Postgres is away, stands still, or has no connection left."""
 _PATIENCE = {
-    "flower_engine.flows.postgres_stores": "_WAIT_SECONDS",
-    "flower_engine.flows.definition_checks": "_PATIENCE_SECONDS",
-    "flower_engine.flows.unknown_names": "_PATIENCE_SECONDS",
-    "flower_engine.flows.live_programs": "_RECORDS_SECONDS",
-    "flower_api.seen_positions": "_PATIENCE_SECONDS",
-    "flower_api.routes.top": "_PATIENCE_SECONDS",
-    "flower_api.routes.scaling": "_POSTGRES_SECONDS",
+    "flower_engine.flows.postgres_stores": ("_WAIT_SECONDS",),
+    "flower_engine.flows.definition_checks": ("_PATIENCE_SECONDS",),
+    "flower_engine.flows.unknown_names": ("_PATIENCE_SECONDS",),
+    "flower_engine.flows.live_programs": ("_RECORDS_SECONDS",),
+    "flower_api.seen_positions": ("_PATIENCE_SECONDS",),
+    "flower_api.routes.top": ("_PATIENCE_SECONDS",),
+    "flower_api.routes.scaling": ("_POSTGRES_SECONDS",),
 }
+_ALWAYS = {"flower_api.routes.health": ("_PATIENCE_SECONDS", "_PART_SECONDS")}
 
 
 @pytest.fixture(autouse=True)
 def _patient_requests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request waits for a connection as long as a busy machine takes to make one, and is not refused after
-    two seconds, as one is that does better to try again; nor does an answer come without what it names."""
-    if request.path.stem not in _WITHOUT_POSTGRES:
-        for module, name in _PATIENCE.items():
-            if module in sys.modules:  # else nothing here serves requests
+    two seconds, as one is that does better to try again; nor does an answer come without what it names, or
+    say that a store is away which is slow."""
+    wanted = dict(_ALWAYS) if request.path.stem in _WITHOUT_POSTGRES else {**_ALWAYS, **_PATIENCE}
+    for module, names in wanted.items():
+        if module in sys.modules:  # else nothing here serves requests
+            for name in names:
                 monkeypatch.setattr(sys.modules[module], name, 30.0)
 
 
