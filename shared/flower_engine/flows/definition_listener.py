@@ -31,6 +31,8 @@ class Listener:
         self._plans = plans
         self._backoff = StoreBackoff(_log, "Postgres")
         self.problem: str | None = "nobody listens to changes of definitions yet"
+        self.is_away = False
+        """Whether Postgres was seen to be away; that nobody listens yet does not say so."""
 
     async def run(self) -> None:
         """Listens until cancelled."""
@@ -71,7 +73,7 @@ class Listener:
         await Loop("looks for definitions", look, _LOOK_SECONDS, None).run()
 
     def _is_back(self) -> None:
-        self.problem = None
+        self.problem, self.is_away = None, False
         self._backoff.worked()
         self._plans.listener_is_back()
 
@@ -88,7 +90,7 @@ class Listener:
             self.problem = "connecting again"
             self._plans.listener_is_lost()
             return 0.0
-        self.problem = words_of(error)
+        self.problem, self.is_away = words_of(error), True
         self._plans.postgres_is_away()
         return self._backoff.failed(error)
 

@@ -97,7 +97,7 @@ class PostgresStores(Stores):
         Raises:
             psycopg.Error, StoreUnavailableError: Postgres cannot be used now.
         """
-        wait_seconds = _WAIT_SECONDS if self.listener.problem is None else _WAIT_AWAY_SECONDS
+        wait_seconds = _WAIT_AWAY_SECONDS if self.listener.is_away else _WAIT_SECONDS
         async with _bounded(), self.pool.connection(wait_seconds) as connection:
             yield connection
 
