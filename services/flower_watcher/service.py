@@ -104,6 +104,7 @@ async def _watch(client: AsyncRedis, settings: Settings, is_start: bool) -> None
         if lives is not None:
             await _until(lives.began, tasks)
         tasks += [asyncio.create_task(run()) for run in _of_all(client, partitions, settings, shared)]
+        await asyncio.sleep(0)  # each begins, and is watched from then on: nobody is ready before that
         with at_work():
             await asyncio.gather(*tasks)
     finally:

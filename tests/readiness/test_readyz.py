@@ -24,6 +24,7 @@ from flower_engine.log.client import connect
 from flower_engine.log.partition import Partition, read_meta
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.settings_loading import load_settings
+from flower_engine.runtime.work_done import at_work, work_done_here
 from flower_engine.transitions.installation_transitions import halt, install
 from flower_projector.service import serve as serve_projector
 from flower_watcher.service import serve as serve_watcher
@@ -156,6 +157,24 @@ async def test_a_watcher_that_nothing_reaches_names_each_loop(
             proxy.swallows = False
             proxy.drop()
             await until_told(place, 200)
+
+
+async def test_a_watcher_is_at_work_when_each_of_its_loops_has_begun(
+    redis_url: str, database_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[list[str]] = []
+
+    def noted() -> contextlib.AbstractContextManager[None]:
+        here = work_done_here()
+        begun.append([] if here is None else [one.name for one in here.standings()])
+        return at_work()
+
+    monkeypatch.setattr("flower_watcher.service.at_work", noted)
+    async with connect(redis_url) as client:
+        await install(client, 0, "test-installation", 1)
+    async with served(serve_watcher, caplog, redis_url=redis_url, database_url=database_url) as place:
+        answer = await until_told(place, 200)
+    assert begun == [[one["name"] for one in answer["work"]]]
 
 
 @pytest.fixture
