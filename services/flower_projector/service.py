@@ -134,6 +134,7 @@ async def _serve_once(
     tasks.append(asyncio.create_task(keep_pruning(client, settings, stop)))
     tasks.append(asyncio.create_task(RetiringLoop(client, settings).run(stop)))
     try:
+        await asyncio.sleep(0)  # each begins, and is watched from then on: nobody is ready before that
         with at_work():
             await _all_unless(growing, tasks)
     finally:

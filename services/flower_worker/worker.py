@@ -367,6 +367,7 @@ class Worker:
             self._running = [asyncio.create_task(self._run_first(work)) for work in self._works]
             self._running.append(asyncio.create_task(self._work_on_others()))
         try:
+            await asyncio.sleep(0)  # each begins, and is watched from then on: nobody is ready before that
             with at_work():
                 await self._until(asyncio.create_task(stop.wait()))
         finally:

@@ -159,8 +159,23 @@ async def test_a_watcher_that_nothing_reaches_names_each_loop(
             await until_told(place, 200)
 
 
-async def test_a_watcher_is_at_work_when_each_of_its_loops_has_begun(
-    redis_url: str, database_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("serve", "module"),
+    [
+        (serve_watcher, "flower_watcher.service"),
+        (serve_worker, "flower_worker.worker"),
+        (serve_projector, "flower_projector.service"),
+    ],
+    ids=["watcher", "worker", "projector"],
+)
+async def test_a_service_is_at_work_when_each_of_its_loops_has_begun(
+    redis_url: str,
+    database_url: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    serve: Callable[[Settings, asyncio.Event], Awaitable[None]],
+    module: str,
 ) -> None:
     begun: list[list[str]] = []
 
@@ -169,10 +184,10 @@ async def test_a_watcher_is_at_work_when_each_of_its_loops_has_begun(
         begun.append([] if here is None else [one.name for one in here.standings()])
         return at_work()
 
-    monkeypatch.setattr("flower_watcher.service.at_work", noted)
+    monkeypatch.setattr(f"{module}.at_work", noted)
     async with connect(redis_url) as client:
         await install(client, 0, "test-installation", 1)
-    async with served(serve_watcher, caplog, redis_url=redis_url, database_url=database_url) as place:
+    async with served(serve, caplog, redis_url=redis_url, database_url=database_url) as place:
         answer = await until_told(place, 200)
     assert begun == [[one["name"] for one in answer["work"]]]
 
