@@ -7,14 +7,14 @@ and wherever the flow is cancelled or takes too long, which tasks wait, may run,
 
 import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 # How a task stands: "." it waits, "!" it may run or runs, F finished (a decision: T, it came to true, or E),
 # P passed over (p: with a result), N not taken by its rule, W not taken by a decision, C cut off by a cancel,
-# S held, X given up.
+# U not needed any more, S held, X given up.
 UNSETTLED = ".!S"
-_COUNTS_AS = {"T": "F", "E": "F", "W": "N", "C": "P"}
+_COUNTS_AS = {"T": "F", "E": "F", "W": "N", "C": "P", "U": "N"}
 
 
 class Node(NamedTuple):
@@ -52,7 +52,7 @@ def _by_rule(node: Node, after: Sequence[int], stand: dict[int, str]) -> str:
     settled = [end for end in ends if end not in UNSETTLED]
     all_settled = len(settled) == len(ends)
     if node.rule == "ready":
-        starved = any(stand[other] in "PCNWX" for other in node.needs)
+        starved = any(stand[other] in "PCNWUX" for other in node.needs)
         if "X" in ends or starved:
             return "N"
         if not all_settled:
@@ -68,7 +68,8 @@ def _by_rule(node: Node, after: Sequence[int], stand: dict[int, str]) -> str:
         if set(ends) & {"S", "X"}:
             return "!"
         return "N" if all_settled else "."
-    wanted = 1 if node.rule == "any" else int(node.rule.removeprefix("at_least:"))
+    rule = node.rule.removesuffix(":cancel")
+    wanted = 1 if rule == "any" else int(rule.removeprefix("at_least:"))
     good = sum(end in "FPp" for end in ends)
     may_come = sum(end in UNSETTLED for end in ends)
     if good >= wanted:
@@ -84,6 +85,7 @@ class Oracle:
         self.world = world
         self.stand = dict.fromkeys(range(1, len(world) + 1), ".")
         self.either: set[int] = set()
+        self.began = dict.fromkeys(self.stand, False)
         self.is_ending = False
         self._follow()
 
@@ -98,6 +100,7 @@ class Oracle:
     def end(self, task: int) -> None:
         """A running task ends as the world has it."""
         assert self.stand[task] == "!"
+        self.began[task] = True
         self.stand[task] = self.world[task - 1].becomes
         self._follow()
 
@@ -142,6 +145,28 @@ class Oracle:
                     if len(after) > 1:
                         self.either.add(task)
                     moved = True
+            for task in range(len(self.world), 0, -1):
+                if self._is_unneeded(task):
+                    self.stand[task] = "U"
+                    moved = True
+
+    def _is_unneeded(self, task: int) -> bool:
+        """A task that has not ended, and that everybody behind it can do without: all have ended, or are
+        joins that cancel the others and have enough; and one is such a join, or was not needed itself."""
+        node = self.world[task - 1]
+        if self.stand[task] not in UNSETTLED or node.cleans_up:
+            return False
+        behind = [number for number, other in enumerate(self.world, start=1) if task in other.after]
+        enough = [number for number in behind if self.stand[number] == "U" or self._has_enough(number)]
+        return bool(enough) and all(
+            number in enough or self.stand[number] not in UNSETTLED for number in behind
+        )
+
+    def _has_enough(self, task: int) -> bool:
+        node = self.world[task - 1]
+        if not node.rule.endswith(":cancel") or self.stand[task] in "PpNWCU":
+            return False
+        return self.began[task] or fates(node, self.stand) == "!"
 
 
 def graphs(tasks: int) -> Iterator[tuple[tuple[int, ...], ...]]:
@@ -174,6 +199,18 @@ def worlds(tasks: int) -> Iterator[World]:
                     Node(rule, after, needs, becomes)
                     for (rule, needs), after, becomes in zip(rules, graph, outcomes, strict=True)
                 )
+
+
+def with_cancelling_joins(some: Iterable[World]) -> Iterator[World]:
+    """The same worlds, in which joins that take the first ones cancel the others; without those that have
+    none."""
+    for world in some:
+        joins = [node.rule.startswith(("any", "at_least")) for node in world]
+        if any(joins):
+            yield tuple(
+                node._replace(rule=f"{node.rule}:cancel") if is_join else node
+                for node, is_join in zip(world, joins, strict=True)
+            )
 
 
 def decisions_and_one_behind() -> Iterator[World]:

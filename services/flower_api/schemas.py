@@ -183,8 +183,9 @@ class EffectView(View):
     ``vanished``: items of maps that are expanded anew; ``matched``: maps of which items that are the same as
     before do not run then, which is known when they have their list;
     ``within``: they go on with the children that they have, in which tasks run again (see ``tree``);
-    ``cutOff`` by a cancel; ``cleanup``: what that spares, and runs or waits before the flow ends; ``kept``:
-    has ended, and stays so; ``ready``: may start at once. ``ends``: the flow does."""
+    ``cutOff`` by a cancel, or because nobody needs it any more; ``cleanup``: what a cancel spares, and runs
+    or waits before the flow ends; ``kept``: has ended, and stays so; ``ready``: may start at once. ``ends``:
+    the flow does."""
 
     runs: list[int]
     reopens: list[int]

@@ -18,7 +18,13 @@ from flower_engine.model.events.attempt_events import (
     TaskStarted,
     TaskSuspended,
 )
-from flower_engine.model.events.events import AnyEvent, FlowRegistered, TaskGivenUp, TasksPassed
+from flower_engine.model.events.events import (
+    AnyEvent,
+    FlowRegistered,
+    TaskGivenUp,
+    TasksPassed,
+    TasksUnneeded,
+)
 from flower_engine.model.events.operator_events import (
     FlowCancelled,
     FlowEnding,
@@ -92,6 +98,7 @@ class TaskWaits:
             TaskIgnored: self._ignored,
             TasksIgnored: self._all_ignored,
             TasksPassed: self._passed,
+            TasksUnneeded: self._unneeded,
             TaskUnignored: self._waits_again,
             FlowRerun: self._rerun,
             FlowCancelled: self._cancelled,
@@ -201,8 +208,13 @@ class TaskWaits:
     def _passed(self, event: TasksPassed) -> None:
         self._settled(event, event.tasks)
 
+    def _unneeded(self, event: TasksUnneeded) -> None:
+        self._settled(event, event)
+
     def _settled(
-        self, event: TaskGivenUp | TaskIgnored | TasksIgnored | TasksPassed | FlowEnding, tasks: Iterable[int]
+        self,
+        event: TaskGivenUp | TaskIgnored | TasksIgnored | TasksPassed | TasksUnneeded | FlowEnding,
+        tasks: Iterable[int],
     ) -> None:
         """Tasks have ended, or the flow has."""
         if event.ends:

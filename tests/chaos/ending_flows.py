@@ -51,7 +51,7 @@ def define_ending(engine: RunningEngine) -> None:
             _task(1, **_fails(0.4), onFailure="hold:1"),
             _task(2, **_fails(0.4), onFailure="give_up", retry={"maxAttempts": 2, "delaySeconds": 0.05}),
             _task(3, **_fails(0.4), onFailure="pass", standIn=0),
-            _task(4, 1, 2, 3, rule="at_least:2"),
+            _task(4, 1, 2, 3, rule="at_least:2:cancel"),
             _task(5, 1, 2, rule="failed"),
             _task(6, 4, 5, rule="settled"),
         ],

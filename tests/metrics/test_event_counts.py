@@ -12,7 +12,13 @@ from flower_engine.model.events.attempt_events import (
     TaskStarted,
     TaskSuspended,
 )
-from flower_engine.model.events.events import AnyEvent, FlowRegistered, TaskGivenUp, TasksPassed
+from flower_engine.model.events.events import (
+    AnyEvent,
+    FlowRegistered,
+    TaskGivenUp,
+    TasksPassed,
+    TasksUnneeded,
+)
 from flower_engine.model.events.operator_events import (
     FlowCancelled,
     FlowPaused,
@@ -132,12 +138,13 @@ def test_a_task_that_is_given_up_or_passed_over_is_waited_for_until_then() -> No
     assert _waited(times) == {"queue": (2, 3.0), "dependencies": (1, 5.0)}
 
 
-@pytest.mark.parametrize("last", ["given up", "passed", "ignored", "ignored with others"])
+@pytest.mark.parametrize("last", ["given up", "passed", "unneeded", "ignored", "ignored with others"])
 def test_a_flow_that_ends_by_a_rule_is_remembered_no_more(last: str) -> None:
     head: dict[str, Any] = {"at": 5_000, "flow": "f", "v": 2, "ends": True}
     ending: dict[str, AnyEvent] = {
         "given up": TaskGivenUp(**head, task=1, was=2, by="hold"),
         "passed": TasksPassed(**head, ranges=((1, 1),), cause=1),
+        "unneeded": TasksUnneeded(**head, ran=((1, 1),), cause=2),
         "ignored": TaskIgnored(**head, task=1, was=1, by="on_failure", error=ERROR),
         "ignored with others": TasksIgnored(**head, by="bob", held=((1, 1),)),
     }

@@ -31,6 +31,7 @@ from flower_engine.model.events.events import (
     TaskGivenUp,
     TaskOverdue,
     TasksPassed,
+    TasksUnneeded,
     encode_event,
 )
 from flower_engine.model.events.operator_events import (
@@ -65,6 +66,7 @@ from flower_engine.model.folding.cleanup import cleanup_of
 from flower_engine.model.folding.flow_state import FlowState, TaskState
 from flower_engine.model.folding.fold import fold_one
 from flower_engine.model.folding.schedule_state import fold_schedules
+from flower_engine.model.folding.unneeded import unneeded_in
 from flower_engine.model.maps.earlier_items import TakenItem, input_of_item, same
 from flower_engine.model.maps.map_items import Along, Given, item_like, items_of, numbers_of
 from flower_engine.model.tasks.rules import PASS, decided, is_picked, rule_of, stands_as
@@ -271,6 +273,18 @@ class Story:
             behind = [one.planned.seq for one in passed if cause in one.planned.depends_on]
             ranges = tuple((seq, seq) for seq in behind)
             self._operate(flow, TasksPassed, ranges=ranges, cause=cause, ends=state.left == len(behind))
+        while found := unneeded_in(self._flow(flow)):
+            self._cancel(flow, found[0])
+            self._pass_over(flow)
+
+    def _cancel(self, flow: str, seq: int) -> None:
+        """Nobody needs a task any more."""
+        state = self._flow(flow)
+        names = {Status.WAIT: "ranges", Status.RUNNING: "ran", Status.SUSPEND: "held"}
+        item = state.task(seq).planned.item
+        cause = item[0] if item else state.dependents[seq][0]
+        said = {names[state.task(seq).status]: ((seq, seq),), "ends": state.left == 1}
+        self._operate(flow, TasksUnneeded, cause=cause, **said)
 
     def give_back(self, flow: str, task: int) -> None:
         self._end(flow, task, TaskReturned)

@@ -19,7 +19,7 @@ RULED: dict[int, dict[str, Any]] = {
     1: {"on_failure": "give_up"},
     2: {"on_failure": "pass", "stand_in": {"rows": [0, None]}},
     3: {"on_failure": "hold:60"},
-    4: {"rule": "any"},
+    4: {"rule": "any:cancel"},
     5: {"rule": "failed"},
     6: {"rule": "settled", "finally_": True},
     8: {"rule": "finished", "on_failure": "pass"},

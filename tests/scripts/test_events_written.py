@@ -80,6 +80,7 @@ async def write_every_event(engine: Engine) -> None:
     await write_what_loops_bring(engine)
     await write_what_rules_bring(engine)
     await write_what_cleanup_brings(engine)
+    await write_what_nobody_needs_brings(engine)
     await write_what_operators_bring(engine)
     await write_what_trees_bring(engine)
 
@@ -145,6 +146,30 @@ async def write_what_rules_bring(engine: Engine) -> None:
     await engine.start(plan, by="alice")
     await engine.work_off()
     assert (await engine.flow(held)).ended_ms is not None
+
+
+async def write_what_nobody_needs_brings(engine: Engine) -> None:
+    race = await engine.register(
+        *(task(1), task(2), task(3), task(4, 2), task(5, 1, 3, 4, rule="any:cancel"), task(6, 5))
+    )
+    first, _, third = await engine.claim()
+    await engine.suspend(third, payload=FAILURE)
+    await engine.finish(first)
+    await engine.exchange()
+    await snapshot(engine.client, engine.partition, [race], {})
+    await engine.work_off()
+    others = range(2, 152)
+    flow = await engine.register(task(1), *map(task, others), task(152, 1, *others, rule="any:cancel"))
+    (first,) = await engine.claim(1)
+    got = await engine.exchange(outcomes=[Outcome(first, OutcomeKind.FINISHED, b"1")], wanted=1)
+    await engine.finish(*got.claims)
+    assert (await engine.flow(flow)).left > 0
+    await engine.work_off()
+    plan = engine.plan(
+        *(task(1), task(2), task(3, 1, 2, rule="any:cancel")), forked_from="another", taken={1: b"[1]"}
+    )
+    await engine.start(plan)
+    await engine.work_off()
 
 
 async def write_what_cleanup_brings(engine: Engine) -> None:

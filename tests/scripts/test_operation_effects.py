@@ -20,7 +20,7 @@ from flower_engine.flows.operation_effects import (
     with_those_in_need,
 )
 from flower_engine.model.definitions.definition import PlannedTask, TaskDefinition
-from flower_engine.model.events.events import TasksPassed
+from flower_engine.model.events.events import TasksPassed, TasksUnneeded
 from flower_engine.model.events.operator_events import (
     FlowCancelled,
     FlowEnding,
@@ -79,7 +79,9 @@ def some_tasks(chance: random.Random) -> list[TaskDefinition]:
             before.remove(when[0])
         rule = "ready"
         if before and chance.random() < 0.5:
-            rule = chance.choice(["finished", "settled", "any", f"at_least:{len(before)}", "failed"])
+            rule = chance.choice(
+                ["finished", "settled", "any", "any:cancel", f"at_least:{len(before)}:cancel", "failed"]
+            )
         is_sure = rule in ("ready", "finished")
         reads = {
             f"p{other}": {"$from": other, **({} if is_sure and chance.random() < 0.5 else {"optional": True})}
@@ -284,6 +286,8 @@ async def _try(engine: Engine, flow: str, asked: Asked) -> None:
         assert refused == told, about
         return
     assert refused == "", about
+    while (await engine.exchange()).more:  # what nobody needs then is cancelled in calls of workers
+        pass
     events = [event for event in (await engine.events())[count:] if getattr(event, "flow", "") == flow]
     after = await engine.flow(flow)
     passed = {
@@ -296,7 +300,8 @@ async def _try(engine: Engine, flow: str, asked: Asked) -> None:
     passed |= {seq for event in events if isinstance(event, TasksIgnored) for seq in event}
     again = {seq for event in events if isinstance(event, FlowRerun) for seq in event}
     gone = {seq for event in events if isinstance(event, FlowRerun) for seq in event.gone}
-    cut_off = {seq for event in events if isinstance(event, FlowCancelled | FlowEnding) for seq in event}
+    ends = (FlowCancelled, FlowEnding, TasksUnneeded)
+    cut_off = {seq for event in events if isinstance(event, ends) for seq in event}
     assert set(told.vanished) == gone, about
     matched = [seq for event in events if isinstance(event, FlowRerun) for seq in event.matches]
     assert told.matched == matched, about

@@ -23,7 +23,16 @@ from flower_engine.transitions.decision_transitions import Undecided
 from flower_engine.transitions.operator_transitions import cancel
 from flower_engine.transitions.register_transition import FlowPlan, Start, register
 from flower_engine.transitions.worker_transitions import Claim, Outcome
-from rules_oracle import Node, Oracle, World, decisions_and_one_behind, fates, some_worlds, worlds
+from rules_oracle import (
+    Node,
+    Oracle,
+    World,
+    decisions_and_one_behind,
+    fates,
+    some_worlds,
+    with_cancelling_joins,
+    worlds,
+)
 from scripts.engine import Engine
 
 ON_FAILURE = {"S": "hold", "X": "give_up", "P": "pass", "p": "pass"}
@@ -43,6 +52,7 @@ SHOWN = {
     (Status.IGNORE, "n"): "N",
     (Status.IGNORE, "w"): "W",
     (Status.IGNORE, "c"): "C",
+    (Status.IGNORE, "u"): "U",
     (Status.SUSPEND, ""): "S",
     (Status.SUSPEND, "x"): "X",
 }
@@ -188,8 +198,20 @@ class _Play:
             if not got.claims and not got.more:
                 return
 
+    async def _hand_in_late(self) -> None:
+        """What was cancelled under its worker, because nobody needed it, comes to nothing."""
+        late: list[Outcome] = []
+        for flow, claims in self.held.items():
+            unneeded = [task for task, stands in self.oracles[flow].stand.items() if stands == "U"]
+            late += [
+                Outcome(claims.pop(task), OutcomeKind.FINISHED, b"1") for task in unneeded if task in claims
+            ]
+        got = await self.engine.exchange("w1", outcomes=late)
+        assert got.words == ["stale"] * len(late)
+
     async def _look(self) -> None:
         await self._claim()
+        await self._hand_in_late()
         client, partition = self.engine.client, self.engine.partition
         entries = await read_log(client, partition, self.position, 1_000_000)
         for entry in entries:
@@ -235,6 +257,30 @@ async def test_flows_of_up_to_three_tasks_come_to_what_the_table_says(engine: En
 async def test_flows_of_four_tasks_come_to_what_the_table_says(engine: Engine) -> None:
     for part in range(fuzzing.examples(1)):
         await _Play(engine, some_worlds(4, 400, part), part).run()
+
+
+async def test_flows_of_up_to_three_tasks_whose_joins_cancel_the_others_come_to_what_the_table_says(
+    engine: Engine,
+) -> None:
+    every = 1 if fuzzing.examples(1) > 1 else 12
+    some = [
+        *with_cancelling_joins(worlds(2)),
+        *itertools.islice(with_cancelling_joins(worlds(3)), 3, None, every),
+    ]
+    for first in range(0, len(some), 1000):
+        await _Play(engine, some[first : first + 1000], first).run()
+
+
+async def test_larger_flows_whose_joins_cancel_the_others_come_to_what_the_table_says(engine: Engine) -> None:
+    for part in range(fuzzing.examples(1)):
+        some = [
+            *some_worlds(4, 600, part),
+            *some_worlds(5, 600, part),
+            *some_worlds(5, 300, part, decides=0.3),
+            *some_worlds(4, 300, part, cleans_up=0.4),
+            *some_worlds(5, 300, part, decides=0.3, cleans_up=0.3),
+        ]
+        await _Play(engine, list(with_cancelling_joins(some)), part).run()
 
 
 async def test_flows_that_decide_come_to_what_the_table_says(engine: Engine) -> None:

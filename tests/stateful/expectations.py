@@ -258,6 +258,8 @@ def _rerun(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int] | None
     )
     if _stays_given_up(flow, again, gone) and not brings_rules:
         return None
+    if rules_expected.not_needed(flow, again):
+        return None
     if flow.is_ending and again - rules_expected.spared(flow):
         return None
     for seq in again:
@@ -333,6 +335,8 @@ def _unignore(tasks: list[int], flow: FlowState, retrying: set[int]) -> set[int]
     ):
         return None
     if _stays_given_up(flow, set(tasks), set()):
+        return None
+    if rules_expected.not_needed(flow, set(tasks) | rules_expected.opened(flow, set(tasks))):
         return None
     for seq in set(tasks) | rules_expected.opened(flow, set(tasks)):
         for dependent in flow.dependents[seq]:

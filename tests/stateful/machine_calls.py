@@ -227,6 +227,12 @@ class MachineCalls(RuleBasedStateMachine):
         }
         worker.held += reply.claims
 
+    def _check_words(self, outcomes: list[Outcome], reply: Exchange) -> None:
+        """They counted, but for those of tasks that the call had cancelled before, as nobody needed them."""
+        for outcome, word in zip(outcomes, reply.words, strict=True):
+            task = self.oracle.flows[outcome.claim.flow].task(outcome.claim.task)
+            assert word == ("stale" if task.ended_as == "u" else "ok")
+
     def _inputs(self, claim: Claim) -> dict[int, bytes]:
         """What the claimed task reads, as its flow's events have it."""
         flow = self.oracle.flows[claim.flow]

@@ -191,6 +191,22 @@ def race() -> FlowPlan:
     )
 
 
+def contest() -> FlowPlan:
+    """Of several the first ones win, and what led to nothing else is cancelled; they share some of it."""
+    return with_rules(
+        "contest",
+        {},
+        {"program": "A", "on_failure": "hold:60"},
+        {"after": (2,), "retry": RETRY, "queue_timeout_ms": 600_000},
+        {"reads": {1: False, 3: False}, "rule": "any:cancel", "retry": RETRY},
+        {"after": (3,), "on_failure": "pass", "program": "C"},
+        {"on_failure": "give_up"},
+        {"after": (1, 5, 6), "rule": "at_least:2:cancel", "program": "A"},
+        {"after": (2, 6), "rule": "failed"},
+        {"reads": {4: True}, "after": (7,)},
+    )
+
+
 def given_up() -> FlowPlan:
     """Whatever fails is given up, and everything behind it is passed over, step by step."""
     return with_rules(

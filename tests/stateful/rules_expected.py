@@ -91,3 +91,31 @@ def cleaned_up_behind(flow: FlowState, dependent: int, seq: int) -> bool:
     """Whether the dependent cleaned up behind this task, which has ended."""
     has_run = flow.task(dependent).status in (Status.FINISH, Status.SUSPEND)
     return has_run and flow.task(seq).has_ended and dependent in spared(flow) and uses(flow, dependent, seq)
+
+
+def not_needed(flow: FlowState, again: set[int]) -> set[int]:
+    """Of those that are opened what nobody would need, as joins that cancel the others have enough."""
+    return {
+        seq
+        for seq in again
+        if not flow.task(seq).planned.finally_
+        and (behind := [flow.task(other) for other in flow.dependents[seq]])
+        and all(_does_without(flow, other, seq, again) for other in behind)
+        and any(_does_without(flow, other, seq, again) == "enough" for other in behind)
+    }
+
+
+def _does_without(flow: FlowState, task: TaskState, seq: int, again: set[int]) -> str:
+    """ "enough": it is a join that has it, or nobody needs it; "ended": it has; "": it does not."""
+    is_opened = task.planned.seq in again
+    if task.ended_as == "u" and not is_opened:
+        return "enough"
+    if seq in task.used and not is_opened:
+        return "ended" if task.has_ended else ""
+    if task.planned.rule.endswith(":cancel") and (is_opened or task.status is not Status.IGNORE):
+        edges = zip(task.planned.depends_on, edges_of(flow, task), strict=True)
+        ends = ["open" if other in again else edge.stands for other, edge in edges]
+        most = int(task.planned.rule.split(":")[1]) if task.planned.rule.startswith("at_least") else 1
+        if (task.used and not is_opened) or sum(end in ("finished", "passed") for end in ends) >= most:
+            return "enough"
+    return "ended" if task.has_ended and not is_opened else ""

@@ -85,7 +85,8 @@ def test_the_invariants_hold_while_dependents_are_released_in_steps(
     """As very wide fan-outs are: here one dependent a call, so that all else happens in the middle of it."""
     monkeypatch.setattr(register_transition, "WIDE_ROOTS", 1)
     for module in (worker_transitions, operator_transitions):
-        in_small(monkeypatch, module, RELEASE_STEP="1", WIDE_BYTES="1", RULE_STEP="1", WIDE_LINKS="1")
+        steps = {"RELEASE_STEP": "1", "WIDE_BYTES": "1", "RULE_STEP": "1", "WIDE_LINKS": "1", "CUT_STEP": "1"}
+        in_small(monkeypatch, module, **steps)
     assert b"#dependents > 1 " in worker_transitions._finish_and_claim.text  # pyright: ignore[reportPrivateUsage]
     run_machine(redis_url, examples=50, in_steps=True, plans=plain_plans())
     run_machine(redis_url, examples=50, base=RuledTransitions, in_steps=True)

@@ -142,7 +142,7 @@ def test_what_a_timeout_of_the_flow_suspended_is_held_until_somebody_decides() -
 
 
 def test_every_end_has_its_word() -> None:
-    assert set(END_WORDS) == {"p", "n", "w", "c", "v", "x"}
+    assert set(END_WORDS) == {"p", "n", "w", "c", "u", "v", "x"}
     assert NotTaken.__doc__
 
 

@@ -38,6 +38,7 @@ const WORDS: Record<string, string> = {
   "task.overdue": "waited too long",
   "task.given_up": "failed, given up",
   "tasks.passed": "passed over by rules",
+  "tasks.unneeded": "cancelled, as nobody needs them any more",
   "task.awaiting": "waits for the world",
   "task.voted": "was answered, and waits for others",
   "task.answered": "was answered",

@@ -163,6 +163,7 @@ function HowItEnded({ row, detail, live }: { row: TaskRow; detail: TaskDetail | 
   }
   if (row.status !== 9) return null;
   if (row.endedAs === "v") return <p>It vanished: its map was expanded anew, and has other items.</p>;
+  if (row.endedAs === "u") return <p>Cancelled: nobody needs it, as what it led to went on without it.</p>;
   if (row.endedAs === "n" || row.endedAs === "w") {
     if (!detail?.notTaken) return <p>Not taken, by its rule.</p>;
     return (

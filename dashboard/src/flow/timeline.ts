@@ -25,6 +25,7 @@ const OF_TASKS: Record<string, Stage> = {
   passedOver: "ignored",
   vanished: "vanished",
   notTaken: "nottaken",
+  unneeded: "nottaken",
   cancelled: "cancelled",
   givenUp: "givenup",
   paused: "paused",

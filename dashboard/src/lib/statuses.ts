@@ -54,6 +54,7 @@ const ENDS: Record<string, Stage> = {
   p: "ignored",
   n: "nottaken",
   w: "nottaken",
+  u: "nottaken",
   c: "cancelled",
   x: "givenup",
   v: "vanished",

@@ -6,6 +6,7 @@ _END_WORDS = {
     "passedOver": "passed over",
     "notTaken": "not taken",
     "cancelled": "cancelled",
+    "unneeded": "not needed",
     "vanished": "vanished",
     "givenUp": "given up",
     "suspend": "held",

@@ -13,13 +13,14 @@ from flower_engine.errors import RefusedError
 from flower_engine.flows.matched_maps import refuse_too_large
 from flower_engine.flows.run_again import Again, Selection
 from flower_engine.model.definitions.task_rules import rule_in_force
-from flower_engine.model.events.events import TasksPassed
+from flower_engine.model.events.events import TasksPassed, TasksUnneeded
 from flower_engine.model.events.operator_events import FlowCancelled, FlowEnding, FlowRerun, TasksIgnored
 from flower_engine.model.events.wait_events import TaskLifted
 from flower_engine.model.folding.cleanup import cleanup_of
 from flower_engine.model.folding.flow_state import FlowState
 from flower_engine.model.folding.fold_steps import STEPS
 from flower_engine.model.folding.kept_results import reads_of
+from flower_engine.model.folding.unneeded import unneeded_in
 from flower_engine.model.tasks.rules import PASS, decided
 from flower_engine.model.tasks.status import Status
 from flower_engine.model.waits.wait_parameters import PROGRAMS
@@ -36,7 +37,7 @@ class Effect(msgspec.Struct, kw_only=True):
     again; ``asked_again``: of both, those that ask the world anew; ``passed_over``: because somebody says so,
     or by their rules; ``vanished``: items of maps that are expanded anew; ``matched``: maps whose items
     then take over what the same ones came to before (which these are is known when they have their list);
-    ``cut_off``: by a cancel;
+    ``cut_off``: by a cancel, or because joins go on without them and nobody else needs them;
     ``within``: they go on with the children that they have, in which tasks run again;
     ``cleanup``: it spares these, and they run, or wait (for the end of their children, too), before the flow
     ends; ``kept``: they have ended, and stay so; ``ready``: they may start at once then. ``ends``: the flow
@@ -86,7 +87,7 @@ def effect_of_rerun(
         _lift(flow, within)
         others = _others(flow, selection, within)
         if not others:
-            effect = before.effect(flow, _pass_over(flow))
+            effect = before.effect(flow, *_follow(flow))
             effect.within = sorted(within)
             return effect
         selection = others
@@ -117,7 +118,7 @@ def effect_of_rerun(
     )
     STEPS[FlowRerun](flow, event)
     refuse_too_large(flow, matched)
-    effect = before.effect(flow, _pass_over(flow))
+    effect = before.effect(flow, *_follow(flow))
     effect.reopens = reopens
     effect.vanished = gone
     effect.matched = matched
@@ -175,7 +176,8 @@ def effect_of_ignore(flow: FlowState, tasks: Sequence[int], *, has_result: bool 
         ends=flow.left == len(chosen),
     )
     STEPS[TasksIgnored](flow, event)
-    return before.effect(flow, sorted([*chosen, *_pass_over(flow)]))
+    passed, unneeded = _follow(flow)
+    return before.effect(flow, sorted([*chosen, *passed]), unneeded)
 
 
 def effect_of_cancel(flow: FlowState, parents: Collection[int] = ()) -> Effect:
@@ -210,7 +212,7 @@ def effect_of_cancel(flow: FlowState, parents: Collection[int] = ()) -> Effect:
         suspended=open_tasks[Status.SUSPEND],
     )
     STEPS[FlowCancelled](flow, event)
-    effect = before.effect(flow, [])
+    effect = before.effect(flow, [], [])
     effect.cut_off = sorted(event)
     return effect
 
@@ -232,8 +234,8 @@ def _effect_of_ending(
         until_ms=1,  # whenever that is
     )
     STEPS[FlowEnding](flow, event)
-    effect = before.effect(flow, _pass_over(flow))
-    effect.cut_off = sorted(event)
+    effect = before.effect(flow, *_follow(flow))
+    effect.cut_off = sorted([*effect.cut_off, *event])
     effect.cleanup = [task.planned.seq for task in flow.tasks if not task.has_ended]
     return effect
 
@@ -268,16 +270,40 @@ class _Before:
         self._ended = {task.planned.seq for task in flow.tasks if task.has_ended}
         self._ready = {task.planned.seq for task in flow.tasks if task.is_ready}
 
-    def effect(self, flow: FlowState, passed_over: list[int]) -> Effect:
+    def effect(self, flow: FlowState, passed_over: list[int], unneeded: list[int]) -> Effect:
         ended = {task.planned.seq for task in flow.tasks if task.has_ended}
         ready = {task.planned.seq for task in flow.tasks if task.is_ready}
         return Effect(
             version=self._version,
             passed_over=passed_over,
+            cut_off=unneeded,
             kept=sorted(self._ended & ended - set(passed_over)),
             ready=sorted(ready - self._ready),
             ends=flow.ended_ms is not None,
         )
+
+
+def _follow(flow: FlowState) -> tuple[list[int], list[int]]:
+    """What rules pass over now, and after that, and what nobody needs any more; the state has it then."""
+    passed, unneeded = _pass_over(flow), list[int]()
+    while found := unneeded_in(flow):
+        held = {seq for seq in found if flow.task(seq).status is Status.SUSPEND}
+        ran = {seq for seq in found if flow.task(seq).status is Status.RUNNING}
+        item = flow.task(found[0]).planned.item
+        event = TasksUnneeded(
+            at=0,
+            flow=flow.flow,
+            v=flow.version + 1,
+            cause=item[0] if item else flow.dependents[found[0]][0],
+            ranges=tuple((seq, seq) for seq in found if seq not in held and seq not in ran),
+            ran=tuple((seq, seq) for seq in ran),
+            held=tuple((seq, seq) for seq in held),
+            ends=flow.left == len(found),
+        )
+        STEPS[TasksUnneeded](flow, event)
+        unneeded += found
+        passed += _pass_over(flow)
+    return sorted(passed), sorted(unneeded)
 
 
 def _pass_over(flow: FlowState) -> list[int]:

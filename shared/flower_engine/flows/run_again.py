@@ -7,9 +7,10 @@ from flower_engine.model.folding.cleanup import spared_tasks
 from flower_engine.model.folding.flow_state import FlowState, TaskState
 from flower_engine.model.folding.fold_rules import edges_of
 from flower_engine.model.folding.kept_results import is_read_by
+from flower_engine.model.folding.unneeded import cancels_others, has_enough
 from flower_engine.model.maps.map_items import numbers_of
-from flower_engine.model.tasks.end_kinds import GIVEN_UP, NOT_TAKEN, UNMET, VANISHED
-from flower_engine.model.tasks.rules import FAILED, PASS, decide
+from flower_engine.model.tasks.end_kinds import GIVEN_UP, NOT_TAKEN, UNMET, UNNEEDED, VANISHED
+from flower_engine.model.tasks.rules import FAILED, PASS, START, Edge, decide, rule_of
 from flower_engine.model.tasks.status import Status
 from flower_engine.model.waits.wait_parameters import MAP, PROGRAMS
 from flower_engine.transitions.operator_transitions import Scope, refusal
@@ -68,6 +69,7 @@ class Again:
         self._refuse_behind_given_up()
         if flow.is_ending and (others := sorted(self._again.keys() - self._spared)):
             self._refuse("ending", str(others[0]))
+        self._refuse_unneeded()
         for seq in sorted(self._again):
             task = flow.task(seq)
             if task.status is Status.RUNNING:
@@ -81,6 +83,39 @@ class Again:
         if not ran:
             self._refuse("nothing", str(selection) if isinstance(selection, str) else "tasks")
         return ran
+
+    def _refuse_unneeded(self) -> None:
+        """What would be cancelled at once: joins that cancel others have enough without it."""
+        if not cancels_others(self._flow):
+            return
+        for seq in sorted(self._again):
+            join = 0
+            for dependent in self._flow.dependents[seq]:
+                behind = self._flow.task(dependent)
+                is_opened = dependent in self._again
+                if (
+                    seq in behind.used and not is_opened and behind.ended_as != UNNEEDED
+                ):  # it began with this one
+                    if not behind.has_ended:
+                        break
+                elif self._has_enough(behind):
+                    join = join or dependent
+                elif not behind.has_ended or is_opened:
+                    break
+            else:
+                if join and not self._flow.task(seq).planned.finally_:
+                    self._refuse("unneeded", str(seq), str(join))
+
+    def _has_enough(self, task: TaskState) -> bool:
+        """Whether a join has enough, or was not needed itself, when all of these are open."""
+        if task.planned.seq not in self._again and (task.ended_as == UNNEEDED or task.used):
+            return task.ended_as == UNNEEDED or has_enough(task)
+        is_over = task.status is Status.IGNORE and task.planned.seq not in self._again
+        return (
+            not is_over
+            and rule_of(task.planned.rule).cancels
+            and decide(task.planned.rule, self._edges_now(task)) is START
+        )
 
     def _refuse_behind_given_up(self) -> None:
         """In a flow without rules no rule passes over what is behind a task that stays given up."""
@@ -216,9 +251,11 @@ class Again:
 
     def _is_passed(self, task: TaskState) -> bool:
         """Whether its rule passes over a task while all of these are open."""
+        return decide(task.planned.rule, self._edges_now(task)) is PASS
+
+    def _edges_now(self, task: TaskState) -> list[Edge]:
         edges = zip(task.planned.depends_on, edges_of(self._flow, task), strict=True)
-        now = [edge if self._stays(seq) else edge.opened() for seq, edge in edges]
-        return decide(task.planned.rule, now) is PASS
+        return [edge if self._stays(seq) else edge.opened() for seq, edge in edges]
 
     def _stays(self, seq: int) -> bool:
         return seq not in self._again

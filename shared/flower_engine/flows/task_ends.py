@@ -105,9 +105,11 @@ def _cause(task: TaskView, before: list[TaskView], by_name: dict[str, int]) -> _
                 return _Cause("missingValue", missing)
             return _Cause("noneTaken", [one.task_exec_seq for one in before])
         case word if word == FINISHED:
-            return _Cause("notFinished", _seqs(before, "passedOver", "notTaken", "cancelled", "givenUp"))
+            return _Cause(
+                "notFinished", _seqs(before, "passedOver", "notTaken", "cancelled", "unneeded", "givenUp")
+            )
         case word if word == AT_LEAST:
-            return _Cause("tooFew", _seqs(before, "notTaken", "givenUp"), rule.most)
+            return _Cause("tooFew", _seqs(before, "notTaken", "unneeded", "givenUp"), rule.most)
         case word if word == FAILED:
             return _Cause("noFailure", [one.task_exec_seq for one in before])
         case _:

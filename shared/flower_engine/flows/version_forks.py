@@ -12,7 +12,7 @@ from flower_engine.flows.version_reruns import changed
 from flower_engine.model.definitions.definition import PlannedTask, dependents_of
 from flower_engine.model.folding.flow_state import FlowState, TaskState
 from flower_engine.model.folding.item_states import of_fork, without_item_tasks
-from flower_engine.model.tasks.end_kinds import NOT_TAKEN, UNMET
+from flower_engine.model.tasks.end_kinds import NOT_TAKEN, UNMET, UNNEEDED
 from flower_engine.model.tasks.status import Status
 from flower_engine.transitions.register_transition import FlowPlan
 
@@ -81,7 +81,7 @@ async def version_fork(
         ignored=[
             seq
             for seq, task in old_of.items()
-            if task.status is Status.IGNORE and task.ended_as not in (NOT_TAKEN, UNMET)
+            if task.status is Status.IGNORE and task.ended_as not in (NOT_TAKEN, UNMET, UNNEEDED)
         ],
         stand_ins={
             seq: task.result

@@ -22,7 +22,8 @@ from flower_engine.model.tasks.status import Status
 from flower_engine.model.tasks.task_error import TaskError
 
 WANTED: LiteralString = """
-type IN ('task.suspended', 'task.overdue', 'flow.timed_out', 'task.ignored', 'tasks.ignored', 'flow.rerun',
+type IN ('task.suspended', 'task.overdue', 'flow.timed_out', 'task.ignored', 'tasks.ignored',
+  'tasks.unneeded', 'flow.rerun',
   'flow.cancelled', 'flow.ending', 'flow.snapshot', 'schedule.missed', 'task.given_up')
 OR type = 'task.awaiting' AND (event IS NULL OR event ->> 'kind' = 'approval')
 OR type IN ('task.finished', 'task.answered', 'tasks.passed') AND (event IS NULL OR event -> 'ends' = 'true')

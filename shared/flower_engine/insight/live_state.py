@@ -192,7 +192,7 @@ def _task(texts: dict[str, str], number: int) -> LiveTask:
     if f"s{number}" not in texts:
         return task
     stands, attempt, lost, lease = texts[f"s{number}"].split(" ", 3)
-    status = stands.rstrip("cnpvwxtf")
+    status = stands.rstrip("cnpuvwxtf")
     awaited = lease if lease.startswith("~") else ""
     due_ms = int(lease[1:]) if lease.startswith("@") else None
     return msgspec.structs.replace(

@@ -40,6 +40,7 @@ NEEDED: Mapping[str, Sequence[str]] = {
     "lindex": (_KEY, "0"),
     "llen": (_KEY,),
     "lpop": (_KEY,),
+    "lpush": (_KEY, "1"),
     "lrange": (_KEY, "0", "0"),
     "lrem": (_KEY, "0", "1"),
     "lset": (_KEY, "0", "1"),

@@ -9,6 +9,7 @@ from flower_engine.errors import DefinitionError
 from flower_engine.model.definitions.map_tasks import MOST_ITEMS, is_tolerance
 from flower_engine.model.tasks.durations import Duration, duration_ms
 from flower_engine.model.tasks.rule_texts import (
+    CANCELLING,
     GIVE_UP,
     HOLD,
     PASS,
@@ -18,7 +19,7 @@ from flower_engine.model.tasks.rule_texts import (
     known_rule,
     normal_on_failure,
 )
-from flower_engine.model.tasks.rules import AT_LEAST
+from flower_engine.model.tasks.rules import AT_LEAST, CANCEL
 from flower_engine.model.tasks.task_spec import (
     MAX_ATTEMPTS,
     MAX_NAME_LENGTH,
@@ -40,8 +41,9 @@ AtLeast = NewType("AtLeast", str)
 """What :func:`at_least` gives."""
 Held = NewType("Held", str)
 """What :func:`hold` gives."""
-Rule = Literal["ready", "finished", "settled", "any", "failed"] | AtLeast
+Rule = Literal["ready", "finished", "settled", "any", "any:cancel", "failed"] | AtLeast
 """When a task starts, by how the tasks before it end."""
+Others = Literal["keep", "cancel"]
 """What becomes of tasks before it that a task does not need any more."""
 OnFailure = Literal["hold", "give_up", "pass"] | Held
 """What follows a task's failure for good."""
@@ -182,7 +184,7 @@ class Checks:
     def option_rule(self, value: object) -> str:
         rule = known_rule(value) if isinstance(value, str) else None
         if rule is None:
-            self.fail("rule", value, f"is none of {', '.join(RULES)}: for the last but one write at_least(k)")
+            self.fail("rule", value, f"is none of {', '.join((*RULES, *CANCELLING))}: see at_least(k)")
         return cast(str, value)
 
     def option_on_failure(self, value: object) -> str:
@@ -227,14 +229,20 @@ class Checks:
         return tuple(cast("list[object]", value))
 
 
-def at_least(count: int) -> AtLeast:
+def at_least(count: int, *, others: Others = "keep") -> AtLeast:
     """The rule by which a task starts as soon as this many of those before it have ended well:
-    ``total.having(rule=at_least(2))``.
+    ``total.having(rule=at_least(2))``. ``others``: with ``"cancel"`` what led to it alone, and is not needed
+    any more, is cancelled then.
 
     Raises:
-        DefinitionError: it is no whole number of 1 and more; names file and line.
+        DefinitionError: it is no whole number of 1 and more, or ``others`` is another word; names file and
+            line.
     """
-    return AtLeast(f"{AT_LEAST}:{Checks('at_least').whole('count', count, 1, MAX_TASKS)}")
+    checks = Checks("at_least")
+    if others not in ("keep", CANCEL):
+        checks.fail("others", others, "is neither 'keep' nor 'cancel'")
+    rule = f"{AT_LEAST}:{checks.whole('count', count, 1, MAX_TASKS)}"
+    return AtLeast(rule if others == "keep" else f"{rule}:{CANCEL}")
 
 
 def hold(time: Duration) -> Held:

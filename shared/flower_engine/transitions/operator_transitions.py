@@ -447,6 +447,10 @@ _REASONS = {
     ),
     "not-ignored": "task {0} is not ignored",
     "not-taken": "the rule of task {0} passes over it because of task {1}: rerun that, or what is before it",
+    "unneeded": (
+        "task {0} leads only to what goes on without it: task {1} has enough, and cancels the others, as its"
+        " rule says; rerun what it went on with, too"
+    ),
     "unignore-started": (
         "task {1} depends on task {0} and has gone on without it; rerun task {0} and what depends on it"
     ),

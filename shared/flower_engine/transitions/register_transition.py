@@ -22,7 +22,7 @@ from flower_engine.model.values.floats import spelled_out
 from flower_engine.model.waits.wait_parameters import DECISION
 from flower_engine.transitions.data_fields import data_fields
 from flower_engine.transitions.loader import Arg, Script
-from flower_engine.transitions.rule_fields import FLAG, Beginning
+from flower_engine.transitions.rule_fields import Beginning, rule_flags
 from flower_engine.transitions.sent_fields import NOT_THERE, drop_sent, send_ahead
 from flower_engine.transitions.task_fields import returns_flag, task_fields, typed_fields
 
@@ -31,6 +31,7 @@ _encode = msgspec.json.Encoder().encode
 
 _TOLD = (
     *("timeout_ms", "cleanup_ms", "forked_from", "taken", "blobs", "ignored", "stand_ins", "passed", "unmet"),
+    "unneeded",
     *("parameters", "definition", "earlier"),
 )
 """Fields of the event that are left out where there is nothing to say, in their order."""
@@ -113,10 +114,9 @@ class FlowPlan:
             fields += (f"s{seq}", f"3{LETTERS[says.get(seq)]} 0 0 -")
         for seq in ignored:
             fields += (f"s{seq}", "9p 0 0 -" if beginning.is_ruled and seq in stand_ins else "9 0 0 -")
-        for seq in beginning.passed:
-            fields += (f"s{seq}", "9n 0 0 -")
-        for seq in beginning.unmet:
-            fields += (f"s{seq}", "9w 0 0 -")
+        for kind, seqs in (("n", beginning.passed), ("w", beginning.unmet), ("u", beginning.unneeded)):
+            for seq in seqs:
+                fields += (f"s{seq}", f"9{kind} 0 0 -")
         fields += beginning.fields()
         fields += data.fields
         fields += typed_fields(tasks)
@@ -133,10 +133,7 @@ class FlowPlan:
         args: list[Arg] = [
             len(tasks) - len(final),
             len(final),
-            ("p" if timed or timeout_ms else "")
-            + (FLAG if beginning.is_ruled else "")
-            + returns_flag(tasks)
-            + data.flag,
+            ("p" if timed or timeout_ms else "") + rule_flags(tasks) + returns_flag(tasks) + data.flag,
             timeout_ms or 0,
             workflow,
             self._tail(
@@ -150,6 +147,7 @@ class FlowPlan:
                 stand_ins=stand_ins,
                 passed=sorted(beginning.passed),
                 unmet=sorted(beginning.unmet),
+                unneeded=sorted(beginning.unneeded),
                 parameters=parameters,
                 definition=definition,
                 earlier=earlier,

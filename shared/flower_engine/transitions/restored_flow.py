@@ -21,7 +21,7 @@ from flower_engine.model.waits.wait_parameters import RETURNS
 from flower_engine.model.waits.wait_programs import Awaited
 from flower_engine.transitions.data_fields import data_fields
 from flower_engine.transitions.loader import Arg
-from flower_engine.transitions.rule_fields import FLAG, edges_fields
+from flower_engine.transitions.rule_fields import CANCELS_FLAG, FLAG, cancel_others, edges_fields
 from flower_engine.transitions.task_fields import returns_flag, task_fields, typed_fields
 
 _MOST_REASON = 500
@@ -87,9 +87,9 @@ class Restored(msgspec.Struct, frozen=True):
             fields += ("b", flow.registered.start_ms)
         if any(task.planned.items or task.ended_as == VANISHED for task in tasks):
             flags += "m"
-        flags += (FLAG if flow.ruled else "") + (
-            "x" if any(task.ended_as == GIVEN_UP for task in tasks) else ""
-        )
+        flags += (
+            FLAG + CANCELS_FLAG * cancel_others([task.planned for task in tasks]) if flow.ruled else ""
+        ) + ("x" if any(task.ended_as == GIVEN_UP for task in tasks) else "")
         fields += [*rule_fields(flow), *data.fields, *signal_fields(flow)]
         fields += typed_fields(task.planned for task in tasks)
         flags += data.flag

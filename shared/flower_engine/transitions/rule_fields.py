@@ -9,16 +9,37 @@ from collections.abc import Collection, Mapping, Sequence
 from flower_engine.model.definitions.definition import PlannedTask, dependents_of
 from flower_engine.model.definitions.task_rules import TaskRules, rule_in_force
 from flower_engine.model.folding.kept_results import reads_of
-from flower_engine.model.tasks.rules import PASS, START, Decision, Edge, Edges, Standing, decide, is_picked
+from flower_engine.model.tasks.rules import (
+    PASS,
+    START,
+    Decision,
+    Edge,
+    Edges,
+    Standing,
+    decide,
+    is_picked,
+    rule_of,
+)
 from flower_engine.transitions.loader import Arg
 
 FLAG = "r"
+CANCELS_FLAG = "o"
 _NOTHING: Mapping[int, bool | None] = {}
 
 
 def have_rules(tasks: Sequence[PlannedTask]) -> bool:
     """Whether a flow of these tasks has rules."""
     return any(TaskRules.of(task) is not None for task in tasks)
+
+
+def cancel_others(tasks: Sequence[PlannedTask]) -> bool:
+    """Whether a join of these tasks cancels what it alone needed, once it has enough."""
+    return any(rule_of(task.rule).cancels for task in tasks)
+
+
+def rule_flags(tasks: Sequence[PlannedTask]) -> str:
+    """The flags of a flow of these tasks that say what rules it has."""
+    return FLAG + CANCELS_FLAG * cancel_others(tasks) if have_rules(tasks) else ""
 
 
 def edges_in(
@@ -66,8 +87,12 @@ def edges_fields(
     says: Mapping[int, bool | None] = _NOTHING,
 ) -> list[Arg]:
     """Names and values, flat, of branches, and of tasks of which some dependencies neither wait nor run any
-    more; and which tasks start because others fail."""
+    more; which tasks start because others fail; and, where joins cancel others, whom each task waits for."""
     fields: list[Arg] = []
+    if cancel_others(tasks):
+        for task in tasks:
+            if before := task.own_dependencies if task.item is None else ():
+                fields += (f"c{task.seq}", ",".join(map(str, before)))
     watchers: dict[int, list[int]] = {}
     for task in tasks:
         if task.when is not None or (stands and not stands.keys().isdisjoint(task.depends_on)):
@@ -102,6 +127,8 @@ class Beginning:
         self._tasks = tasks
         self.final = {*taken, *ignored, *passed, *unmet}
         self.passed = set(passed)
+        self.unneeded: set[int] = set()
+        """What led only to joins that have enough, and cancel others."""
         self.is_ruled = have_rules(tasks)
         self._stands: dict[int, Standing] = dict.fromkeys(taken, "finished")
         self._stands.update((seq, "passed") for seq in ignored)
@@ -109,6 +136,8 @@ class Beginning:
         self._with_value = dict.fromkeys([*taken, *stand_ins], True)
         if self.is_ruled and self.final:
             self._pass_over()
+            if cancel_others(tasks):
+                self._leave_out()
 
     def _pass_over(self) -> None:
         """What rules pass over because of what has ended already."""
@@ -122,6 +151,27 @@ class Beginning:
                 (self.unmet if edges.barred else self.passed).add(seq)
                 self._stands[seq] = "not_taken"
                 left += dependents[seq]
+
+    def _leave_out(self) -> None:
+        """What nobody needs, as ``folding/unneeded.py`` has it."""
+        enough = {
+            task.seq
+            for task in self._tasks
+            if rule_of(task.rule).cancels
+            and self._stands.get(task.seq, "open") in ("open", "finished")
+            and self._decide(task) is START
+        }
+        over, marks = self.final | enough, set(enough)
+        dependents = dependents_of(self._tasks)
+        left = [task.seq for task in self._tasks]
+        while left:
+            seq = left.pop()
+            is_open = seq not in self.final and not self._tasks[seq - 1].finally_
+            if is_open and over.issuperset(dependents[seq]) and not marks.isdisjoint(dependents[seq]):
+                for found in (self.final, self.unneeded, over, marks):
+                    found.add(seq)
+                self._stands[seq] = "not_taken"
+                left += self._tasks[seq - 1].depends_on
 
     def _decide(self, task: PlannedTask) -> Decision:
         return decide(task.rule, self._edges(task))

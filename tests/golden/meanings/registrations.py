@@ -362,6 +362,21 @@ MEANINGS: dict[str, AnyEvent] = {
         unmet=(3,),
         at=1795941105931,
     ),
+    "flow.registered/*-unneeded": FlowRegistered(
+        flow="00000000-0000-7000-8000-000000000003",
+        v=1,
+        workflow="etl",
+        order=158,
+        tasks=(
+            PlannedTask(seq=1, task_seq=1, program="A"),
+            PlannedTask(seq=2, task_seq=2, program="A"),
+            PlannedTask(seq=3, task_seq=3, program="A", depends_on=(1, 2), rule="any:cancel"),
+        ),
+        forked_from="another",
+        taken={1: msgspec.Raw(b"[1]")},
+        unneeded=(2,),
+        at=1795986938007,
+    ),
     "flow.registered/*-keyed": FlowRegistered(
         flow="00000000-0000-7000-8000-000000000029",
         v=1,

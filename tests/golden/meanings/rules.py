@@ -1,6 +1,6 @@
 """What rules and failures make of tasks: what their golden events mean."""
 
-from flower_engine.model.events.events import AnyEvent, TaskGivenUp, TasksPassed
+from flower_engine.model.events.events import AnyEvent, TaskGivenUp, TasksPassed, TasksUnneeded
 from flower_engine.model.tasks.task_error import TaskError
 from golden.meanings.names import POISON
 
@@ -92,5 +92,25 @@ MEANINGS: dict[str, AnyEvent] = {
         unmet=((2, 2),),
         ends=True,
         at=1795941105937,
+    ),
+    "tasks.unneeded/*-ranges-ran-held": TasksUnneeded(
+        flow="00000000-0000-7000-8000-000000000001",
+        v=7,
+        cause=5,
+        ranges=((4, 4),),
+        ran=((2, 2),),
+        held=((3, 3),),
+        at=1795986936884,
+    ),
+    "tasks.unneeded/*-ranges": TasksUnneeded(
+        flow="00000000-0000-7000-8000-000000000002", v=5, cause=152, ranges=((2, 101),), at=1795986937765
+    ),
+    "tasks.unneeded/*-ranges-ends": TasksUnneeded(
+        flow="00000000-0000-7000-8000-000000000002",
+        v=7,
+        cause=152,
+        ranges=((102, 151),),
+        ends=True,
+        at=1795986937919,
     ),
 }

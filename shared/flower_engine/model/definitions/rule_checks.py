@@ -7,6 +7,7 @@ import msgspec
 from flower_engine.model.definitions.definition_references import DefinitionReferences
 from flower_engine.model.parameters.references import holds_references
 from flower_engine.model.tasks.rule_texts import (
+    CANCELLING,
     GIVE_UP,
     HOLD,
     ON_FAILURE,
@@ -50,7 +51,7 @@ def _of_rule(index: int, tasks: Sequence[TaskSpec], references: DefinitionRefere
     said = rule_in_flows(task)
     rule = known_rule(said)
     if rule is None:
-        yield f" has the rule {short(task.rule)!r}, which is none of {', '.join(RULES)}"
+        yield f" has the rule {short(task.rule)!r}, which is none of {', '.join((*RULES, *CANCELLING))}"
         return
     if rule.word in (READY, FINISHED):
         return

@@ -31,6 +31,7 @@ class TaskRules(NamedTuple):
     when: tuple[int, bool] | None
     stand_in: Any
     finally_: bool = False
+    cancels: bool = False
 
     @classmethod
     def of(cls, task: PlannedTask) -> "TaskRules | None":
@@ -38,8 +39,10 @@ class TaskRules(NamedTuple):
         is_plain = task.rule == "ready" and task.on_failure == "hold" and task.when is None
         if is_plain and not task.finally_ and not (task.program == MAP and is_tolerant(task.parameters)):
             return None
-        word, most = rule_in_force(task)
-        return cls(word, most, task.on_failure, task.when, task.stand_in, task.finally_)
+        word, most, _ = rule_in_force(task)
+        return cls(
+            word, most, task.on_failure, task.when, task.stand_in, task.finally_, rule_of(task.rule).cancels
+        )
 
     @property
     def hold_ms(self) -> int | None:
@@ -48,10 +51,10 @@ class TaskRules(NamedTuple):
 
     def text(self) -> bytes:
         """As the hash holds it: rule, how many it needs, what follows a failure (a time in ms), whose branch
-        it is ("3t": if task 3 says true; "-": nobody's), with "!" behind it if it cleans up, and its stand-in
-        as JSON (""; it has none)."""
+        it is ("3t": if task 3 says true; "-": nobody's), with "~" behind it if it cancels what only it
+        needed, and "!" if it cleans up, and its stand-in as JSON (""; it has none)."""
         on_failure = self.on_failure if self.hold_ms is None else f"{HOLD}:{self.hold_ms}"
         stand_in = b"" if self.stand_in is None else spelled_out(_encode(self.stand_in))
         branch = "-" if self.when is None else f"{self.when[0]}{'t' if self.when[1] else 'f'}"
-        mark = "!" if self.finally_ else ""
+        mark = "~" * self.cancels + "!" * self.finally_
         return f"{self.rule} {self.most} {on_failure} {branch}{mark} ".encode() + stand_in

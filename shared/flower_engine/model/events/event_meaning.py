@@ -16,7 +16,16 @@ import msgspec
 from flower_engine.model.events import attempt_events, events, operator_events, snapshot_events, wait_events
 from flower_engine.model.events.events import AnyEvent
 from flower_engine.model.events.schedule_events import AnyScheduleEvent
-from flower_engine.model.tasks.end_kinds import CUT_OFF, GIVEN_UP, NOT_TAKEN, PASSED, UNMET, VANISHED, EndedAs
+from flower_engine.model.tasks.end_kinds import (
+    CUT_OFF,
+    GIVEN_UP,
+    NOT_TAKEN,
+    PASSED,
+    UNMET,
+    UNNEEDED,
+    VANISHED,
+    EndedAs,
+)
 from flower_engine.model.tasks.status import Status
 
 WAIT, RUNNING, SUSPEND, FINISH, IGNORE = (
@@ -182,6 +191,7 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
             Move("ignored", (WAIT,), IGNORE, kind=PASSED),
             Move("passed", (WAIT,), IGNORE, kind=NOT_TAKEN),
             Move("unmet", (WAIT,), IGNORE, kind=UNMET),
+            Move("unneeded", (WAIT,), IGNORE, kind=UNNEEDED),
         ),
         of_each={"taken": "result", "blobs": "blob", "stand_ins": "result"},
     ),
@@ -284,6 +294,15 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
             Move("unmet_tasks", (WAIT,), IGNORE, kind=UNMET),
         ),
         end="said",
+    ),
+    events.TasksUnneeded: Meaning(
+        moves=(
+            Move("waiting", (WAIT,), IGNORE, kind=UNNEEDED),
+            Move("running", (RUNNING,), IGNORE, kind=UNNEEDED),
+            Move("suspended", (SUSPEND,), IGNORE, kind=UNNEEDED, of_kinds=("",)),
+        ),
+        end="said",
+        ends_attempt="cancelled",
     ),
     operator_events.TaskIgnored: Meaning(
         moves=(Move("task", (WAIT, SUSPEND, RUNNING), IGNORE, said_in="was", kind=PASSED, of_kinds=("",)),),

@@ -44,7 +44,7 @@ class FlowRegistered(FlowEvent, frozen=True, tag="flow.registered"):
     Of ``forked_from`` the tasks in ``taken`` are Finish with these results, those in
     ``blobs`` are Finish with results that lie there, those in ``ignored`` are Ignore, with the results in
     ``stand_ins`` if an operator gave any, and those in ``passed`` are Ignore, passed over by their rule
-    (``unmet``: by their decision).
+    (``unmet``: by their decision; ``unneeded``: as joins went on without them).
     ``parameters`` are the flow's own, where its workflow says what it takes; ``definition`` is the hash of
     the workflow's version. One that a schedule fired has its uid, the slot and those before and behind it, in
     milliseconds (0: there is none). ``traceparent``: in which trace it was asked for (W3C Trace Context).
@@ -66,6 +66,7 @@ class FlowRegistered(FlowEvent, frozen=True, tag="flow.registered"):
     stand_ins: dict[int, msgspec.Raw] = msgspec.field(default_factory=dict)
     passed: tuple[int, ...] = ()
     unmet: tuple[int, ...] = ()
+    unneeded: tuple[int, ...] = ()
     earlier: dict[int, tuple[EarlierItem, ...]] = msgspec.field(default_factory=dict)
     by: str = ""
     key: str = ""
@@ -137,6 +138,38 @@ class TasksPassed(FlowEvent, frozen=True, tag="tasks.passed"):
         return numbers_in(self.unmet)
 
 
+class TasksUnneeded(FlowEvent, frozen=True, tag="tasks.unneeded"):
+    """Nobody needs what these tasks would come to: they led only to joins that went on without them, as their
+    rules say: -> Ignore, and what runs of them is stopped. ``ranges``: first and last of each run of numbers
+    of those that waited, ``ran``: the same of those that ran, ``held``: of those in Suspend. ``cause``: the
+    task with which it began, which has gone on, or has ended. One event is one step."""
+
+    cause: int
+    ranges: Ranges = ()
+    ran: Ranges = ()
+    held: Ranges = ()
+    ends: bool = False
+
+    @property
+    def waiting(self) -> Iterator[int]:
+        """Every task that waited, by number."""
+        return numbers_in(self.ranges)
+
+    @property
+    def running(self) -> Iterator[int]:
+        """Every task that ran, by number."""
+        return numbers_in(self.ran)
+
+    @property
+    def suspended(self) -> Iterator[int]:
+        """Every task that was held, by number."""
+        return numbers_in(self.held)
+
+    def __iter__(self) -> Iterator[int]:
+        """Every task that is not needed."""
+        return chain(self.waiting, self.running, self.suspended)
+
+
 class FlowTimedOut(FlowEvent, frozen=True, tag="flow.timed_out"):
     """The flow took too long: what ran or was ready -> Suspend, so that nothing more starts."""
 
@@ -168,7 +201,7 @@ class OutcomeRefused(Event, frozen=True, tag="outcome.refused"):
     outcome: str
 
 
-AnyRuleEvent = TaskGivenUp | TasksPassed
+AnyRuleEvent = TaskGivenUp | TasksPassed | TasksUnneeded
 
 
 AnyFlowEvent = (

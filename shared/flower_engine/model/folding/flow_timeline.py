@@ -8,11 +8,11 @@ from flower_engine.model.events.events import AnyEvent
 from flower_engine.model.events.wait_events import TaskExpanded
 from flower_engine.model.folding.flow_state import FlowState, TaskState
 from flower_engine.model.folding.flow_table import FlowTable
-from flower_engine.model.tasks.end_kinds import CUT_OFF, GIVEN_UP, NOT_TAKEN, UNMET, VANISHED
+from flower_engine.model.tasks.end_kinds import CUT_OFF, GIVEN_UP, NOT_TAKEN, UNMET, UNNEEDED, VANISHED
 from flower_engine.model.tasks.status import Status
 
 Waiting = Literal["dependencies", "ready", "retry", "awaiting", "round"]
-Ended = Literal["finished", "passedOver", "notTaken", "cancelled", "vanished", "givenUp"]
+Ended = Literal["finished", "passedOver", "notTaken", "cancelled", "unneeded", "vanished", "givenUp"]
 OfFlow = Literal["underWay", "paused", "ending", "ended"]
 Stage = Waiting | Literal["running", "held"] | Ended | OfFlow
 """Where a task stands: it waits for others, for a worker, for its retry, for the world or for its next
@@ -31,7 +31,7 @@ _BY_END = {
     letter: STAGES.index(stage)
     for letter, stage in (
         *((NOT_TAKEN, "notTaken"), (UNMET, "notTaken")),
-        *((CUT_OFF, "cancelled"), (VANISHED, "vanished"), (GIVEN_UP, "givenUp")),
+        *((CUT_OFF, "cancelled"), (UNNEEDED, "unneeded"), (VANISHED, "vanished"), (GIVEN_UP, "givenUp")),
     )
 }
 

@@ -21,7 +21,8 @@ from flower_engine.model.folding.fold_rules import (
     expect_passed,
     expect_used,
 )
-from flower_engine.model.tasks.end_kinds import GIVEN_UP, NOT_TAKEN
+from flower_engine.model.folding.unneeded import expect_unneeded
+from flower_engine.model.tasks.end_kinds import GIVEN_UP, NOT_TAKEN, UNNEEDED
 from flower_engine.model.tasks.status import Status
 from flower_engine.model.tasks.task_spec import MAX_ROUNDS
 from flower_engine.model.values.made_functions import function_of
@@ -53,6 +54,8 @@ def _step(meaning: Meaning) -> Step:
         steps.append(_ask)
     if any(move.kind == NOT_TAKEN for move in meaning.moves) and meaning.about == "flow":
         steps.append(expect_passed)
+    if any(move.kind == UNNEEDED for move in meaning.moves) and meaning.about == "flow":
+        steps.insert(0, expect_unneeded)
     if meaning.items == "go":
         steps.insert(0, note_earlier)
     if meaning.items:

@@ -9,6 +9,7 @@ from flower_engine.model.decisions.decision_tasks import LETTERS
 from flower_engine.model.definitions.task_rules import TaskRules, rule_in_force
 from flower_engine.model.folding.flow_state import FlowState, TaskState
 from flower_engine.model.folding.fold_rules import edges_of, has_value, said_by
+from flower_engine.model.folding.unneeded import cancels_others, unneeded_in
 from flower_engine.model.invariants.partition_state import LiveFlow, LiveTask
 from flower_engine.model.tasks.end_kinds import CUT_OFF, NOT_TAKEN, UNMET, kind_in_redis
 from flower_engine.model.tasks.rules import PASS, Edges, decided, decided_by_rule
@@ -29,6 +30,11 @@ def rule_differences(flow: FlowState, held: LiveFlow, releasing: Set[int]) -> It
         yield f"flow {flow.flow}: it has given something up: {given_up}; its flags are {held.flags!r}"
     for task, found in zip(flow.tasks, held.tasks, strict=True):
         yield from _task(flow, task, found, releasing)
+    cancels = cancels_others(flow)
+    if ("o" in held.flags) != cancels:
+        yield f"flow {flow.flow}: a join of it cancels others: {cancels}; its flags are {held.flags!r}"
+    for seq in () if releasing else unneeded_in(flow):
+        yield f"flow {flow.flow} task {seq}: nobody needs it, and nothing is noted that cancels it"
 
 
 def _task(flow: FlowState, task: TaskState, found: LiveTask, releasing: Set[int]) -> Iterator[str]:

@@ -3,19 +3,31 @@
 import re
 
 from flower_engine.model.tasks.durations import duration_ms
-from flower_engine.model.tasks.rules import ANY, AT_LEAST, FAILED, FINISHED, READY, SETTLED, Rule, rule_of
+from flower_engine.model.tasks.rules import (
+    ANY,
+    AT_LEAST,
+    CANCEL,
+    FAILED,
+    FINISHED,
+    READY,
+    SETTLED,
+    Rule,
+    rule_of,
+)
 
 RULES = (READY, FINISHED, SETTLED, ANY, f"{AT_LEAST}:<k>", FAILED)
+CANCELLING = (f"{ANY}:{CANCEL}", f"{AT_LEAST}:<k>:{CANCEL}")
+"""Those that cancel what only they needed, once they have enough."""
 HOLD, GIVE_UP, PASS = "hold", "give_up", "pass"
 ON_FAILURE = (HOLD, f"{HOLD}:<time>", GIVE_UP, PASS)
 
-_COUNTED = re.compile(rf"{AT_LEAST}:([1-9][0-9]{{0,4}})", re.ASCII)
+_COUNTED = re.compile(rf"(?:{ANY}|{AT_LEAST}:[1-9][0-9]{{0,4}})(?::{CANCEL})?", re.ASCII)
 _HELD = re.compile(rf"{HOLD}:([0-9]{{1,12}})(?:\.([0-9]{{1,3}}))?", re.ASCII)
 
 
 def known_rule(text: str) -> Rule | None:
     """The rule that a text names; None: none."""
-    is_one = text in (READY, FINISHED, SETTLED, ANY, FAILED) or _COUNTED.fullmatch(text)
+    is_one = text in (READY, FINISHED, SETTLED, FAILED) or _COUNTED.fullmatch(text)
     return rule_of(text) if is_one else None
 
 

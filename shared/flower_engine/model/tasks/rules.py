@@ -15,6 +15,8 @@ from flower_engine.model.tasks.end_kinds import EndedAs
 from flower_engine.model.tasks.status import Status
 
 READY, FINISHED, SETTLED, ANY, AT_LEAST, FAILED = "ready", "finished", "settled", "any", "at_least", "failed"
+CANCEL = "cancel"
+"""What ``any`` and ``at_least`` say behind a colon where the others are not needed then."""
 TOLERATED = "tolerated"
 """The rule of a map with items some of which may be given up; no definition says it."""
 
@@ -39,10 +41,11 @@ START, PASS, WAIT = Decision.START, Decision.PASS, Decision.WAIT
 
 class Rule(NamedTuple):
     """A rule taken apart; ``most``: how many dependencies ``any`` and ``at_least`` need, and how many
-    may be given up by ``tolerated``."""
+    may be given up by ``tolerated``. ``cancels``: what only it needs is cancelled once it has these."""
 
     word: str
     most: int = 0
+    cancels: bool = False
 
     @property
     def picks(self) -> bool:
@@ -108,10 +111,11 @@ class Edges(msgspec.Struct):
 @cache
 def rule_of(text: str) -> Rule:
     """The rule that a definition says."""
-    word, _, most = text.partition(":")
+    kept = text.removesuffix(f":{CANCEL}")
+    word, _, most = kept.partition(":")
     if word == ANY:
-        return Rule(AT_LEAST, 1)
-    return Rule(word, int(most) if most else 0)
+        return Rule(AT_LEAST, 1, kept != text)
+    return Rule(word, int(most) if most else 0, kept != text)
 
 
 def stands_as(status: Status, ended_as: EndedAs) -> Standing:

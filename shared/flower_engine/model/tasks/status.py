@@ -15,7 +15,7 @@ class Status(IntEnum):
     )
     FINISH = 3  # task.finished: from RUNNING; task.answered: from WAIT; flow.registered, of a fork; final
     # fmt: off
-    IGNORE = 9  # task.ignored tasks.ignored tasks.passed flow.cancelled flow.ending flow.registered (fork) flow.rerun  # noqa: E501 # all on the line
+    IGNORE = 9  # task.ignored tasks.ignored tasks.passed tasks.unneeded flow.cancelled flow.ending flow.registered (fork) flow.rerun  # noqa: E501 # all on the line
     # fmt: on
 
     @property

@@ -102,8 +102,10 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         str,
         Meta(
             description="when it starts, by how its dependencies end: ready, finished, settled, any,"
-            " at_least:<k>, failed",
-            extra_json_schema={"pattern": "^(ready|finished|settled|any|at_least:[1-9][0-9]*|failed)$"},
+            " at_least:<k>, failed; any:cancel and at_least:<k>:cancel cancel what led to it alone, then",
+            extra_json_schema={
+                "pattern": "^(ready|finished|settled|(any|at_least:[1-9][0-9]*)(:cancel)?|failed)$"
+            },
         ),
     ] = "ready"
     on_failure: Annotated[

@@ -5,15 +5,25 @@ from typing import Literal
 
 import msgspec
 
-from flower_engine.model.tasks.end_kinds import CUT_OFF, GIVEN_UP, NOT_TAKEN, PASSED, UNMET, VANISHED, EndedAs
+from flower_engine.model.tasks.end_kinds import (
+    CUT_OFF,
+    GIVEN_UP,
+    NOT_TAKEN,
+    PASSED,
+    UNMET,
+    UNNEEDED,
+    VANISHED,
+    EndedAs,
+)
 
-EndWord = Literal["passedOver", "notTaken", "cancelled", "vanished", "givenUp"]
+EndWord = Literal["passedOver", "notTaken", "cancelled", "unneeded", "vanished", "givenUp"]
 
 END_WORDS: Mapping[EndedAs, EndWord] = {
     PASSED: "passedOver",
     UNMET: "notTaken",
     NOT_TAKEN: "notTaken",
     CUT_OFF: "cancelled",
+    UNNEEDED: "unneeded",
     VANISHED: "vanished",
     GIVEN_UP: "givenUp",
 }

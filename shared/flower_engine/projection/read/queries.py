@@ -68,7 +68,8 @@ _TASK = SQL("""
     'error', task.error, 'rule', coalesce(task.rule, 'ready'), 'onFailure', coalesce(task.on_failure, 'hold'),
     'finally', coalesce(task.finally, false),
     'endedAs', CASE task.ended_as WHEN 'p' THEN 'passedOver' WHEN 'n' THEN 'notTaken' WHEN 'w' THEN 'notTaken'
-        WHEN 'c' THEN 'cancelled' WHEN 'v' THEN 'vanished' WHEN 'x' THEN 'givenUp' END,
+        WHEN 'c' THEN 'cancelled' WHEN 'u' THEN 'unneeded' WHEN 'v' THEN 'vanished'
+        WHEN 'x' THEN 'givenUp' END,
     'itemOf', task.item_of, 'itemIndex', task.item_index, 'itemKey', task.item_key,
     'items', NULL,
     'takenFrom', CASE WHEN task.exec_status = 3 AND coalesce(task.attempt, 0) = 0 AND task.taken_from > 0

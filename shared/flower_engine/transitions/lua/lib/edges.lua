@@ -3,6 +3,7 @@
 -- What became of a dependency is told to its dependents as a kind:
 --   f finished   p passed over, with a result   o passed over, without one   n not taken   x given up
 --   s held (only those hear of it that start when it fails)   X given up, and was held
+--   N not taken, and was held
 --   y, z finished, of a decision that came to true, to false
 -- A field of a task counts them, "<finished> <passed over> <not taken> <given up> <held> <missing> <used>";
 -- held ones only where its rule is "failed". Missing: those that have ended without the value that it cannot
@@ -13,9 +14,10 @@
 local EDGES = '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%a?)(.*)$'
 local NO_EDGES = '0 0 0 0 0 0 -'
 local BEGUN = '^!' -- of what is used
--- Rule, how many, on_failure, whose branch it is ("3t": if task 3 says true; "-": of none; "!" behind it: the
--- task cleans up), its stand-in.
-local RULES = '^(%S+) (%d+) (%S+) ([^ !]+)!? (.*)$'
+-- Rule, how many, on_failure, whose branch it is ("3t": if task 3 says true; "-": of none; "~" behind it: it
+-- cancels what only it needed; "!": the task cleans up), its stand-in.
+local RULES = '^(%S+) (%d+) (%S+) ([^ !~]+)~?!? (.*)$'
+local CANCELS = '^%S+ %d+ %S+ [^ !~]+~'
 local CLEANS_UP = '^%S+ %d+ %S+ [^ !]+! '
 local NO_RULES = 'ready 0 hold - '
 local STARTS = 'start'
@@ -25,9 +27,9 @@ local STAYS = 'wait'
 local function make_rules()
   local rules_by_text = {} -- {rule, how many, branch}
   local cleaning = {} -- by the text of rules, whether they are those of a cleanup
-  local counted_as = { f = 'finished', p = 'passed', o = 'passed', n = 'not_taken', x = 'given_up',
-    X = 'given_up', s = 'held', y = 'finished', z = 'finished' }
-  local without_value = { o = true, n = true, x = true, X = true }
+  local counted_as = { f = 'finished', p = 'passed', o = 'passed', n = 'not_taken',
+    N = 'not_taken', x = 'given_up', X = 'given_up', s = 'held', y = 'finished', z = 'finished' }
+  local without_value = { o = true, n = true, N = true, x = true, X = true }
 
   local function edges_of(text)
     local finished, passed, not_taken, given_up, held, missing, gate, used = match(text or NO_EDGES, EDGES)
@@ -155,6 +157,11 @@ local function make_rules()
     return found
   end
 
+  -- Whether a task cancels what only it needed, of its field.
+  local function cancels(rules)
+    return match(rules or '', CANCELS) ~= nil
+  end
+
   -- Counts one more (`by` 1) that became this, or one less (-1): of a task that is this branch (nil: none)
   -- and reads this (as links_of has it). Returns whether it is the decision of the branch.
   local function add(edges, kind, by, branch, reads, task)
@@ -175,7 +182,7 @@ local function make_rules()
 
   return { edges_of = edges_of, no_edges = no_edges, text = edges_text, count_ended = count_ended_edges,
     decide = decide_by, rule_in = rule_in, picks = picks, is_picked = is_picked, pick = pick, add = add,
-    branch_in = branch_in, cleans_up = cleans_up,
+    branch_in = branch_in, cleans_up = cleans_up, cancels = cancels,
     is_without_value = function(kind) return without_value[kind] end }
 end
 

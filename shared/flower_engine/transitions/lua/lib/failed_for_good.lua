@@ -52,6 +52,7 @@ local function give_up(flow, task, was, attempt, lost, lease, by, told, error)
   append('{"type":"task.given_up' .. at_flow .. flow.id .. '","v":' .. next_version(flow) .. ',"task":'
     .. task .. ',"was":' .. was .. ',"by":"' .. by .. '"' .. told
     .. (flow.left == 0 and ',"ends":true}' or '}'))
+  look_before(flow, task)
   by_rules().end_task(flow, task, call('HGET', flow.key, dependents_field(task)), by == 'hold' and 'X' or 'x')
 end
 
@@ -64,6 +65,7 @@ local function pass_failed(flow, task, was, attempt, lost, lease, stand_in, erro
     .. task .. ',"was":' .. was .. ',"by":"on_failure","reason":' .. reason_of(error)
     .. (stand_in == '' and '' or ',"result":' .. stand_in) .. told
     .. (flow.left == 0 and ',"ends":true}' or '}'))
+  look_before(flow, task)
   local links = call('HGET', flow.key, dependents_field(task))
   by_rules().end_task(flow, task, links, stand_in == '' and 'o' or 'p',
     flow.kept and stand_in ~= '' and '=' .. stand_in or nil)

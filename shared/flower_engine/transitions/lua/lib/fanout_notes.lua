@@ -2,6 +2,7 @@
 -- is still to be released, in steps; see release.lua. Task 0 stands for the roots of a flow. In a flow with
 -- rules the kind of what became of the task stands before the byte (see edges.lua). Of a map "i" does, and
 -- the index (from 1) of the item to go on from; or "k": results of its items are forgotten from there on.
+-- With "c" and "C" it is looked whether somebody needs what is before the task, or its items (unneeded.lua).
 -- needs: base, keys
 local fanout_notes = {}
 

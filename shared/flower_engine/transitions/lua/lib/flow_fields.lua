@@ -48,6 +48,7 @@ local COUNTS_ACTIVE = '[asSkK]'
 local IS_TOLD_OF = '[sSkK]'
 local HAS_RULES = 'r' -- its tasks have rules, or say what follows a failure; see edges.lua
 local HAS_GIVEN_UP = 'x' -- a task of it is given up
+local CANCELS_OTHERS = 'o' -- a join of it cancels what it alone needed, see unneeded.lua
 local HAS_ITEMS = 'm' -- a map of it was expanded, see items.lua
 local ENDING_BY_CANCEL = 'e' -- all that is left of it is its cleanup, see cleanup.lua
 local ENDING_BY_TIMEOUT = 'E'
@@ -68,7 +69,8 @@ local MAY_TICK = '[pweEg]' -- there may be a timer of the flow itself
 -- have answered it, as JSON texts with commas (absent: none). Where the flow has rules: its own, and what
 -- follows its failure (absent: "ready", held; definitions/task_rules.py); how its dependencies stand
 -- (absent: none has ended; see edges.lua); those of its dependents that start when it fails, "2,3" (absent:
--- none); in a flow that was put back, when it is given up. Of a map: the first of its items and how many they
+-- none); in a flow that was put back, when it is given up; where joins cancel others, whom it waits for by
+-- its definition, "2,3" (absent: nobody). Of a map: the first of its items and how many they
 -- are, "5 100", and behind that the map that they go along, if they do (absent: it is to be expanded); of one
 -- that is to be expanded, and matched with the items that it had, these (JSON, maps/earlier_items.py; absent:
 -- it is not). Where a map has items: why one was given up, as JSON text.
@@ -91,6 +93,7 @@ local function rules_field(task) return 'y' .. task end
 local function edges_field(task) return 'e' .. task end
 local function watchers_field(task) return 'f' .. task end
 local function given_up_field(task) return 'h' .. task end
+local function before_field(task) return 'c' .. task end
 local function items_field(task) return 'k' .. task end
 local function earlier_field(task) return 'j' .. task end
 local function reason_field(task) return 'z' .. task end

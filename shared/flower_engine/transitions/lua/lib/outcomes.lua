@@ -1,6 +1,6 @@
 -- A worker's outcomes: each is checked against its task's current lease, then counted.
 -- needs: base, events, failed_attempt, flow_control, flow_fields, flows, joins, keys, lanes
--- needs: limits, lost_worker, progress, release, returned, rounds, statuses, suspects, timers
+-- needs: limits, lost_worker, progress, release, returned, rounds, rules, statuses, suspects, timers
 local ended_leases = {} -- queue -> leases to delete
 local ended_in = {} -- lane -> how many tasks of it run no more
 
@@ -58,6 +58,9 @@ local function finish(worker, lease, member, queue, kind, payload, progress)
     append('{"type":"task.finished' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
       .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. (is_stored and '","blob":' or '","result":')
       .. payload .. (flow.left == 0 and ',"ends":true}' or '}'))
+    if flow.ruled then
+      by_rules().look_before_finished(flow, task)
+    end
     if dependents then
       local kept = flow.kept and (is_stored and '@' or '=') .. payload
       if not (kept and string.byte(dependents, -1) == LONG and join_later(flow, task, dependents, kept)) then

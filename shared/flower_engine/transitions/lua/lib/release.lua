@@ -3,7 +3,7 @@
 -- A task that becomes final with few dependents releases them at once. One with many leaves a note in
 -- the list "fanout" (see fanout_notes.lua), and every later call of finish_and_claim takes up to RELEASE_STEP
 -- dependents from the notes before it claims.
--- needs: base, fanout_notes, flow_fields, flows, items, kept_results, keys, ready, rules
+-- needs: base, fanout_notes, flow_fields, flows, items, kept_results, keys, ready, rules, unneeded
 local RELEASE_STEP = 500
 local WIDE_BYTES = 2000 -- of "12,13,14": about RELEASE_STEP dependents
 local WAITING = 48 -- "0", the status that a state begins with
@@ -139,6 +139,9 @@ local function release_step(waiting)
     return 0
   end
   local id, task, kind, from = match(note, '^(.-):(%d+):(%a?)(%d+)$')
+  if kind == 'c' or kind == 'C' then
+    return look_step(note, waiting)
+  end
   local field = kind == 's' and watchers_field(task) or (kind == 'i' or kind == 'k') and items_field(task)
     or dependents_field(task)
   local flow, _, links = load_task(id, task, field)

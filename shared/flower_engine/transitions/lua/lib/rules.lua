@@ -1,10 +1,20 @@
 -- Rules of flows that have some: what is told of a task to those behind it, and what is passed over then.
 --
 -- Passing over goes on through whatever follows, in bounded steps: what is left is noted in "fanout".
--- needs: base, edges, events, fanout_notes, flow_fields, flows, kept_results, ready, statuses
+-- needs: base, edges, events, fanout_notes, flow_fields, flows, kept_results, keys, ready, statuses
 local RULE_STEP = 500 -- dependents that a call tells of tasks beyond those of a note
 local WIDE_LINKS = 2000 -- bytes of a list of dependents that is told in steps
 local WAITS_STILL = 48 -- "0", the status that a state begins with
+local PASSED_OVER = 57 -- "9"
+
+-- A task has ended, or goes on without some of what is before it: that may be needed no more, and is looked
+-- at (see unneeded.lua).
+local function look_before(flow, task)
+  if flow.ruled and flow.left > 0 and has_flag(flow, CANCELS_OTHERS) then
+    note_fanout(flow.id, task, 'c')
+    change_active(flow, 1) -- the note
+  end
+end
 
 local function make_rules_of_flows()
   local told_in_call = 0
@@ -21,6 +31,7 @@ local function make_rules_of_flows()
     local passed = is_unmet and unmet_tasks or passed_tasks
     passed[#passed + 1] = tonumber(task)
     ended_tasks[#ended_tasks + 1] = { task = task, kind = 'n' }
+    look_before(flow, task)
   end
 
   -- Tells a task what became of one of its dependencies (`of`), or of so many alike, and decides.
@@ -40,7 +51,7 @@ local function make_rules_of_flows()
       if open then
         set(flow, open_name, digits(left))
       end
-      if kind == 'X' and rule == 'failed' then
+      if (kind == 'X' or kind == 'N') and rule == 'failed' then
         edges.held = edges.held - 1
       end
     end
@@ -50,11 +61,17 @@ local function make_rules_of_flows()
     set(flow, edges_name, by.text(edges))
     state = flow[state_name] or state or NEVER
     flow[state_name] = state
-    if string.byte(state) ~= WAITS_STILL or before == STARTS or match(edges.used, BEGUN) then
+    local status = string.byte(state)
+    if before == STARTS or match(edges.used, BEGUN) or status == PASSED_OVER then
       return
     end
     local after = by.decide(rule, most, edges, left)
-    if after == STARTS then
+    if after == STARTS and by.cancels(rules) then
+      look_before(flow, task)
+    end
+    if status ~= WAITS_STILL then
+      return
+    elseif after == STARTS then
       flow[message_field(task)] = message
       change_active(flow, 1)
       push(lane, flow, task)
@@ -123,6 +140,21 @@ local function make_rules_of_flows()
     passed_tasks, unmet_tasks = {}, {}
   end
 
+  -- Whether it is still to be told, by a note, that a task is held: that it is no more is told behind it.
+  local function is_still_told(flow, ended)
+    local is_of_held = ended.kind == 'X' or ended.kind == 'N'
+    if not is_of_held or tonumber(call('HGET', meta_key(), 'fanout') or 0) == 0 then
+      return false
+    end
+    local told = flow.id .. ':' .. ended.task .. ':s'
+    for _, note in ipairs(call('LRANGE', fanout_key(), 0, -1)) do
+      if sub(note, 1, #told) == told then
+        return true
+      end
+    end
+    return false
+  end
+
   -- Tells of tasks that have ended, and of those that are passed over because of it; then the event follows.
   -- `cause`: the task that it began with.
   local function settle_ends(flow, cause)
@@ -139,7 +171,8 @@ local function make_rules_of_flows()
         if flow.kept then
           settle_data(flow, ended.task, ended.payload, dependents, reads, {})
         end
-        if dependents and (#dependents > WIDE_LINKS or told_in_call >= RULE_STEP) then
+        if dependents
+          and (#dependents > WIDE_LINKS or told_in_call >= RULE_STEP or is_still_told(flow, ended)) then
           tell_later(flow, ended.task, ended.kind)
         elseif dependents then
           tell_some(flow, ended.task, ended.kind, tasks_read(dependents))
@@ -185,6 +218,13 @@ local function make_rules_of_flows()
     return is_picking
   end
 
+  -- A task has finished: what was before it has ended, unless its rule picks some.
+  local function look_before_finished(flow, task)
+    if has_flag(flow, CANCELS_OTHERS) and picks_some(flow, task) then
+      look_before(flow, task)
+    end
+  end
+
   -- The task begins: which dependencies its rule picked is settled, and the fields of its event say it. nil:
   -- its rule picks none.
   local function begin_by_rule(flow, task)
@@ -214,7 +254,8 @@ local function make_rules_of_flows()
   end
 
   return { pass = pass, tell_one = tell_one, tell_some = tell_some, settle_ends = settle_ends,
-    end_task = end_by_rules, tell_held = tell_held, begin = begin_by_rule, with_used = with_used }
+    end_task = end_by_rules, tell_held = tell_held, begin = begin_by_rule, with_used = with_used,
+    look_before_finished = look_before_finished, ranges_of = ranges_of }
 end
 
 -- What is done in flows that have rules, made when a call first meets one.

@@ -1,7 +1,7 @@
 -- Strikes: operators' orders to pass over every task of a program whose parameter has a value, as it is
 -- about to start. limits["x:<program>"] is a JSON list of {id, parameter, value, by, reason}.
 -- rarely used
--- needs: base, events, flow_fields, flows, keys, lanes, statuses, timers
+-- needs: base, events, flow_fields, flows, keys, lanes, rules, statuses, timers
 
 -- The strike that a task's message meets, or nil. (`lane.strikes` is false from then on where there is none.)
 local function strike_on(lane, message)
@@ -39,4 +39,5 @@ local function pass_over(flow, task, attempt, lost, strike)
     .. cjson.encode(strike.by) .. ',"task":' .. task .. ',"was":0,"reason":'
     .. cjson.encode('strike ' .. strike.id .. (strike.reason ~= '' and ': ' .. strike.reason or ''))
     .. (flow.left == 0 and ',"ends":true}' or '}'))
+  look_before(flow, task)
 end

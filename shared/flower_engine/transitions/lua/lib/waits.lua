@@ -21,6 +21,9 @@ local function end_wait(flow, task, state, by, result, signal, says, is_blob)
   append('{"type":"task.answered' .. at_flow .. flow.id .. '","v":' .. next_version(flow) .. ',"task":'
     .. task .. ',"attempt":' .. attempt .. ',"by":' .. by .. (signal and ',"signal":' .. signal or '')
     .. (is_blob and ',"blob":' or ',"result":') .. result .. (flow.left == 0 and ',"ends":true}' or '}'))
+  if flow.ruled then
+    by_rules().look_before_finished(flow, task)
+  end
   local links = call('HGET', flow.key, dependents_field(task))
   if links then
     local kind = says == 't' and 'y' or says == 'f' and 'z' or 'f'

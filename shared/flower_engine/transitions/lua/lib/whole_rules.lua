@@ -1,7 +1,7 @@
 -- Rules of a whole flow: how all of its tasks stand is counted anew from their statuses, and whatever follows
 -- from that is done. Needed where an operation changes tasks that others have heard of already.
--- needs: base, edges, flow_fields, flows, kept_results, keys, places, ready, rules, statuses, timers
--- needs: whole_flow, whole_reading
+-- needs: base, edges, fanout_notes, flow_fields, flows, kept_results, keys, places, ready, rules
+-- needs: statuses, timers, whole_flow, whole_reading
 
 -- Takes the flow's notes off the list: what they had still to tell is counted anew.
 local function take_notes(flow)
@@ -28,7 +28,7 @@ local function kind_of(known)
   elseif known.status == SUSPEND then
     return known.kind or 's'
   elseif known.status == IGNORE then
-    return is_not_taken(known) and 'n' or known.kind == 'p' and 'p' or 'o'
+    return (is_not_taken(known) or known.kind == UNNEEDED) and 'n' or known.kind == 'p' and 'p' or 'o'
   end
   return nil
 end
@@ -75,6 +75,29 @@ end
 
 -- Tasks of the flow have other rules from here on, if it had any before.
 local function begin_rules(flow)
+  -- Whom each task waits for by its definition is kept, as joins of the flow cancel others from here on.
+  local function note_befores()
+    local by, cancels = rules_of_edges(), false
+    for task = 1, flow.count do
+      cancels = cancels or by.cancels(flow.tasks[task].rules)
+    end
+    local befores = {}
+    for task = 1, cancels and not has_flag(flow, CANCELS_OTHERS) and flow.count or 0 do
+      for _, number in ipairs(tasks_behind(flow.tasks[task])) do
+        local items = flow.tasks[number].items
+        if not items or task < items.first or task > items.last then
+          befores[number] = (befores[number] and befores[number] .. ',' or '') .. digits(task)
+        end
+      end
+    end
+    for task, before in pairs(befores) do
+      set(flow, before_field(digits(task)), before)
+    end
+    if cancels ~= has_flag(flow, CANCELS_OTHERS) then
+      set_flag(flow, CANCELS_OTHERS, cancels)
+    end
+  end
+
   if not flow.ruled then
     set_flag(flow, HAS_RULES, true)
     flow.ruled = true
@@ -96,6 +119,7 @@ local function begin_rules(flow)
       set(flow, edges_field(digits(task)), flow.tasks[task].edges)
     end
   end
+  note_befores()
   local watchers = {}
   for task = 1, flow.count do
     for dependent in string.gmatch(flow.tasks[task].dependents or '', '%d+') do
@@ -129,6 +153,133 @@ local function still_used(flow, known)
     end
   end
   return used
+end
+
+-- What waits again because tasks are opened ({[task] = true}), beside these: what rules had passed over
+-- because of them, and what began because they failed. Calls `add` with each that is found; returns the edges
+-- of all then.
+local function open_behind(flow, opened, add)
+  local by = rules_of_edges()
+  local all, left = count_edges(flow), {}
+  local is_open = {}
+  for task = 1, flow.count do
+    if opened[task] then
+      left[#left + 1] = task
+    end
+  end
+  while #left > 0 do
+    local task = table.remove(left)
+    local known = flow.tasks[task]
+    local kind = kind_of(known)
+    if kind and not is_open[task] then
+      is_open[task] = true
+      local text = digits(task)
+      for _, number in ipairs(tasks_behind(known)) do
+        local edges, behind = all[number], flow.tasks[number]
+        if kind ~= 's' or behind.rule == 'failed' then
+          by.add(edges, kind, -1, behind.branch, behind.reads, text)
+        end
+        if kind ~= 's' then
+          edges.left = edges.left + 1
+        end
+        local is_over = is_not_taken(behind)
+          and by.decide(behind.rule, behind.most, edges, edges.left) ~= PASSES
+        local began = behind.rule == 'failed' and (kind == 's' or kind == GIVEN_UP)
+          and (behind.status == FINISH or behind.status == SUSPEND) and uses(behind, task)
+        if not opened[number] and (is_over or began) then
+          add(number)
+          opened[number] = true
+          left[#left + 1] = number
+        end
+      end
+    end
+  end
+  return all
+end
+
+-- What nobody needs of a whole flow.
+local function by_need()
+  -- A function that says of a task of a whole flow which of those behind it has enough and cancels others, if
+  -- all that are behind it have ended, or have enough; else nil. `all`: the edges of all tasks; `opened`:
+  -- {[task] = true} of those that are about to wait again.
+  local function enough_behind(flow, all, opened)
+    local by = rules_of_edges()
+    -- "enough", "ended", or false, as unneeded.lua has it
+    local function release_of(task, before)
+      local known, edges = flow.tasks[task], all[task]
+      local is_open = opened and opened[task]
+      local used = not is_open and known.edges and match(known.edges, '!([%d,]+)$')
+      if known.kind == UNNEEDED and not is_open then
+        return 'enough'
+      elseif used and string.find(',' .. used .. ',', ',' .. digits(before) .. ',', 1, true) then
+        return is_final(known) and 'ended' -- it began with this one, which runs again
+      end
+      if (known.status ~= IGNORE or is_open) and edges and by.cancels(known.rules)
+        and (used
+          or by.decide(known.rule, known.most, edges, edges.left) == STARTS) then
+        return 'enough'
+      end
+      return is_final(known) and not is_open and 'ended'
+    end
+
+    return function(task)
+      local enough = nil
+      for _, number in ipairs(tasks_behind(flow.tasks[task])) do
+        local found = release_of(number, task)
+        if not found then
+          return nil
+        end
+        enough = enough or found == 'enough' and number or nil
+      end
+      return enough
+    end
+  end
+
+  -- Of tasks that are to wait again ({[task] = true}) one that nobody would need, and the join that has
+  -- enough without it; nil: there is none.
+  local function not_needed_again(flow, again)
+    if not has_flag(flow, CANCELS_OTHERS) then
+      return nil
+    end
+    local by, opened = rules_of_edges(), {}
+    for task in pairs(again) do
+      opened[task] = true
+    end
+    local enough_for = enough_behind(flow, open_behind(flow, opened, digits), again)
+    for task = 1, flow.count do
+      local join = again[task] and not by.cleans_up(flow.tasks[task].rules) and enough_for(task)
+      if join then
+        return digits(task), digits(join)
+      end
+    end
+    return nil
+  end
+
+  -- Where nobody needs what is before a task any more, as all of them stand (`all`: their edges), that is to
+  -- be looked at.
+  local function note_all_unneeded(flow, all)
+    local by, done, enough_for = rules_of_edges(), {}, enough_behind(flow, all)
+    local function note(task, kind)
+      if not done[kind .. task] then
+        done[kind .. task] = true
+        note_fanout(flow.id, digits(task), kind)
+        change_active(flow, 1)
+      end
+    end
+    for task = flow.count, 1, -1 do
+      local known = flow.tasks[task]
+      if known.items and known.kind == UNNEEDED then
+        note(task, 'C')
+      elseif not is_final(known) and not by.cleans_up(known.rules) then
+        local join = enough_for(task)
+        if join then
+          note(join, 'c')
+        end
+      end
+    end
+  end
+
+  return { not_needed_again = not_needed_again, note_all = note_all_unneeded }
 end
 
 -- Counts everything anew, and does what follows: what may start goes to its lane, what may not leaves it,
@@ -187,6 +338,9 @@ local function redecide(flow, in_lane)
     set_flag(flow, HAS_GIVEN_UP, has_given_up)
   end
   count_active(flow)
+  if has_flag(flow, CANCELS_OTHERS) then
+    by_need().note_all(flow, all)
+  end
   for _, cause in ipairs(causes) do
     for _, task in ipairs(groups[cause]) do
       local known, text = flow.tasks[task], digits(task)
@@ -198,46 +352,4 @@ local function redecide(flow, in_lane)
     end
     by_rules().settle_ends(flow, cause)
   end
-end
-
--- What waits again because tasks are opened ({[task] = true}), beside these: what rules had passed over
--- because of them, and what began because they failed. Calls `add` with each that is found; returns the edges
--- of all then.
-local function open_behind(flow, opened, add)
-  local by = rules_of_edges()
-  local all, left = count_edges(flow), {}
-  local is_open = {}
-  for task = 1, flow.count do
-    if opened[task] then
-      left[#left + 1] = task
-    end
-  end
-  while #left > 0 do
-    local task = table.remove(left)
-    local known = flow.tasks[task]
-    local kind = kind_of(known)
-    if kind and not is_open[task] then
-      is_open[task] = true
-      local text = digits(task)
-      for _, number in ipairs(tasks_behind(known)) do
-        local edges, behind = all[number], flow.tasks[number]
-        if kind ~= 's' or behind.rule == 'failed' then
-          by.add(edges, kind, -1, behind.branch, behind.reads, text)
-        end
-        if kind ~= 's' then
-          edges.left = edges.left + 1
-        end
-        local is_over = is_not_taken(behind)
-          and by.decide(behind.rule, behind.most, edges, edges.left) ~= PASSES
-        local began = behind.rule == 'failed' and (kind == 's' or kind == GIVEN_UP)
-          and (behind.status == FINISH or behind.status == SUSPEND) and uses(behind, task)
-        if not opened[number] and (is_over or began) then
-          add(number)
-          opened[number] = true
-          left[#left + 1] = number
-        end
-      end
-    end
-  end
-  return all
 end

@@ -241,6 +241,11 @@ if anew.stale then
   return refused(flow, 'outdated', digits(anew.stale))
 end
 
+anew.unneeded, anew.cause = by_need().not_needed_again(flow, again)
+if anew.unneeded then
+  return refused(flow, 'unneeded', anew.unneeded, anew.cause)
+end
+
 local lists =
   { [WAIT] = { n = 0 }, [SUSPEND] = { n = 0 }, [FINISH] = { n = 0 }, [IGNORE] = { n = 0 } }
 local ran, unchanged = { n = 0 }, {}

@@ -65,6 +65,10 @@ local stays, cause = behind_given_up(flow, again)
 if stays then
   return refused(flow, 'not-taken', stays, cause)
 end
+local nobody_needs, join = by_need().not_needed_again(flow, again)
+if nobody_needs then
+  return refused(flow, 'unneeded', nobody_needs, join)
+end
 if is_ending(flow) then
   local spared = spared_tasks(flow)
   for task in pairs(again) do

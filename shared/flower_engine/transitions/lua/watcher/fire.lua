@@ -245,6 +245,7 @@ function move.d(id, task)
   say('wait-timeout', flow, task)
 end
 
+local releasing = release_step(notes) -- before anything moves
 local IS_TIMEOUT = { a = true, q = true, f = true, g = true }
 local is_stalled = grace_ms > 0 or now_ms - tick > tonumber(tick_gap_ms)
 for _, member in ipairs(call('ZRANGE', timers_key(), '-inf', now, 'BYSCORE', 'LIMIT', 0, most)) do
@@ -264,7 +265,6 @@ for _, member in ipairs(call('ZRANGE', timers_key(), TIMEOUTS_FROM, due, 'BYSCOR
     move[kind](id, task)
   end
 end
-local releasing = release_step(notes)
 for _, workflow in ipairs(call('SRANDMEMBER', admitting_key(), 20)) do
   admit(workflow)
 end

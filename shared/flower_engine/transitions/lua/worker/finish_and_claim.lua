@@ -76,6 +76,7 @@ for index = first_program, last_program do
   serves[ARGV[index]] = true
 end
 
+local waiting = release_step(tonumber(fanout_mark or 0)) -- before anything is handed over past its lane
 local words = {}
 for index = last_program + 1, #ARGV, 6 do
   words[#words + 1] = finish(worker, unpack(ARGV, index, index + 5))
@@ -89,7 +90,6 @@ if #joins > 0 then
   tell_joins()
 end
 settle_leases()
-local waiting = release_step(tonumber(fanout_mark or 0))
 local taken, is_empty = {}, false
 settle(first_queue == last_queue and function()
   local handed = hand_over(worker, ARGV[first_queue], wanted, serves)

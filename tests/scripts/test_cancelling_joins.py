@@ -1,0 +1,340 @@
+"""Joins that cancel the others once they have enough: what leads to them alone is stopped, wherever it is."""
+
+import pytest
+
+from flower_engine.errors import RefusedError
+from flower_engine.flows.forks import plan_of_fork
+from flower_engine.model.definitions.definition import Keying
+from flower_engine.model.events.events import TasksUnneeded
+from flower_engine.model.tasks.status import Status
+from flower_engine.model.tasks.task_spec import RetryPolicy
+from flower_engine.transitions.operator_transitions import cancel, ignore, pause, rerun, resume, unignore
+from flower_engine.transitions.snapshot_transitions import snapshot
+from flower_engine.transitions.worker_transitions import Claim
+from scripts.engine import Engine, task
+from scripts.test_maps import a_map, decider
+from scripts.test_rules import kinds
+from scripts.trees import Trees, subflow
+
+ANY, TWO = "any:cancel", "at_least:2:cancel"
+
+
+async def claimed(engine: Engine, wanted: int = 100) -> dict[int, Claim]:
+    return {claim.task: claim for claim in await engine.claim(wanted)}
+
+
+async def unneeded(engine: Engine) -> list[list[int]]:
+    """What each event cancelled, in order."""
+    return [sorted(event) for event in await engine.events() if isinstance(event, TasksUnneeded)]
+
+
+async def finish(engine: Engine, claim: Claim) -> None:
+    """A task ends, and what follows from it is done."""
+    await engine.finish(claim)
+    while (await engine.exchange(wanted=0)).more:
+        pass
+    await engine.check()
+
+
+async def test_the_first_of_two_stops_the_other_and_what_leads_only_to_it(engine: Engine) -> None:
+    flow = await engine.register(task(1), task(2), task(3, 2), task(4), task(5, 1, 3, 4, rule=ANY))
+    running = await claimed(engine)
+    await finish(engine, running[1])
+    assert await kinds(engine, flow) == "F Iu Iu Iu W"
+    assert await unneeded(engine) == [[2, 3, 4]]
+    assert await engine.finish(running[2], running[4]) == ["stale", "stale"]
+    (join,) = await engine.claim()
+    assert join.task == 5
+    await engine.finish(join)
+    ended = await engine.flow(flow)
+    assert (ended.status, ended.left, ended.suspended) == (Status.FINISH, 0, 0)
+
+
+async def test_what_somebody_else_waits_for_goes_on_until_he_needs_it_no_more(engine: Engine) -> None:
+    flow = await engine.register(
+        *(
+            task(1),
+            task(2),
+            task(3),
+            task(4, 1, 2, rule=ANY),
+            task(5, 2, 3, rule=ANY),
+            task(6, 2, rule="settled"),
+        )
+    )
+    running = await claimed(engine)
+    await finish(engine, running[1])
+    assert await kinds(engine, flow) == "F R R W W W"
+    await finish(engine, running[3])
+    assert await kinds(engine, flow) == "F R F W W W"
+    await ignore(engine.client, engine.partition, flow, by="ann", tasks=[6])
+    while (await engine.exchange(wanted=0)).more:
+        pass
+    assert await kinds(engine, flow) == "F Iu F W W Ip"
+    await engine.work_off()
+
+
+async def test_two_joins_share_a_task_until_both_have_enough(engine: Engine) -> None:
+    flow = await engine.register(
+        *(task(1), task(2), task(3), task(4, 1, 2, rule=ANY), task(5, 2, 3, rule=ANY))
+    )
+    running = await claimed(engine)
+    await finish(engine, running[1])
+    assert await kinds(engine, flow) == "F R R W W"
+    await finish(engine, running[3])
+    assert await kinds(engine, flow) == "F Iu F W W"
+    await engine.work_off()
+
+
+async def test_two_that_end_in_one_call_both_count_and_the_third_is_stopped(engine: Engine) -> None:
+    flow = await engine.register(task(1), task(2), task(3), task(4, 1, 2, 3, rule=ANY))
+    running = await claimed(engine)
+    await engine.finish(running[1], running[2])
+    await engine.work_off()
+    assert await kinds(engine, flow) == "F F Iu F"
+    assert (await engine.flow(flow)).task(4).used == (1,)
+
+
+async def test_of_several_so_many_are_awaited_and_held_ones_are_let_go_of(engine: Engine) -> None:
+    retry = RetryPolicy(max_attempts=3, delay_ms=60_000, jitter=0.0)
+    flow = await engine.register(
+        *(task(1), task(2), task(3), task(4, retry=retry), task(5, on_failure="hold:60")),
+        *(task(6, 1, 2, 3, 4, 5, rule=TWO), task(7, 5, 6, rule="failed")),
+    )
+    running = await claimed(engine)
+    await engine.fail(running[4])
+    await engine.suspend(running[5])
+    await finish(engine, running[1])
+    assert await kinds(engine, flow) == "F R R W S W W"
+    (watcher,) = await engine.claim()
+    assert watcher.task == 7
+    await engine.finish(watcher)
+    await finish(engine, running[2])
+    assert await kinds(engine, flow) == "F F Iu Iu Iu W F"
+    await engine.work_off()
+    assert (await engine.flow(flow)).status is Status.FINISH
+
+
+async def test_waits_for_the_world_are_given_up_with_their_places(engine: Engine) -> None:
+    approval = {"title": "go?", "form": {"type": "boolean"}}
+    flow = await engine.register(
+        task(1),
+        task(2, program="@sleep", parameters={"seconds": 3600}),
+        task(3, program="@event", parameters={"name": "paid"}),
+        task(4, program="@approval", parameters=approval),
+        task(5, 1, 2, 3, 4, rule=ANY),
+    )
+    running = await claimed(engine)
+    assert all(task.is_awaiting for task in (await engine.flow(flow)).tasks[1:4])
+    await finish(engine, running[1])
+    assert await kinds(engine, flow) == "F Iu Iu Iu W"
+    await engine.work_off()
+
+
+async def test_a_map_goes_with_its_items_also_those_along_it(engine: Engine) -> None:
+    flow = await engine.register(
+        *(task(1, program="B"), a_map(2, 1)),
+        a_map(3, 2, parameters={"over": {"$from": 2}, "aligned": True}),
+        *(task(4, program="C"), task(5, 3, 4, rule=ANY)),
+    )
+    running = await claimed(engine)
+    await engine.finish(running[1], payload=b'["a","b","c"]')
+    assert await decider(engine).run_once() >= 1
+    items = await engine.claim(wanted=2)
+    await finish(engine, items[0])
+    state = await engine.flow(flow)
+    assert (len(state.tasks), state.task(2).planned.items, state.task(3).planned.items) == (
+        *(11, (6, 3), (9, 3)),
+    )
+    await finish(engine, running[4])
+    assert await kinds(engine, flow) == "F Iu Iu F W F Iu Iu Iu Iu Iu"
+    assert await engine.finish(items[1]) == ["stale"]
+    await engine.work_off()
+
+
+async def test_a_child_is_cancelled_with_its_tree(engine: Engine, trees: Trees) -> None:
+    flow = await engine.register(task(1), subflow(2), task(3, 1, 2, rule=ANY))
+    await trees.settle()
+    child = await trees.child(flow, 2)
+    running = {(claim.flow, claim.task): claim for claim in await engine.claim()}
+    await finish(engine, running[flow, 1])
+    assert await kinds(engine, flow) == "F Iu W"
+    await trees.settle()
+    assert (await engine.flow(child)).status is Status.IGNORE
+    assert await engine.finish(running[child, 1]) == ["stale"]
+    await engine.work_off()
+
+
+async def test_many_are_stopped_in_steps_and_each_of_them_once(engine: Engine) -> None:
+    """Wide and deep: two hundred chains of three behind a join, and what is before all of them."""
+    chains = [
+        task(3 + 3 * n + i, *((2,) if i == 0 else (2 + 3 * n + i,))) for n in range(200) for i in range(3)
+    ]
+    ends = tuple(5 + 3 * n for n in range(200))
+    flow = await engine.register(task(1), task(2), *chains, task(700, 1, *ends, rule=ANY))
+    running = await claimed(engine)
+    await engine.finish(running[1])
+    while (await engine.exchange(wanted=0)).more:
+        pass
+    stopped = await unneeded(engine)
+    assert len(stopped) > 1
+    assert sorted(seq for step in stopped for seq in step) == list(range(2, 603))
+    await engine.check()
+    await engine.work_off()
+    assert (await engine.flow(flow)).ended_ms is not None
+
+
+async def test_steps_go_on_after_an_operation_that_counts_everything_anew(engine: Engine) -> None:
+    """The last of the others stays waited for by somebody else, whom an ignore takes away."""
+    others = range(2, 402)
+    flow = await engine.register(task(1), *map(task, others), task(402, 1, *others, rule=ANY), task(403, 401))
+    running = await claimed(engine, wanted=402)
+    await engine.finish(running[1])
+    assert await unneeded(engine) == []
+    await ignore(engine.client, engine.partition, flow, by="ann", tasks=[403])
+    await engine.check()
+    while (await engine.exchange(wanted=0)).more:
+        pass
+    await engine.check()
+    assert sorted(seq for step in await unneeded(engine) for seq in step) == [*others]
+    await engine.work_off()
+
+
+async def test_a_flow_that_is_cancelled_between_two_steps_ends(engine: Engine) -> None:
+    others = range(2, 402)
+    flow = await engine.register(task(1), *map(task, others), task(402, 1, *others, rule=ANY))
+    running = await claimed(engine, wanted=402)
+    await engine.finish(running[1])
+    assert (await engine.exchange(wanted=0)).more
+    assert 0 < len((await unneeded(engine))[0]) < len(others)
+    await cancel(engine.client, engine.partition, flow, by="ann")
+    await engine.exchange(wanted=0)
+    assert (await engine.flow(flow)).ended_ms is not None
+    await engine.check()
+
+
+async def test_an_ignore_may_be_what_a_join_needs(engine: Engine) -> None:
+    flow = await engine.register(task(1), task(2), task(3, 1, 2, rule=ANY))
+    (first,) = await engine.claim(wanted=1)
+    await ignore(engine.client, engine.partition, flow, by="ann", tasks=[2])
+    while (await engine.exchange(wanted=0)).more:
+        pass
+    assert await kinds(engine, flow) == "Iu Ip W"
+    assert await engine.finish(first) == ["stale"]
+    with pytest.raises(RefusedError, match="task 1 is not ignored"):
+        await unignore(engine.client, engine.partition, flow, by="ann", tasks=[1])
+    await unignore(engine.client, engine.partition, flow, by="ann", tasks=[2])
+    assert await kinds(engine, flow) == "Iu W W"
+    await rerun(engine.client, engine.partition, flow, by="ann", selection=[1], scope="only")
+    await engine.check()
+    assert await kinds(engine, flow) == "W W W"
+    await engine.work_off()
+
+
+async def test_a_rerun_asks_for_what_is_needed_and_is_refused_what_is_not(engine: Engine) -> None:
+    flow = await engine.register(task(1), task(2), task(3, 1, 2, rule=ANY), task(4, 3))
+    running = await claimed(engine)
+    await finish(engine, running[1])
+    (join,) = await engine.claim()
+    await engine.finish(join)
+    assert await kinds(engine, flow) == "F Iu F W"
+    with pytest.raises(RefusedError, match="task 2 leads only to what goes on without it: task 3 has enough"):
+        await rerun(engine.client, engine.partition, flow, by="ann", selection=[2], scope="only")
+    with pytest.raises(RefusedError, match="task 3 has enough"):
+        await rerun(engine.client, engine.partition, flow, by="ann", selection=[2, 3], scope="only")
+    await rerun(engine.client, engine.partition, flow, by="ann", selection=[3])
+    await engine.check()
+    assert await kinds(engine, flow) == "F Iu W W"
+    await rerun(engine.client, engine.partition, flow, by="ann", selection=[1], scope="dependents")
+    await engine.check()
+    assert await kinds(engine, flow) == "W Iu W W"
+    await rerun(engine.client, engine.partition, flow, by="ann", selection=[2])
+    running = await claimed(engine)
+    await finish(engine, running[2])
+    assert await kinds(engine, flow) == "Iu F W W"
+    await rerun(engine.client, engine.partition, flow, by="ann", selection="all")
+    assert await kinds(engine, flow) == "W W W W"
+    await engine.work_off()
+
+
+async def test_what_a_join_began_with_runs_again_by_itself(engine: Engine) -> None:
+    flow = await engine.register(task(1), task(2), task(3, 1, 2, rule=ANY), task(4, 3))
+    running = await claimed(engine)
+    await finish(engine, running[1])
+    (join,) = await engine.claim()
+    await engine.finish(join)
+    await rerun(engine.client, engine.partition, flow, by="ann", selection=[1], scope="only")
+    await engine.check()
+    assert await kinds(engine, flow) == "W Iu F W"
+    assert sorted(claim.task for claim in await engine.work_off()) == [1, 4]
+
+
+async def test_a_paused_flow_lets_go_of_what_nobody_needs_and_goes_on_where_it_was(engine: Engine) -> None:
+    flow = await engine.register(task(1), task(2), task(3), task(4, 3), task(5, 1, 2, 4, rule=ANY))
+    running = await claimed(engine)
+    await pause(engine.client, engine.partition, flow, by="ann")
+    await finish(engine, running[1])
+    assert await kinds(engine, flow) == "F Iu Iu Iu W"
+    await resume(engine.client, engine.partition, flow, by="ann")
+    assert [claim.task for claim in await engine.work_off()] == [5]
+
+
+async def test_what_cleans_up_is_always_done(engine: Engine) -> None:
+    flow = await engine.register(
+        *(task(1), task(2), task(3, 2, finally_=True), task(4, 1, 3, rule=ANY), task(5, 1, 2, rule=ANY))
+    )
+    running = await claimed(engine)
+    await finish(engine, running[1])
+    assert await kinds(engine, flow) == "F R W W W"
+    await engine.finish(running[2])
+    await engine.work_off()
+    assert await kinds(engine, flow) == "F F F F F"
+
+
+async def test_a_join_that_nobody_needs_takes_along_what_led_to_it(engine: Engine) -> None:
+    flow = await engine.register(
+        *(task(1), task(2), task(3), task(4, 2, 3, rule=TWO), task(5, 1, 4, rule=ANY))
+    )
+    running = await claimed(engine)
+    await finish(engine, running[2])
+    await finish(engine, running[1])
+    assert await kinds(engine, flow) == "F F Iu Iu W"
+    await engine.work_off()
+
+
+async def test_a_snapshot_and_a_fork_know_what_was_not_needed(engine: Engine) -> None:
+    flow = await engine.register(task(1), task(2), task(3, 1, 2, rule=ANY), task(4, 3))
+    running = await claimed(engine)
+    await finish(engine, running[1])
+    await snapshot(engine.client, engine.partition, [flow], {})
+    await engine.check()
+    assert await kinds(engine, flow) == "F Iu W W"
+    await engine.work_off()
+    plan = plan_of_fork(await engine.flow(flow), [4], {}, Keying())
+    forked = (await engine.start(plan)).flow
+    await engine.check()
+    assert await kinds(engine, forked) == "F Iu F W"
+    again = plan_of_fork(await engine.flow(flow), [3], {}, Keying())
+    second = (await engine.start(again)).flow
+    assert await kinds(engine, second) == "F Iu W W"
+    await engine.work_off()
+
+
+async def test_failure_of_a_join_keeps_the_others_stopped_and_its_retry_needs_none(engine: Engine) -> None:
+    flow = await engine.register(task(1), task(2), task(3, 1, 2, rule=ANY))
+    running = await claimed(engine)
+    await finish(engine, running[1])
+    (join,) = await engine.claim()
+    await engine.suspend(join)
+    assert await kinds(engine, flow) == "F Iu S"
+    await rerun(engine.client, engine.partition, flow, by="ann", selection="failed")
+    await engine.check()
+    assert [claim.task for claim in await engine.work_off()] == [3]
+
+
+async def test_a_join_that_is_passed_over_stops_nothing(engine: Engine) -> None:
+    flow = await engine.register(task(1), task(2), task(3, 1, 2, rule=ANY))
+    running = await claimed(engine)
+    await ignore(engine.client, engine.partition, flow, by="ann", tasks=[3])
+    await finish(engine, running[1])
+    assert await kinds(engine, flow) == "F R Ip"
+    await finish(engine, running[2])
