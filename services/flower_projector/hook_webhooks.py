@@ -37,7 +37,7 @@ class Webhooks:
 
     async def close(self) -> None:
         """Ends what is under way."""
-        for client in self._clients.values():
+        for client in list(self._clients.values()):  # one may begin meanwhile
             await client.aclose()
 
     async def tell(self, hook: Hook, taken: Taken) -> Outcome:

@@ -258,6 +258,38 @@ async def test_a_task_that_gives_up_cancels_its_stopped_child(engine: Engine, tr
     assert (await engine.flow(await trees.child(flow))).cancelled is not None
 
 
+async def test_where_waits_keep_their_answers_children_begin_and_return_anew(
+    engine: Engine, trees: Trees
+) -> None:
+    async def again(flow: str, *tasks: int) -> None:
+        restored = await engine.restored(flow)
+        where = (engine.client, engine.partition, flow)
+        await rerun(
+            *where, by="ann", selection=tasks, scope="dependents", keep_answers=True, restored=restored
+        )
+
+    await trees.define(task(1), task(2, on_failure="give_up"), returns={"$from": 1})
+    flow = await engine.register(task(1), subflow(2, 1), task(3, 2))
+    await engine.finish(*await engine.claim())
+    await trees.settle()
+    child = await trees.child(flow, 2)
+    first, second = await engine.claim()
+    await engine.finish(first)
+    await engine.suspend(second)
+    await trees.settle()
+    assert await trees.status(flow, 2) is Status.SUSPEND
+    assert await trees.status(child, 3) is Status.FINISH
+    await again(child, 1, 2)
+    assert await trees.status(child, 3) is Status.WAIT  # it would return what it had
+    await engine.finish(*await engine.claim())
+    await trees.settle()
+    await engine.finish(*await engine.claim())
+    assert await trees.status(flow, 3) is Status.FINISH
+    await again(flow, 1)
+    assert {one.status for one in (await engine.flow(flow)).tasks} == {Status.WAIT}
+    await engine.check()
+
+
 async def test_a_flow_that_takes_too_long_takes_its_children_along(engine: Engine, trees: Trees) -> None:
     flow = await engine.register(subflow(1), timeout_ms=60_000)
     await trees.settle()

@@ -90,8 +90,8 @@ class RerunBody(MayBeDry, WithParameters):
     )
     keep_answers: bool = Field(
         False,
-        description="waits behind them (sleeps, events, approvals) that have ended and are not named keep"
-        " what came of them; else they ask anew",
+        description="waits (sleeps, events, approvals) that have ended and are not named keep what came of"
+        " them; else they ask anew",
     )
     new_children: bool = Field(
         False,

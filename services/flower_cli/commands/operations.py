@@ -62,7 +62,8 @@ def rerun(
     unset: UnsetOption = None,
     workflow_version: WorkflowVersionOption = None,
     keep_answers: Annotated[
-        bool, typer.Option("--keep-answers", help="Waits behind them that have ended keep what came of them")
+        bool,
+        typer.Option("--keep-answers", help="Waits that have ended and are not named keep what came of them"),
     ] = False,
     new_children: Annotated[
         bool,

@@ -41,7 +41,7 @@ class Again:
         """The tasks that are asked for, and what follows by the scope and by rules."""
         flow = self._flow
         if selection == "all":
-            self._add(range(1, len(flow.tasks) + 1))
+            self._add(task.planned.seq for task in flow.tasks if not self._keeps_its_answer(task))
         elif selection == "failed":
             self._add(task.planned.seq for task in flow.tasks if task.status is Status.SUSPEND)
             cut_off = flow.cut_off if flow.ended_ms is not None else ()

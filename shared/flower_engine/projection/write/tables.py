@@ -34,7 +34,12 @@ BY_KEY: Mapping[LiteralString, str] = {
 }
 """Settings of a connection: statements look every row up by its key, and plans are kept."""
 
-WRITING: Mapping[LiteralString, str] = {**BY_KEY, "enable_indexscan": "off", "enable_indexonlyscan": "off"}
+WRITING: Mapping[LiteralString, str] = {
+    **BY_KEY,
+    "enable_indexscan": "off",
+    "enable_indexonlyscan": "off",
+    "enable_bitmapscan": "on",
+}
 """Those of a connection that writes to the live tables. A table that was analysed while its first rows came
 is taken for one of a single row, however large it is, and to read the whole of an index looks cheaper than
 to look keys up. Bitmaps alone are left, and none is made without a key."""

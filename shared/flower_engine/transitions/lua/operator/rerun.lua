@@ -57,12 +57,24 @@ local function select(task)
     again[task], stack[n], stack.n = true, task, n
   end
 end
+local keeps_its_answer
+do
+  local WAITS = { sleep = true, event = true, approval = true }
+  -- Whether the task has waited for the world, and what came of it stays; what decides is made anew, and so
+  -- are children, and what a child returns.
+  function keeps_its_answer(task, known)
+    return keeps_answers and known.status == FINISH and WAITS[match(known.lane or '', '^@.*:%%40(%a+)') or '']
+      and not again[task]
+  end
+end
 -- Selects what was asked for; a refusal, or nil.
 local function select_asked()
   if selection == 'all' then
     for task = 1, flow.count do
       anew.asked[task] = not (flow.tasks[task].items and flow.tasks[task].items.along)
-      select(task)
+      if not keeps_its_answer(task, flow.tasks[task]) then
+        select(task)
+      end
     end
   elseif selection == 'failed' then
     for task = 1, flow.count do
@@ -99,11 +111,6 @@ end
 local refusal = select_asked()
 anew.spared = flow.ruled and spared_tasks(flow) or {}
 local kept_waits = {}
--- Whether the task has waited for the world, and what came of it stays; decisions are made anew.
-local function keeps_its_answer(task, known)
-  return keeps_answers and known.status == FINISH and sub(known.lane or '', 1, 1) == '@'
-    and not match(known.lane, ':%%40when') and not match(known.lane, ':%%40map') and not again[task]
-end
 if refusal then
   return refusal
 end
