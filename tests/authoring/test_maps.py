@@ -217,6 +217,11 @@ def lists_along(day: str) -> list[list[int]]:
     return doubled_halves.map(halves.map(count.map(list_files.step(day))))
 
 
+@workflow("maps: along lists as a whole")
+def lists_as_a_whole(day: str) -> list[list[int]]:
+    return doubled_halves.having(aligned=False).map(halves.map(count.map(list_files.step(day))))
+
+
 @workflow("maps: keys along")
 def keys_along(day: str) -> list[int]:
     return double.map(count.having(key="path").map(list_files.step(day)))
@@ -231,6 +236,11 @@ def test_what_can_be_written_instead_goes_along_item_by_item(flower: FlowerTest)
     assert flower.run(pairs_along, day="a bb").result == [3, 6]
     assert flower.run(lists_along, day="a bb").result == [[0, 2], [2, 2]]
     assert flower.run(keys_along, day="a bb").result == [2, 4]
+
+
+def test_a_map_of_a_workflow_waits_for_the_whole_list_where_its_step_says_so(flower: FlowerTest) -> None:
+    assert "aligned" not in [*tasks_of(lists_as_a_whole).values()][-1]["parameters"]
+    assert flower.run(lists_as_a_whole, day="a bb").result == [[0, 2], [2, 2]]
 
 
 def of_another_type(day: str) -> None:

@@ -1,5 +1,6 @@
 """Arguments and options of steps are checked where they are written: program, parameter, file and line."""
 
+import inspect
 import re
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -10,7 +11,7 @@ import msgspec
 import pytest
 
 from authoring.sample import Address, Total, add, anything, clean, count, list_files, make_pair, typed
-from flower_engine import DefinitionError, RetryPolicy, at_least, hold, text, workflow
+from flower_engine import DefinitionError, RetryPolicy, Workflow, at_least, hold, text, workflow
 from flower_engine.model.definitions.workflow_document import RetryDocument, WorkflowDocument
 from flower_engine.model.tasks.durations import duration_ms
 from flower_engine.programs import program_types
@@ -148,6 +149,13 @@ def test_options_add_up_and_the_last_one_holds() -> None:
 def test_every_option_is_known_to_type_checkers() -> None:
     keywords = Path(program_types.__file__).read_text().split("def having(")[1].split(") ->")[0]
     assert set(re.findall(r"^\s+(\w+):", keywords, re.MULTILINE)) == set(OPTIONS)
+
+
+def test_a_workflow_takes_each_option_of_steps_but_those_that_are_of_its_own_tasks() -> None:
+    of_registrations = {"delay", "start_at"}
+    of_its_tasks = {"retry", "timeout", "queue_timeout", "queue", "units"}
+    taken = {*inspect.signature(Workflow[..., Any].having).parameters} - {"self"}
+    assert taken - of_registrations == {*OPTIONS} - of_its_tasks
 
 
 def test_every_option_stands_in_the_document() -> None:

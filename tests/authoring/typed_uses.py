@@ -211,4 +211,6 @@ def all_days(days: list[date]) -> list[int]:
     counts = one_day.having(limit=5).map(days, strict=True)
     assert_type(counts, list[int])
     assert_type(one_day.having(name="again").map(days), list[int])
+    assert_type(one_day.having(finally_=True, after=[counts]).step(days[0]), int)
+    assert_type(one_day.having(finally_=True, aligned=False).map(days), list[int])
     return counts

@@ -155,4 +155,6 @@ def all_days(days: list[date]) -> list[str]:
     one_day.map(["x"])  # error: reportArgumentType | list-item
     one_day.map(days, strict="no")  # error: reportArgumentType | arg-type
     one_day.map(days, strikt=True)  # error: reportCallIssue | call-arg
+    one_day.having(finally_="yes").step(days[0])  # error: reportArgumentType | arg-type
+    one_day.having(aligned=1).map(days)  # error: reportArgumentType | arg-type
     return one_day.map(days)  # error: reportReturnType | return-value

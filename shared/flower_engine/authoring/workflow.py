@@ -132,9 +132,11 @@ class Workflow(Generic[P, R_co]):
         rule: Rule | None = None,
         on_failure: OnFailure | None = None,
         stand_in: object = None,
+        finally_: bool | None = None,
         after: Sequence[object] | None = None,
         limit: int | None = None,
         tolerate: float | None = None,
+        aligned: bool | None = None,
         max_rounds: int | None = None,
     ) -> "Prepared[P, R_co]":
         """How a flow of it is to be registered: ``client.register(nightly.having(key="k"), day=day)``; or, in
@@ -142,10 +144,10 @@ class Workflow(Generic[P, R_co]):
 
         ``key``: the same key gives the same flow. ``priority``: of all its tasks, -20..19, the lower goes
         first. Nothing starts before ``start_at``, or before ``delay`` has passed. ``name``, ``rule``,
-        ``on_failure``, ``stand_in`` and ``after`` are for steps, as those of programs are, and so is
-        ``max_rounds``: how often its flows may ask for another round of themselves. ``limit`` (so many
-        flows go on at once) and ``tolerate`` are for maps, and ``key`` of a map says where in an element its
-        key stands.
+        ``on_failure``, ``stand_in``, ``finally_`` and ``after`` are for steps, as those of programs are, and
+        so is ``max_rounds``: how often its flows may ask for another round of themselves. ``limit`` (so many
+        flows go on at once), ``tolerate`` and ``aligned`` are for maps, and ``key`` of a map says where in an
+        element its key stands.
 
         Raises:
             DefinitionError: a value does not fit; names the option, and file and line.
@@ -167,8 +169,10 @@ class Workflow(Generic[P, R_co]):
                     "rule": rule,
                     "on_failure": on_failure,
                     "stand_in": stand_in,
+                    "finally_": finally_,
                     "limit": limit,
                     "tolerate": tolerate,
+                    "aligned": aligned,
                     "max_rounds": max_rounds,
                 },
             ),
