@@ -1,10 +1,15 @@
 """Fields of large flows are sent ahead: nobody sees them before the call that registers the flow, and none of
 them has to be there then."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from redis.exceptions import NoPermissionError, ResponseError
 
+from flower_engine.errors import LostError
 from flower_engine.log.client import send
 from flower_engine.model.definitions.child_flows import child_flow_id
 from flower_engine.model.definitions.definition import WorkflowDefinition, plan_flow
@@ -14,11 +19,13 @@ from flower_engine.transitions.loader import Script
 from flower_engine.transitions.register_transition import FlowPlan, Start, register
 from flower_engine.transitions.sent_fields import LARGE, send_ahead
 from scripts.engine import Engine, chain
-from scripts.schedules import Schedules
+from scripts.schedules import UID, Schedules
 from scripts.trees import Trees, subflow
 
 MANY = LARGE + 1
 REGISTER = Script("register/register")
+FIRE_SLOTS = Script("watcher/fire_slots")
+BEGIN_CHILDREN = Script("watcher/begin_children")
 
 
 def large_plan() -> FlowPlan:
@@ -43,6 +50,16 @@ async def registered_from(engine: Engine, flow: str, plan: FlowPlan, name: str) 
     reply: Any = await REGISTER.run(engine.client, engine.keys.meta, args)
     word: bytes = engine.partition.check(reply)[1]
     return word
+
+
+@asynccontextmanager
+async def forbidden(engine: Engine, *commands: str) -> AsyncGenerator[None]:
+    """Redis lets nobody do these meanwhile."""
+    await send(engine.client, "ACL", "SETUSER", "default", *(f"-{name}" for name in commands))
+    try:
+        yield
+    finally:
+        await send(engine.client, "ACL", "SETUSER", "default", *(f"+{name}" for name in commands))
 
 
 async def ahead(engine: Engine, plan: FlowPlan) -> str:
@@ -147,4 +164,88 @@ async def test_what_was_sent_ahead_of_a_flow_that_is_not_registered_goes_at_once
     assert (await nightly.propose(nightly.fire(1))).word == "ok"
     assert (await nightly.propose(nightly.fire(2), overlap="skip")).word == "ok"
     assert await nightly.fates() == {1: "fired", 2: "skipped (overlap)"}
+    assert await left_over(engine) == []
+
+
+async def test_a_backfill_sent_again_after_its_reply_was_lost_still_has_its_slot(engine: Engine) -> None:
+    nightly = await Schedules.of(engine)
+    plan = large_plan()
+    name = await ahead(engine, plan)
+    firing = (UID, 1, "", "allow", "", "", "", 1)
+    slot = (nightly.slot(1), nightly.slot(1), 1, nightly.slot(1))
+    decision = ("fire", *slot, "b1", b'""', 1, nightly.flow(1), nightly.slot(0), nightly.slot(2))
+    rest = [*plan.args_without_fields(name), *firing, *decision]
+    args = FIRE_SLOTS.args(rest, generation=engine.partition.generation, plan_count=1)
+    for _ in range(2):
+        _, word, decided, *_ = await FIRE_SLOTS.run(engine.client, engine.keys.meta, args)
+        assert (word, decided) == (b"ok", b"1")
+    assert list(await engine.flows()) == [nightly.flow(1)]
+
+
+async def test_a_child_that_has_begun_needs_no_fields_when_its_call_is_sent_again(engine: Engine) -> None:
+    trees = Trees(engine)
+    await trees.define(*chain(MANY))
+    flow = await engine.register(subflow(1))
+    (due,) = await trees.handed()
+    plan = large_plan()
+    rest = [*plan.args_without_fields(await ahead(engine, plan)), due.member, due.attempt, due.lane]
+    rest += ["p", 1, b',"by":"parent"']
+    args = BEGIN_CHILDREN.args(rest, generation=engine.partition.generation, plan_count=1)
+    for _ in range(2):
+        assert await BEGIN_CHILDREN.run(engine.client, engine.keys.meta, args) == [b"ok", b"ok"]
+    assert set(await engine.flows()) == {flow, child_flow_id(flow, 1, 1)}
+
+
+async def test_no_field_is_written_where_none_can_expire(engine: Engine) -> None:
+    async with forbidden(engine, "expire", "unlink"):
+        with pytest.raises(NoPermissionError, match="expire"):
+            await ahead(engine, large_plan())
+    assert await left_over(engine) == []
+
+
+async def test_what_was_sent_goes_at_once_where_the_rest_of_it_is_refused(engine: Engine) -> None:
+    plan = large_plan()
+    with pytest.raises(ResponseError, match="wrong number of arguments"):
+        await send_ahead(
+            engine.client, engine.partition, plan.tasks, [*plan.fields, "a field without a value"]
+        )
+    assert await left_over(engine) == []
+
+
+async def test_what_was_sent_goes_at_once_where_the_call_is_refused(engine: Engine) -> None:
+    trees, nightly = Trees(engine), await Schedules.of(engine)
+    await trees.define(*chain(MANY))
+    await engine.register(subflow(1))
+    due, nightly.plan = await trees.handed(), large_plan()
+    begin, partition = [Start(engine.new_id(), large_plan())], engine.partition
+    async with forbidden(engine, "rename"):
+        with pytest.raises(ResponseError, match="permission"):
+            await register(engine.client, partition, begin)
+    assert await left_over(engine) == []
+    engine.partition = replace(partition, generation="another")
+    try:
+        for call in (
+            lambda: register(engine.client, engine.partition, begin),
+            lambda: trees.begin(due),
+            lambda: nightly.propose(nightly.fire(1)),
+        ):
+            with pytest.raises(LostError):
+                await call()
+            assert await left_over(engine) == []
+    finally:
+        engine.partition = partition
+
+
+async def test_a_call_sends_the_fields_of_one_large_flow_ahead_and_the_next_follows(engine: Engine) -> None:
+    nightly = await Schedules.of(engine)
+    decisions = [nightly.fire(number, plan=large_plan()) for number in (1, 2)]
+    await send(engine.client, "CONFIG", "RESETSTAT")
+    fired = await nightly.propose(*decisions)
+    assert (fired.word, fired.decided) == ("later", 1)
+    commands: dict[str, dict[str, int]] = await send(engine.client, "INFO", "commandstats")
+    pieces = -(-len(large_plan().fields) // 1_000)
+    assert commands["cmdstat_exec"]["calls"] == pieces
+    fired = await nightly.propose(decisions[1])
+    assert (fired.word, fired.decided) == ("ok", 1)
+    assert await nightly.fates() == {1: "fired", 2: "fired"}
     assert await left_over(engine) == []

@@ -23,7 +23,7 @@ from flower_engine.model.waits.wait_parameters import DECISION
 from flower_engine.transitions.data_fields import data_fields
 from flower_engine.transitions.loader import Arg, Script
 from flower_engine.transitions.rule_fields import Beginning, rule_flags
-from flower_engine.transitions.sent_fields import NOT_THERE, drop_sent, send_ahead
+from flower_engine.transitions.sent_fields import NOT_THERE, drop_sent, dropped_on_error, send_ahead
 from flower_engine.transitions.task_fields import returns_flag, task_fields, typed_fields
 
 _register = Script("register/register")
@@ -257,13 +257,14 @@ async def _send(
     ahead = await send_ahead(client, partition, plan.tasks, plan.fields) if len(part) == 1 else ""
     words: list[bytes] = [NOT_THERE]
     more: list[Any] = []
-    for name in (ahead, "") if ahead else ("",):
-        if words == [NOT_THERE]:
-            sent = (client, partition.keys.meta, _args(partition, part, name))
-            reply, *more = (
-                await _register.run_then(*sent, commands) if commands else [await _register.run(*sent)]
-            )
-            words = partition.check(reply)[1:]
+    async with dropped_on_error(client, partition, [ahead] if ahead else []):
+        for name in (ahead, "") if ahead else ("",):
+            if words == [NOT_THERE]:
+                sent = (client, partition.keys.meta, _args(partition, part, name))
+                reply, *more = (
+                    await _register.run_then(*sent, commands) if commands else [await _register.run(*sent)]
+                )
+                words = partition.check(reply)[1:]
     if ahead and words != [b"ok"]:
         await drop_sent(client, partition, [ahead])
     return words, more

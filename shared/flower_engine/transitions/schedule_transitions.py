@@ -11,7 +11,7 @@ from flower_engine.log.partition import Partition
 from flower_engine.model.events.schedule_events import SetState
 from flower_engine.transitions.loader import Arg, Script
 from flower_engine.transitions.register_transition import FlowPlan
-from flower_engine.transitions.sent_fields import drop_sent, send_ahead
+from flower_engine.transitions.sent_fields import LARGE, NOT_SENT, drop_sent, dropped_on_error, send_ahead
 
 _define = Script("watcher/define_schedules")
 _fire = Script("watcher/fire_slots")
@@ -120,7 +120,8 @@ class SlotsFired(msgspec.Struct, frozen=True):
 
 
 async def fire_slots(client: AsyncRedis, partition: Partition, firings: Sequence[Firing]) -> list[SlotsFired]:
-    """Gives slots their fates, in one call: keep it to some 200 tasks.
+    """Gives slots their fates, in one call: keep it to some 200 tasks. Of large flows, whose fields are sent
+    ahead, it registers one, and the next is decided later.
 
     Raises:
         LostError: Redis lost its state.
@@ -139,15 +140,21 @@ async def fire_slots(client: AsyncRedis, partition: Partition, firings: Sequence
                 key = id(decision.plan)
                 if key not in numbers:
                     numbers[key] = len(numbers) + 1
-                    name = await send_ahead(client, partition, decision.plan.tasks, decision.plan.fields)
-                    plans += decision.plan.args_without_fields(name) if name else decision.plan.args
-                    ahead += [name] if name else []
+                    plan = decision.plan
+                    if plan.tasks <= LARGE:
+                        plans += plan.args
+                    elif ahead:  # a call registers one of these: the next one brings the fields
+                        plans += plan.args_without_fields(NOT_SENT)
+                    else:
+                        ahead = [await send_ahead(client, partition, plan.tasks, plan.fields)]
+                        plans += plan.args_without_fields(ahead[0])
                 number = numbers[key]
             rest += (decision.kind, decision.first, decision.last, decision.count, decision.due_ms)
             rest += (decision.reason, _encode(decision.detail), number, decision.flow)
             rest += (decision.previous, decision.following)
     args = _fire.args([*plans, *rest], generation=partition.generation, plan_count=len(numbers))
-    reply = partition.check(await _fire.run(client, partition.keys.meta, args))
+    async with dropped_on_error(client, partition, ahead):
+        reply = partition.check(await _fire.run(client, partition.keys.meta, args))
     await drop_sent(client, partition, ahead)
     return [
         SlotsFired(

@@ -7,8 +7,13 @@ expires. Where it has expired before the call comes, or Redis has lost it, the c
 once more with all fields in it.
 """
 
+import asyncio
+import contextlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any, cast
+
+from redis.exceptions import RedisError
 
 from flower_engine.log.client import AsyncRedis, queue_command, send
 from flower_engine.log.partition import Partition
@@ -20,7 +25,11 @@ LARGE = 1_000
 NOT_THERE = b"anew"
 """The word of a call that does not find them."""
 
+NOT_SENT = "-"
+"""A name under which nothing is ever sent: of fields that are not needed yet."""
+
 _KEEP_SECONDS = 60
+_DROP_SECONDS = 1.0  # whoever waits is to hear what went wrong
 _VALUES_PER_COMMAND = 1_000
 
 
@@ -35,15 +44,39 @@ async def send_ahead(client: AsyncRedis, partition: Partition, tasks: int, field
         return ""
     name = secrets.token_hex(8)
     key = partition.keys.sent(name)
-    async with client.pipeline(transaction=False) as pipeline:
-        for first in range(0, len(fields), _VALUES_PER_COMMAND):
-            queue_command(pipeline, "HSET", key, *fields[first : first + _VALUES_PER_COMMAND])
-            queue_command(pipeline, "EXPIRE", key, _KEEP_SECONDS)  # it may have expired since the one before
-        replies = await pipeline.execute(raise_on_error=False)  # its own errors would quote the fields
-    for reply in replies:
-        if isinstance(reply, Exception):
-            raise reply
+    async with dropped_on_error(client, partition, [name]):
+        async with client.pipeline(transaction=False) as pipeline:
+            for first in range(0, len(fields), _VALUES_PER_COMMAND):
+                # Each with its expiry: the key may have expired since the one before, and is never there
+                # without one, wherever the connection is cut. As bytes: redis-py would read "QUEUED" as the
+                # commands' own answers.
+                queue_command(pipeline, b"MULTI")
+                queue_command(pipeline, b"HSET", key, *fields[first : first + _VALUES_PER_COMMAND])
+                queue_command(pipeline, b"EXPIRE", key, _KEEP_SECONDS)
+                queue_command(pipeline, b"EXEC")
+            replies = await pipeline.execute(raise_on_error=False)  # its own errors would quote the fields
+        for reply in replies:
+            # EXEC tells what the others said.
+            said = cast("list[Any]", reply) if isinstance(reply, list) else [reply]
+            for error in said:
+                if isinstance(error, Exception):
+                    raise error
     return name
+
+
+@contextlib.asynccontextmanager
+async def dropped_on_error(
+    client: AsyncRedis, partition: Partition, names: Sequence[str]
+) -> AsyncGenerator[None]:
+    """Where this fails, what was sent ahead by these names goes at once: else each further try would add as
+    much where memory is full. What a call took whose reply was lost has no such name any more."""
+    try:
+        yield
+    except Exception:
+        with contextlib.suppress(RedisError, OSError):  # then it expires
+            async with asyncio.timeout(_DROP_SECONDS):
+                await drop_sent(client, partition, names)
+        raise
 
 
 async def drop_sent(client: AsyncRedis, partition: Partition, names: Sequence[str]) -> None:

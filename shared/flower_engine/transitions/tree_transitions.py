@@ -9,7 +9,7 @@ from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition
 from flower_engine.transitions.loader import Arg, Script
 from flower_engine.transitions.register_transition import FlowPlan
-from flower_engine.transitions.sent_fields import NOT_THERE, drop_sent, send_ahead
+from flower_engine.transitions.sent_fields import NOT_THERE, drop_sent, dropped_on_error, send_ahead
 
 _tree = Script("watcher/tree")
 _begin_children = Script("watcher/begin_children")
@@ -110,10 +110,11 @@ async def _send(
     if plan is not None and len(begun) == 1:
         ahead = await send_ahead(client, partition, plan.tasks, plan.fields)
     words = [NOT_THERE]
-    for name in (ahead, "") if ahead else ("",):
-        if words == [NOT_THERE]:
-            args = _args(partition, begun, name)
-            words = partition.check(await _begin_children.run(client, partition.keys.meta, args))[1:]
+    async with dropped_on_error(client, partition, [ahead] if ahead else []):
+        for name in (ahead, "") if ahead else ("",):
+            if words == [NOT_THERE]:
+                args = _args(partition, begun, name)
+                words = partition.check(await _begin_children.run(client, partition.keys.meta, args))[1:]
     await drop_sent(client, partition, [ahead] if ahead else [])
     return words
 

@@ -33,9 +33,11 @@ local function read_plans(count, values, at)
   return plans, at
 end
 
--- Whether fields of a plan that were sent ahead are not all there (any more): nothing must be done then.
-local function lacks_fields(plan)
+-- Whether fields of a plan that were sent ahead are not all there (any more), though this flow of it is not
+-- there either: nothing must be done then. A call that is sent again finds the flow that took them.
+local function lacks_fields(plan, id)
   return plan.sent ~= nil and 2 * call('HLEN', plan.sent) ~= plan.fields
+    and call('EXISTS', flow_key(id), ended_key(id)) == 0
 end
 
 -- Writes the fields of a plan, and these, as those of a flow. What was sent ahead becomes it as it is.
@@ -112,7 +114,7 @@ local function register_flow(id, plan, idempotency_key, start, extra, of_schedul
   local key = flow_key(id)
   if call('EXISTS', key, ended_key(id)) > 0 then
     return 'duplicate'
-  elseif lacks_fields(plan) then
+  elseif lacks_fields(plan, id) then
     return 'anew'
   end
   if idempotency_key ~= '' then

@@ -30,10 +30,10 @@ local function lane_as_before(flow, task, lane)
 end
 
 local function begin_child(flow, task, attempt, lane, plan, extra)
-  if lacks_fields(plan) then
+  local id, window = child_of(flow.id, task, attempt), window_in(lane)
+  if lacks_fields(plan, id) then
     return 'anew'
   end
-  local id, window = child_of(flow.id, task, attempt), window_in(lane)
   call('ZREM', tree_key(), flow.id .. ':' .. task, flow.id .. ':' .. task .. '?')
   if window and not has_place(window, id) then
     await_child(flow, task, attempt)

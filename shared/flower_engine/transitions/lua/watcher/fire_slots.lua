@@ -15,7 +15,7 @@
 -- Reply: {"ok", for each schedule: word, how many decisions hold, cursor, detail} or {"lost"}. Words: ok |
 --   stale (it is at another version or cursor) | gone | early (detail: Redis' clock) | held (detail: the flow
 --   that it waits for) | failed (skipped, as its flows failed too often in a row) | later (this call did
---   enough, or fields of a flow that were sent ahead are not there).
+--   enough, or fields of a flow that were sent ahead are not there, nor is the flow).
 -- Cost: linear in decisions, in the fields that come with the call, and the tasks of what is cancelled.
 local generation, plan_count = unpack(ARGV, 1, 2)
 if current_generation ~= generation then
@@ -153,7 +153,7 @@ while at <= #ARGV do
     local held = known[4]
     while done < count and word == 'ok' do
       local planned = plans[tonumber(ARGV[decision + 7])]
-      if tasks >= MOST_TASKS or (planned and lacks_fields(planned)) then
+      if tasks >= MOST_TASKS or (planned and lacks_fields(planned, ARGV[decision + 8])) then
         word = 'later'
       else
         word, detail = decide(uid, known, given, decision,
