@@ -62,3 +62,28 @@ async def test_why_says_that_somebody_must_decide_on_what_is_held(
     assert "nothing of it waits" not in said
     told = json.loads(flower("why", flow, "load", "--json").stdout)
     assert (told["1"]["reason"], told["1"]["error"]["message"]) == ("held", "no table")
+
+
+async def test_it_is_said_which_join_went_on_without_a_task_that_nobody_needs(
+    flower: Flower, own_api: RunningApi
+) -> None:
+    join = {"taskName": "show", "dependsOn": ["cache", "archive"], "rule": "any:cancel"}
+    own_api.define("race", {"taskName": "cache"}, {"taskName": "archive", "dependsOn": []}, join)
+    flow = own_api.register("race")
+    async with own_api.engine() as engine:
+        claims = await engine.claim(2)
+        await engine.finish(next(claim for claim in claims if claim.task == 1))
+        await engine.work_off()
+        from_the_log = own_api.flow(flow)
+        await own_api.project()
+        await engine.check()
+    assert from_the_log["tasks"] == own_api.flow(flow)["tasks"]
+    assert [task["notNeededBy"] for task in from_the_log["tasks"]] == [None, [3], None]
+    said = "task 2 archive (A): not needed: task 3 went on without it"
+    assert flower("why", flow, "archive").stdout.strip() == said
+    assert flower("why", flow).stdout.splitlines() == [said, f"flow {flow} is Finish: nothing of it waits"]
+    assert json.loads(flower("why", flow, "--json").stdout) == {
+        "2": {"reason": "unneeded", "notNeededBy": [3]}
+    }
+    assert "not needed: task 3 went on without it" in flower("show", flow).stdout.replace("\n", " ")
+    assert "not needed: task 3" in flower("show", flow, "--task", "archive").stdout.replace("\n", " ")

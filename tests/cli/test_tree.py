@@ -85,12 +85,16 @@ def test_it_is_said_how_tasks_have_ended() -> None:
         task(3, 2, status="Ignore", endedAs="passedOver", ignoredBy="eve", ignoreReason="not today"),
         task(4, 3, **held),
         task(5, 4, status="Ignore", ignoredBy="bob", ignoreReason="said by an older Flower"),
+        task(6, 5, status="Ignore", endedAs="unneeded", notNeededBy=[8, 9]),
+        task(7, 6, status="Ignore", endedAs="unneeded"),
     ) == [
         "x 1 A Suspend  ValueError  given up",
         "v - 2 A Ignore  not taken by its rule ready: task 1 was given up (before it: 1 given up)",
         "v - 3 A Ignore  not today (by eve)",
         "v x 4 A Suspend  ValueError  given up at 2026-01-05 10:00:00 UTC unless somebody decides",
         "v - 5 A Ignore  said by an older Flower (by bob)",
+        "v - 6 A Ignore  not needed: tasks 8, 9 went on without it",
+        "v - 7 A Ignore  not needed: what it led to went on without it",
     ]
 
 

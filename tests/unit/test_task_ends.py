@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from flower_engine.flows.end_words import why_not_taken
+from flower_engine.flows.end_words import why_not_needed, why_not_taken
 from flower_engine.flows.flow_waits import is_over
 from flower_engine.flows.task_ends import explain_ends
 from flower_engine.flows.wait_reasons import Seen, explain, ready_tasks
@@ -171,3 +171,62 @@ def test_a_branch_says_what_its_decision_came_to_and_of_what() -> None:
     explain_ends(view)
     assert view.tasks[3].not_taken is not None
     assert why_not_taken(view.tasks[3].not_taken) == "not taken: its decision big came to nothing"
+
+
+def ended_flow(*tasks: tuple[tuple[int, ...], str, Any]) -> FlowView:
+    """A flow of tasks that depend on these, have this rule, and stand so."""
+    story = Story()
+    story.open()
+    flow = story.register([depends_on for depends_on, _, _ in tasks])
+    state = story.flows()[flow]
+    for task, (_, rule, end) in zip(state.tasks, tasks, strict=True):
+        task.status, task.ended_as = end if isinstance(end, tuple) else (end, "")
+        task.planned = msgspec.structs.replace(task.planned, rule=rule)
+    view = view_of_state(state, 0)
+    explain_ends(view)
+    return view
+
+
+U = (Status.IGNORE, "u")
+R = Status.RUNNING
+
+
+def test_of_what_is_not_needed_the_joins_are_named_that_went_on_without_it() -> None:
+    view = ended_flow(
+        ((), "ready", F),
+        ((), "ready", U),
+        ((2,), "ready", U),
+        ((1, 3), "any:cancel", R),
+        ((1, 2, 3), "at_least:1:cancel", W),
+        ((1, 2), "any", F),
+        ((1, 2), "any:cancel", (Status.IGNORE, "c")),
+        ((), "ready", U),
+        ((8,), "ready", U),
+        ((1, 9), "any:cancel", S),
+        ((1, 9), "at_least:2:cancel", W),
+    )
+    assert [task.not_needed_by for task in view.tasks] == [
+        *(None, [5], [4, 5], None, None, None, None),
+        *([10], [10], None, None),
+    ]
+
+
+def test_items_that_are_not_needed_name_the_joins_of_their_map_and_of_many_joins_ten_are_named() -> None:
+    view = ended_flow(((), "ready", F), ((), "ready", U), ((), "ready", U), *[((1, 2), "any:cancel", F)] * 12)
+    view.tasks[2].item_of = 2
+    for task in view.tasks:
+        task.not_needed_by = None
+    explain_ends(view)
+    assert view.tasks[1].not_needed_by == view.tasks[2].not_needed_by == list(range(4, 14))
+
+
+@pytest.mark.parametrize(
+    ("joins", "words"),
+    [
+        ([4], "not needed: task 4 went on without it"),
+        ([4, 5], "not needed: tasks 4, 5 went on without it"),
+        ([], "not needed: what it led to went on without it"),
+    ],
+)
+def test_it_is_said_which_joins_went_on_without_a_task(joins: list[int], words: str) -> None:
+    assert why_not_needed(joins) == words

@@ -45,7 +45,13 @@ export function operationsOf(live: LiveFlow, task: number | null): Operation[] {
       undo: { path: "unignore", body: { tasks: [task] } },
     });
   }
-  if (row !== undefined && row.status === 9 && row.endedAs !== "n" && row.endedAs !== "w" && row.endedAs !== "u") {
+  if (
+    row !== undefined &&
+    row.status === 9 &&
+    row.endedAs !== "n" &&
+    row.endedAs !== "w" &&
+    row.endedAs !== "u"
+  ) {
     add("plain", "Unignore task", "unignore", {
       body: { tasks: [task], version },
       will: "It waits again, and what waits for it.",

@@ -163,7 +163,17 @@ function HowItEnded({ row, detail, live }: { row: TaskRow; detail: TaskDetail | 
   }
   if (row.status !== 9) return null;
   if (row.endedAs === "v") return <p>It vanished: its map was expanded anew, and has other items.</p>;
-  if (row.endedAs === "u") return <p>Cancelled: nobody needs it, as what it led to went on without it.</p>;
+  if (row.endedAs === "u" || detail?.endedAs === "unneeded") {
+    const joins = detail?.notNeededBy ?? [];
+    return (
+      <section class="why" aria-label="Why it is not needed">
+        <p>
+          Cancelled: nobody needs it, as {joins.length > 0 ? "these" : "what it led to"} went on without it.
+        </p>
+        <TaskLinks tasks={joins} live={live} />
+      </section>
+    );
+  }
   if (row.endedAs === "n" || row.endedAs === "w") {
     if (!detail?.notTaken) return <p>Not taken, by its rule.</p>;
     return (

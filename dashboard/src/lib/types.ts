@@ -151,6 +151,8 @@ export interface TaskDetail {
   finally?: boolean;
   whenIs?: [number, unknown] | null;
   notTaken: NotTaken | null;
+  endedAs?: string | null;
+  notNeededBy?: number[] | null;
 }
 
 export interface NotTaken {

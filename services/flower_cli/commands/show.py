@@ -120,7 +120,8 @@ def why(
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say why tasks of a flow wait or are held, as it is at this moment, and why rules passed over others."""
+    """Say why tasks of a flow wait or are held, as it is at this moment, and why rules passed over others or
+    nobody needs them."""
     with connected(url) as api:
         flow = flow_id(api, flow)
         found = api.read(f"/flows/{path_part(flow)}")
@@ -137,7 +138,7 @@ def why(
     told = [one for one in tasks if _reason_of(one) or (task and one.get("endedAs"))]
     for one in told:
         out.print(words.why_line(one), markup=False)
-    if all(_reason_of(one).get("reason") == "notTaken" for one in told) and not (task and told):
+    if all(_reason_of(one).get("reason") in ("notTaken", "unneeded") for one in told) and not (task and told):
         standing = (
             f"task {task} is {tasks[0]['status']}" if task else f"flow {flow} is {words.status_word(found)}"
         )
@@ -145,11 +146,13 @@ def why(
 
 
 def _reason_of(task: dict[str, Any]) -> dict[str, Any]:
-    """Why a task waits, is held, or why its rule passed over it; {}: nothing of it is told."""
+    """Why a task waits, is held, was passed over by its rule, or is not needed; {}: nothing of it is told."""
     if task["waitReason"]:
         return task["waitReason"]
     if task["status"] == "Suspend" and not words.is_given_up(task):
         return {"reason": "held", "error": task["error"], "givesUpTs": task.get("givesUpTs")}
+    if task.get("endedAs") == "unneeded":
+        return {"reason": "unneeded", "notNeededBy": task.get("notNeededBy") or []}
     return {"reason": "notTaken", **task["notTaken"]} if task.get("notTaken") else {}
 
 

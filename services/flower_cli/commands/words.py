@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from rich.text import Text
 
-from flower_engine.flows.end_words import why_not_taken
+from flower_engine.flows.end_words import why_not_needed, why_not_taken
 from flower_engine.flows.wait_words import in_words
 from flower_engine.model.decisions.decision_tasks import condition_in_words
 from flower_engine.model.values.noun_counts import counted
@@ -64,6 +64,8 @@ def end_of_task(task: dict[str, Any]) -> str:
         return why_not_taken(msgspec.convert(task["notTaken"], NotTaken))
     if ended_as in ("passedOver", "cancelled") or (ended_as is None and task["status"] == "Ignore"):
         return f"{task['ignoreReason'] or ''} (by {task['ignoredBy'] or '?'})".strip()
+    if ended_as == "unneeded":
+        return why_not_needed(task.get("notNeededBy") or [])
     if ended_as == "vanished":
         return "its map was expanded anew"
     if ended_as == "givenUp":

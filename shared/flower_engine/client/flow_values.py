@@ -33,7 +33,8 @@ class Task(_Told):
     """One task of a flow. ``parameters`` and ``result`` are plain JSON values; ``blob`` says where a large
     result is kept instead; ``wait_reason`` why a task in Wait waits, in the API's words;
     ``workflow_version`` the version that a rerun gave it the body of. ``ended_as`` says how it has ended,
-    where that is not Finish: ``passedOver``, ``notTaken`` (why: ``not_taken``), ``cancelled``, ``givenUp``;
+    where that is not Finish: ``passedOver``, ``notTaken`` (why: ``not_taken``), ``cancelled``,
+    ``unneeded`` (the joins that went on without it: ``not_needed_by``), ``vanished``, ``givenUp``;
     ``gives_up_ts`` when one that is held is given up; ``awaiting`` what one waits for of the world. An item
     names its map (``item_of``, a ``task_exec_seq``) and which element of the list it was given
     (``item_index``, from 0 on, and ``item_key`` where the map says keys); ``items`` of a map says how many of
@@ -78,6 +79,7 @@ class Task(_Told):
     ended_as: str | None = None
     gives_up_ts: datetime | None = None
     not_taken: dict[str, Any] | None = None
+    not_needed_by: list[int] | None = None
     item_of: int | None = None
     item_index: int | None = None
     item_key: str | None = None

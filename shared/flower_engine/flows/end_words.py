@@ -1,5 +1,7 @@
 """How tasks have ended, and why, in words: the same for the command and whoever else shows it."""
 
+from collections.abc import Sequence
+
 from flower_engine.projection.read.end_views import NotTaken
 
 _END_WORDS = {
@@ -30,3 +32,11 @@ def why_not_taken(why: NotTaken) -> str:
     }.get(why.because, "its rule says so")
     ends = ", ".join(f"{count} {_END_WORDS.get(kind, kind)}" for kind, count in sorted(why.ends.items()))
     return f"not taken by its rule {why.rule}: {sentence} (before it: {ends})"
+
+
+def why_not_needed(joins: Sequence[int]) -> str:
+    """Why a task was cancelled that nobody needed any more, by the joins that went on without it."""
+    if not joins:
+        return "not needed: what it led to went on without it"
+    named = ", ".join(map(str, joins))
+    return f"not needed: {'task' if len(joins) == 1 else 'tasks'} {named} went on without it"

@@ -1,6 +1,7 @@
-"""Why rules passed over tasks of a flow, and when tasks that are held are given up: told as it stands."""
+"""Why rules passed over tasks of a flow, which joins went on without others, and when tasks that are held are
+given up: told as it stands."""
 
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from datetime import timedelta
 from typing import Any, NamedTuple, cast
 
@@ -25,7 +26,9 @@ class _Cause(NamedTuple):
 
 
 def explain_ends(flow: FlowView) -> None:
-    """Fills in why tasks were not taken, and when those that are held are given up."""
+    """Fills in why tasks were not taken or are not needed, and when those that are held are given up."""
+    if any(task.ended_as == "unneeded" for task in flow.tasks):
+        _tell_who_needs_them_no_more(flow)
     by_name: dict[str, int] = {}
     for task in flow.tasks:
         if task.ended_as == "notTaken":
@@ -145,3 +148,39 @@ def _tell_when_it_is_given_up(task: TaskView) -> None:
     if ms is None or task.suspended_ts is None or (task.error and task.error.type == _TIMED_OUT):
         return
     task.gives_up_ts = task.suspended_ts + timedelta(milliseconds=ms)
+
+
+def _tell_who_needs_them_no_more(flow: FlowView) -> None:
+    """Names the joins that went on without tasks: those right behind them, or else those that were named of
+    what is behind them, or of their map. Each task is looked at once, with what is before it."""
+    items: defaultdict[int, list[TaskView]] = defaultdict(list)
+    for task in flow.tasks:
+        if task.item_of is not None and task.ended_as == "unneeded":
+            items[task.item_of].append(task)
+    todo: deque[TaskView] = deque()
+    for join in flow.tasks:
+        for seq in join.depends_on if _went_on(flow, join) else ():
+            task = flow.tasks[seq - 1]
+            if task.ended_as == "unneeded":
+                if task.not_needed_by is None:
+                    task.not_needed_by = []
+                    todo.append(task)
+                if len(task.not_needed_by) < _MOST_NAMED:
+                    task.not_needed_by.append(join.task_exec_seq)
+    while todo:
+        task = todo.popleft()
+        for one in (*(flow.tasks[seq - 1] for seq in task.depends_on), *items[task.task_exec_seq]):
+            if one.ended_as == "unneeded" and one.not_needed_by is None:
+                one.not_needed_by = task.not_needed_by
+                todo.append(one)
+
+
+def _went_on(flow: FlowView, join: TaskView) -> bool:
+    """Whether it cancels the others, and has begun, or could."""
+    rule = rule_of_task(join)
+    if not rule.cancels or join.exec_status == Status.IGNORE:
+        return False
+    if join.exec_status != Status.WAIT:
+        return True
+    used = ("finished", "passedOver", "cancelled")
+    return sum(stands_as(flow.tasks[seq - 1]) in used for seq in join.depends_on) >= rule.most

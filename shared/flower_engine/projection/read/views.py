@@ -216,6 +216,13 @@ class TaskView(View):
             description="of a sub-flow: the flow that does it, in its latest attempt; null: none yet"
         ),
     ] = None
+    not_needed_by: Annotated[
+        list[int] | None,
+        msgspec.Meta(
+            description="of one that is not needed: the joins that went on without it (taskExecSeq; at most"
+            " ten)"
+        ),
+    ] = None
 
     @property
     def has_ended(self) -> bool:
