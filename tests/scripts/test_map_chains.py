@@ -7,6 +7,7 @@ import pytest
 
 from flower_engine.errors import RefusedError
 from flower_engine.flows.operation_effects import effect_of_rerun
+from flower_engine.model.flow_control.flow_control import Strike
 from flower_engine.model.tasks.outcome_kinds import OutcomeKind
 from flower_engine.model.tasks.status import Status
 from flower_engine.transitions.operator_transitions import Scope, ignore
@@ -309,3 +310,22 @@ async def test_an_item_that_vanishes_with_other_parameters_reads_what_these_say(
     await run_again(engine, flow, 2, 8, scope="dependents", messages=given)
     await engine.check()
     assert (await engine.flow(flow)).task(8).ended_as == "v"
+
+
+async def test_a_strike_meets_items_by_their_element_but_none_that_go_along_another_map(
+    engine: Engine,
+) -> None:
+    flow = await engine.register(task(1), a_map(2), along(3, 2))
+    await expand(engine, b'["a","b"]')
+    strikes = [
+        Strike(id="by element", program="A", parameter="file", value="a"),
+        Strike(id="by result", program="A", parameter="row", value=5),
+    ]
+    await engine.control(strikes=strikes)
+    await end(engine)
+    found = await engine.flow(flow)
+    items = {one.planned.seq: (one.status, one.result) for one in found.tasks[3:]}
+    assert items[4][0] is Status.IGNORE, "its element is a"
+    assert items[5] == (Status.FINISH, b"5")
+    assert items[7] == (Status.FINISH, b"7"), "its element is the result 5"
+    await engine.check()

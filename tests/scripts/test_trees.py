@@ -237,6 +237,24 @@ async def test_a_limit_of_one_flow_lets_children_take_turns(engine: Engine, tree
     assert (await engine.flow(flow)).ended_ms is not None
 
 
+async def test_where_the_oldest_is_cancelled_for_a_newer_flow_it_may_be_a_child(
+    engine: Engine, trees: Trees
+) -> None:
+    await engine.control(
+        FlowControl(scope="workflow", name="child", max_flows=1, at_max_flows="cancel_oldest")
+    )
+    parent = await engine.register(subflow(1), subflow(2))
+    await trees.settle()
+    await engine.check()
+    first, second = await trees.child(parent), await trees.child(parent, 2)
+    assert {claim.flow for claim in await engine.claim(9)} == {first}, "the second waits in line"
+    trunk = await engine.register(task(1), workflow="child")
+    states = await engine.flows()
+    assert states[first].cancelled is not None
+    assert (states[second].cancelled, states[trunk].cancelled) == (None, None)
+    await engine.check()
+
+
 async def test_a_child_that_gives_up_a_task_suspends_its_parents(engine: Engine, trees: Trees) -> None:
     await trees.define(task(1, program="C", on_failure="give_up"))
     flow = await engine.register(subflow(1, on_failure="pass", stand_in=0), task(2, 1))

@@ -177,3 +177,11 @@ def test_there_is_no_warning_where_a_task_hears_of_what_is_held() -> None:
     tasks = (task(1), task(2, 1, rule="failed", on_failure="pass"), task(3, 2, rule="settled"))
     assert warnings_of_rules(workflow(*tasks)) == []
     assert warnings_of_rules(workflow(task(1), task(2, 1, rule="failed"))) == []
+
+
+@pytest.mark.parametrize("rule", ["ready", "settled"])
+def test_there_is_no_warning_about_what_cleans_up_however_somebody_decides(rule: str) -> None:
+    tasks = (task(1), task(2, 1, rule="settled"), task(3, 2, rule=rule, finally_=True))
+    (warning,) = warnings_of_rules(workflow(*tasks))
+    assert "task_seq 2) has the rule 'settled'" in warning
+    assert warnings_of_rules(workflow(task(1), task(2, 1, rule=rule, finally_=True))) == []

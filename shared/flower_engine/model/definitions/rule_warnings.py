@@ -15,11 +15,12 @@ _MOST = 20
 
 
 def warnings_of_rules(definition: WorkflowDefinition) -> list[str]:
-    """Tasks that are to run however those before them end, but wait as long as one of these is held.
+    """Tasks that are to run however those before them end, but wait as long as one of these is held. What
+    cleans up is none of them: however somebody decides on what is held, also by a cancel, it runs then.
 
     The definition is one that :func:`plan_flow` takes.
     """
-    if not any(task.rule == SETTLED for task in definition.tasks):
+    if not any(task.rule == SETTLED and not task.finally_ for task in definition.tasks):
         return []
     tasks = plan_flow(definition)
     held = _held_before(tasks)
@@ -28,7 +29,7 @@ def warnings_of_rules(definition: WorkflowDefinition) -> list[str]:
         f" somebody's decision when task_seq {tasks[before - 1].task_seq} fails, which is then held: give"
         " that the on_failure 'give_up', 'pass', or 'hold:' with a time"
         for task in tasks
-        if task.rule == SETTLED and (before := held[task.seq])
+        if task.rule == SETTLED and not task.finally_ and (before := held[task.seq])
     ][:_MOST]
 
 
