@@ -87,6 +87,28 @@ def test_a_flow_that_was_rerun_and_a_task_that_was_passed_over(flower: FlowerTes
     _passes(text, tmp_path)
 
 
+@workflow("recorded.race")
+def race() -> str:
+    fast = printed.having(name="fast").step(1)
+    slow = printed.having(name="slow").step(2)
+    behind = printed.having(name="behind", after=[slow]).step(3)
+    many = printed.map([4, 5])
+    return printed.having(name="won", rule="any:cancel", after=[fast, behind, many]).step(6)
+
+
+def test_a_flow_with_a_join_that_went_on_without_the_others(flower: FlowerTest, tmp_path: Path) -> None:
+    flower.stub(printed, hangs(), task="slow")
+    flower.stub(printed, by_element("rows", [(4, ["4 rows"]), (5, [hangs()])]), task="many")
+    run = flower.run(race)
+    ends = {name: task.status for name, task in run.tasks.items()}
+    assert (ends["slow"], ends["behind"], ends["many"]) == ("Ignore",) * 3
+
+    text = _recorded(flower, run, keeps_values=True, document=race.document())
+
+    assert "run.ignore" not in text and "hangs()" in text
+    _passes(text, tmp_path)
+
+
 def test_a_flow_under_way_is_refused(flower: FlowerTest) -> None:
     run = flower.start(report, date(2026, 1, 5), "Ada")
 
@@ -188,4 +210,5 @@ def _passes(text: str, folder: Path) -> None:
     found: dict[str, Any] = {}
     exec(compile(text, file, "exec", dont_inherit=True), found)
     with FlowerTest() as test:
-        found["test_recorded_report"](test)
+        (recorded,) = (one for name, one in found.items() if name.startswith("test_"))
+        recorded(test)

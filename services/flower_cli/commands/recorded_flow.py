@@ -93,12 +93,12 @@ def _body(
         return
     own = [task for task in tasks if task["itemOf"] is None]
     kept = {name_of(task): _last_attempts(task) for task in own}
-    yield from stubs_of_items(tasks, lambda item: [_does(item, one) for one in _last_attempts(item)])
+    yield from stubs_of_items(tasks, _stands_for)
     for task in own:
-        does = [_does(task, one) for one in kept[name_of(task)]]
+        does = _stands_for(task)
         if task.get("endedAs") == "notTaken" or is_wait(task):  # by itself, as in the test
             continue
-        if task["status"] == "Ignore":
+        if task["status"] == "Ignore" and not does:
             does.append(f"recorded_error('Ignored', {task['ignoreReason'] or ''!r}, is_final=True)")
         elif task["status"] == "Suspend" and not does:
             does.append(_error(task["error"], is_final=True))
@@ -126,8 +126,19 @@ def _body(
 
 
 def _is_by_itself(task: Json) -> bool:
-    """Whether a task was passed over by its rule, or as its definition says of its failure."""
-    return task.get("endedAs") == "notTaken" or task["ignoredBy"] == "on_failure"
+    """Whether a task was passed over by its rule, as its definition says of its failure, or as joins went on
+    without it."""
+    return task.get("endedAs") == "notTaken" or _is_unneeded(task) or task["ignoredBy"] == "on_failure"
+
+
+def _is_unneeded(task: Json) -> bool:
+    """Whether joins went on without it: in a test it hangs until they do."""
+    return task.get("endedAs") == "unneeded"
+
+
+def _stands_for(task: Json) -> list[str]:
+    """What a stub in the place of its program, or of an item's, does, attempt by attempt."""
+    return ["hangs()"] if _is_unneeded(task) else [_does(task, one) for one in _last_attempts(task)]
 
 
 def _body_of_cancelled(flow: Json, tasks: Sequence[Json], waits: Sequence[Happening]) -> Iterator[str]:
@@ -147,7 +158,7 @@ def _body_of_cancelled(flow: Json, tasks: Sequence[Json], waits: Sequence[Happen
             continue
         if task["status"] == "Finish":
             does = literal(task["result"])
-        elif task in passed_over or _is_by_itself(task):
+        elif task in passed_over or (_is_by_itself(task) and not _is_unneeded(task)):
             does = f"recorded_error('Ignored', {task['ignoreReason'] or ''!r}, is_final=True)"
         else:
             does = "hangs()"
