@@ -4,6 +4,7 @@ import pytest
 
 from flower_engine.errors import RefusedError
 from flower_engine.flows.forks import plan_of_fork
+from flower_engine.log.client import send
 from flower_engine.model.definitions.definition import Keying
 from flower_engine.model.events.events import TasksUnneeded
 from flower_engine.model.tasks.status import Status
@@ -13,6 +14,7 @@ from flower_engine.transitions.snapshot_transitions import snapshot
 from flower_engine.transitions.worker_transitions import Claim
 from scripts.engine import Engine, task
 from scripts.test_maps import a_map, decider
+from scripts.test_places import limit
 from scripts.test_rules import kinds
 from scripts.trees import Trees, subflow
 
@@ -276,6 +278,106 @@ async def test_a_paused_flow_lets_go_of_what_nobody_needs_and_goes_on_where_it_w
     assert await kinds(engine, flow) == "F Iu Iu Iu W"
     await resume(engine.client, engine.partition, flow, by="ann")
     assert [claim.task for claim in await engine.work_off()] == [5]
+
+
+async def notes(engine: Engine) -> int:
+    """How many of what is still to be told or looked at there are."""
+    return int(await send(engine.client, "LLEN", engine.keys.fanout))
+
+
+async def test_a_paused_flow_counts_items_as_active_that_wait_for_no_other_item(engine: Engine) -> None:
+    await limit(engine, 5)
+    flow = await engine.register(
+        *(task(1, program="B"), a_map(2, 1)),
+        a_map(3, 2, parameters={"over": {"$from": 2}, "aligned": True}),
+        *(task(4, program="C"), task(5, 3, 4, rule=ANY)),
+    )
+    running = await claimed(engine)
+    await engine.finish(running[1], payload=b'["a","b","c"]')
+    assert await decider(engine).run_once() >= 1
+    (item,) = await engine.claim(wanted=1)
+    await pause(engine.client, engine.partition, flow, by="ann")
+    await engine.finish(item)
+    await finish(engine, running[4])
+    assert await kinds(engine, flow) == "F Iu Iu F W F Iu Iu Iu Iu Iu"
+    await resume(engine.client, engine.partition, flow, by="ann")
+    assert [claim.task for claim in await engine.work_off()] == [5]
+
+
+async def test_a_paused_flow_lets_go_of_what_would_wait_for_the_world(engine: Engine) -> None:
+    await limit(engine, 5)
+    approval = {"title": "go?", "form": {"type": "boolean"}}
+    flow = await engine.register(
+        *(task(1), task(2)),
+        task(3, 2, program="@sleep", parameters={"seconds": 3600}),
+        task(4, 2, program="@event", parameters={"name": "paid"}),
+        task(5, 2, program="@approval", parameters=approval),
+        *(a_map(6, 2, parameters={"over": {"$from": 2}}), subflow(7, 2)),
+        task(8, 1, 3, 4, 5, 6, 7, rule=ANY),
+    )
+    running = await claimed(engine)
+    await pause(engine.client, engine.partition, flow, by="ann")
+    await engine.finish(running[2], payload=b"[1]")
+    await engine.check()
+    await finish(engine, running[1])
+    assert await kinds(engine, flow) == "F F Iu Iu Iu Iu Iu W"
+    await resume(engine.client, engine.partition, flow, by="ann")
+    assert [claim.task for claim in await engine.work_off()] == [8]
+
+
+async def test_a_paused_flow_lets_go_of_items_that_were_not_released_yet(engine: Engine) -> None:
+    """More items than are released at once, of a map that is to be looked at already."""
+    await limit(engine, 5)
+    flow = await engine.register(
+        *(task(1, program="B"), a_map(2, 1), task(3, program="C"), task(4, 2, 3, rule=ANY))
+    )
+    running = await claimed(engine)
+    await engine.finish(running[1], payload=b"[%s]" % b",".join([b"1"] * 700))
+    await pause(engine.client, engine.partition, flow, by="ann")
+    await engine.finish(running[3])
+    assert await decider(engine).run_once() == 1
+    assert await notes(engine) == 2
+    while (await engine.exchange(wanted=0)).more:
+        pass
+    await engine.check()
+    assert (await engine.flow(flow)).left == 1
+    await resume(engine.client, engine.partition, flow, by="ann")
+    assert [claim.task for claim in await engine.work_off()] == [4]
+
+
+async def test_a_call_looks_at_so_many_tasks_for_all_of_its_notes_together(engine: Engine) -> None:
+    """Twelve joins go on in one call, each of which waits for the same four hundred tasks."""
+    others, joins = range(2, 402), range(402, 414)
+    flow = await engine.register(
+        *(task(1), *(task(other, program="B") for other in others)),
+        *(task(join, 1, *others, rule=ANY) for join in joins),
+        *(task(414, *others), task(415)),
+    )
+    (first,) = [claim for claim in await engine.claim(500) if claim.task == 1]
+    await engine.finish(first)
+    assert await notes(engine) >= 12
+    await engine.exchange(wanted=0)
+    assert 0 < await notes(engine) < 12
+    while (await engine.exchange(wanted=0)).more:
+        pass
+    assert await unneeded(engine) == []
+    await engine.check()
+    assert (await engine.flow(flow)).left == 414
+
+
+async def test_nothing_is_noted_of_what_is_passed_over_with_nothing_open_before_it(engine: Engine) -> None:
+    many = range(2, 302)
+    await engine.register(
+        *(task(1), *(task(one, 1, rule="failed") for one in many)),
+        *(task(302), task(303), task(304, 302, 303, rule=ANY), task(305, 1, 302, rule="finished")),
+    )
+    running = await claimed(engine)
+    await engine.finish(running[1])
+    assert await notes(engine) == 0
+    await engine.check()
+    await engine.finish(running[302])
+    assert await notes(engine) == 1
+    await engine.work_off()
 
 
 async def test_what_cleans_up_is_always_done(engine: Engine) -> None:

@@ -18,12 +18,13 @@ end
 
 local function make_rules_of_flows()
   local told_in_call = 0
+  local listed_notes = nil -- by what they begin with
   local picking = {} -- by the text of its field, whether a rule picks some of its dependencies
   local ended_tasks, passed_tasks, unmet_tasks = {}, {}, {} -- of the flow that is being settled
 
   -- A task of which its rule says that it is passed over, or its decision (`is_unmet`); settle_ends must
-  -- follow.
-  local function pass(flow, task, state, is_unmet)
+  -- follow. `left`: how many before it have not ended.
+  local function pass(flow, task, state, is_unmet, left)
     local _, attempt, lost = match(state, STATE)
     set_state(flow, task, is_unmet and UNMET_STATE or NOT_TAKEN_STATE, attempt, lost, NO_LEASE)
     flow.left = flow.left - 1
@@ -31,7 +32,9 @@ local function make_rules_of_flows()
     local passed = is_unmet and unmet_tasks or passed_tasks
     passed[#passed + 1] = tonumber(task)
     ended_tasks[#ended_tasks + 1] = { task = task, kind = 'n' }
-    look_before(flow, task)
+    if left > 0 then
+      look_before(flow, task)
+    end
   end
 
   -- Tells a task what became of one of its dependencies (`of`), or of so many alike, and decides.
@@ -76,7 +79,7 @@ local function make_rules_of_flows()
       change_active(flow, 1)
       push(lane, flow, task)
     elseif after == PASSES then
-      pass(flow, task, state, edges.gate == 'b')
+      pass(flow, task, state, edges.gate == 'b', left)
     end
   end
 
@@ -140,19 +143,24 @@ local function make_rules_of_flows()
     passed_tasks, unmet_tasks = {}, {}
   end
 
+  -- From where on the note of the list goes on that begins so, "<flow>:<task>:<kind>", as the first that
+  -- asks in this call finds it; nil: there is none.
+  local function listed_from(begin)
+    if not listed_notes then
+      listed_notes = {}
+      local count = tonumber(call('HGET', meta_key(), 'fanout') or 0)
+      for _, note in ipairs(count > 0 and call('LRANGE', fanout_key(), 0, -1) or {}) do
+        local which, from = match(note, '^(.-:%d+:%a?)(%d+)$')
+        listed_notes[which] = listed_notes[which] or from
+      end
+    end
+    return listed_notes[begin]
+  end
+
   -- Whether it is still to be told, by a note, that a task is held: that it is no more is told behind it.
   local function is_still_told(flow, ended)
     local is_of_held = ended.kind == 'X' or ended.kind == 'N'
-    if not is_of_held or tonumber(call('HGET', meta_key(), 'fanout') or 0) == 0 then
-      return false
-    end
-    local told = flow.id .. ':' .. ended.task .. ':s'
-    for _, note in ipairs(call('LRANGE', fanout_key(), 0, -1)) do
-      if sub(note, 1, #told) == told then
-        return true
-      end
-    end
-    return false
+    return is_of_held and listed_from(flow.id .. ':' .. ended.task .. ':s') ~= nil
   end
 
   -- Tells of tasks that have ended, and of those that are passed over because of it; then the event follows.
@@ -255,7 +263,8 @@ local function make_rules_of_flows()
 
   return { pass = pass, tell_one = tell_one, tell_some = tell_some, settle_ends = settle_ends,
     end_task = end_by_rules, tell_held = tell_held, begin = begin_by_rule, with_used = with_used,
-    look_before_finished = look_before_finished, ranges_of = ranges_of }
+    look_before_finished = look_before_finished, ranges_of = ranges_of,
+    listed_from = listed_from }
 end
 
 -- What is done in flows that have rules, made when a call first meets one.

@@ -8,20 +8,22 @@
 -- needs: base, edges, events, flow_fields, flows, items, kept_results, keys, lanes, next_rounds, ready, rules
 -- needs: statuses, timers, tree_notes, whole_flow, whole_reading
 local CUT_STEP = 100 -- tasks that a step cancels
-local LOOK_STEP = 2000 -- tasks that it looks at
+local LOOK_STEP = 2000 -- tasks that it looks at, for all of its notes together
 local AT_ONCE = 100 -- tasks behind one that are read together
 local MOST_LOOKS = 100 -- notes
 
 -- Takes a step of the oldest note, which is of these; of several, while they come to nothing. Returns how
 -- many notes there are then.
 local function look_step(note, waiting)
+  local looked = 0
+
   local function make_unneeded(flow)
     local by = rules_of_edges()
     local used_by = {} -- by task: with what it began, ",1,2,", where its rule picks some
     local has_ended = {} -- by task
     local released = {} -- by task: "enough", "ended", or false where it needs what is before it
     local looks = {} -- by task: what is behind it, and how far (from the last one) nobody needs it
-    local cut, looked = {}, 0
+    local cut = {}
     local stood = { [WAIT] = {}, [RUNNING] = {}, [SUSPEND] = {} }
 
     local function field(name)
@@ -94,23 +96,40 @@ local function look_step(note, waiting)
       return look.is_one
     end
 
-    -- Whether a task that waits, and for nothing but a worker, is counted as active.
-    local function is_ready(task, known)
-      if not flow.held then
-        return call('ZSCORE', lane_of(known.lane).key, flow.id .. ':' .. task) and true
+    -- Whether an item goes along another, and whether it is still to be released, by a note.
+    local function stands_of_item(place)
+      if not place.along then
+        place.along = match(field(items_field(place.task)), '^%d+ %d+ ?(%d*)')
+        place.released = tonumber(by_rules().listed_from(flow.id .. ':' .. place.task .. ':i')) or math.huge
       end
-      local before = field(before_field(task))
-      if not before then
+      return place.along ~= '', place.from > place.released
+    end
+
+    -- Whether a task that waits and has no lease is counted as active: it waits for nothing but a worker, or
+    -- for its flow, which is held, to go on. `place`: of an item, that of its map.
+    local function is_ready(task, known, place)
+      if not flow.held then
+        return string.byte(known.lane) ~= OF_THE_WORLD -- else it would await already
+          and call('ZSCORE', lane_of(known.lane).key, flow.id .. ':' .. task) and true
+      end
+      local text, open = field(edges_field(task)), field(open_field(task))
+      local is_along, is_unreleased = false, false
+      if place then
+        is_along, is_unreleased = stands_of_item(place)
+      end
+      if is_unreleased then
+        return false
+      elseif not (text or open or is_along or field(before_field(task))) then
         return true
       end
       local rule, most = by.rule_in(known.rules)
-      local edges, open = by.edges_of(field(edges_field(task))), field(open_field(task))
+      local edges = by.edges_of(text)
       local left = open and tonumber(open) or 1 - by.count_ended(edges)
       return match(edges.used, BEGUN) ~= nil or by.decide(rule, most, edges, left) == STARTS
     end
 
     -- The task leaves wherever it waits, runs, or is held.
-    local function leave(task, known)
+    local function leave(task, known, place)
       if asker_of(flow) == task then
         forget_asker(flow, task)
       end
@@ -124,24 +143,25 @@ local function look_step(note, waiting)
       elseif known.lease ~= NO_LEASE then
         unplace(flow, task, known)
         change_active(flow, -1)
-      elseif string.byte(known.lane) ~= OF_THE_WORLD and is_ready(task, known) then
+      elseif is_ready(task, known, place) then
         pull(known.lane, flow, task)
         change_active(flow, -1)
       end
     end
 
-    -- Cancels a task, if nobody needs it; whether it did. `is_item`: of a map that is not needed.
-    local function cancel_one(task, is_item)
+    -- Cancels a task, if nobody needs it; whether it did. `place`: of an item, that of its map, which is not
+    -- needed.
+    local function cancel_one(task, place)
       local names = { state_field(task), lane_field(task), dependents_field(task), rules_field(task) }
       local got = call('HMGET', flow.key, unpack(names))
       looked = looked + 1
       local state = flow[names[1]] or got[1] or NEVER
       local known = make_alike(flow, false, state, flow[names[2]] or got[2], got[3], got[4]).known
       if is_final(known) or by.cleans_up(known.rules)
-        or not (is_item or is_needed_by_nobody(task, known.dependents)) then
+        or not (place or is_needed_by_nobody(task, known.dependents)) then
         return false
       end
-      leave(task, known)
+      leave(task, known, place)
       set_free_state(flow, task, UNNEEDED_STATE, known)
       released[task] = 'enough'
       flow.left = flow.left - 1
@@ -175,7 +195,7 @@ local function look_step(note, waiting)
         local task, is_item = next_of(top)
         if not task then
           places[#places] = nil
-        elseif cancel_one(task, is_item) then
+        elseif cancel_one(task, is_item and top) then
           places[#places + 1] = { task = task, kind = 'c', from = 1 }
           if not is_item and has_flag(flow, HAS_ITEMS) and field(items_field(task)) then
             places[#places + 1] = { task = task, kind = 'C', from = 1 }
@@ -228,7 +248,7 @@ local function look_step(note, waiting)
   end
 
   local fanout, looks, was_found = fanout_key(), 0, false
-  repeat
+  repeat -- until something is cancelled: so that is of one note
     local id, task, kind, from = match(note, '^(.-):(%d+):(%a)(%d+)$')
     local flow = load_task(id, task, before_field(task))
     local left = flow and look(flow, task, kind, from) or {}
@@ -244,6 +264,6 @@ local function look_step(note, waiting)
     waiting = call('HINCRBY', meta_key(), 'fanout', #left - 1)
     looks = looks + 1
     note = call('LINDEX', fanout, 0)
-  until was_found or looks == MOST_LOOKS or not note or not match(note, ':[cC]%d+$')
+  until was_found or looked >= LOOK_STEP or looks == MOST_LOOKS or not note or not match(note, ':[cC]%d+$')
   return waiting
 end

@@ -347,7 +347,7 @@ local function redecide(flow, in_lane)
       local state = flow[state_field(text)]
         or WAIT .. ' ' .. known.attempt .. ' ' .. known.lost .. ' ' .. known.lease
       if match(state, STATE) == WAIT then -- else what was passed over before has led to it
-        by_rules().pass(flow, text, state, all[task].gate == 'b')
+        by_rules().pass(flow, text, state, all[task].gate == 'b', all[task].left)
       end
     end
     by_rules().settle_ends(flow, cause)
