@@ -148,12 +148,37 @@ async def test_the_tree_below_a_flow_is_meant_without_the_flow(
         assert above["effect"]["elsewhere"] == 2
 
 
+async def test_waits_behind_what_runs_again_keep_their_answers_where_somebody_says_so(
+    own_api: RunningApi,
+) -> None:
+    """What was given up has let the approval behind it be asked, so that it has an answer."""
+    asked = {"program": "@approval", "parameters": {"title": "?"}, "dependsOn": [1], "rule": "settled"}
+    async with own_api.engine() as engine:
+        own_api.define("clean up", {"program": "A", "onFailure": "give_up"}, asked)
+        flow = own_api.register("clean up")
+        await engine.suspend(*await engine.claim())
+        done(post(own_api, flow, "tasks/2/answer", {"answer": {"approved": True}}))
+        await own_api.project()
+        only, behind = {"taskFlowIds": [flow]}, {"scope": "dependents"}
+        (told,) = foretold(own_api, "rerun", only, **behind)["flows"]
+        assert (told["effect"]["runs"], told["effect"]["askedAgain"]) == (2, 1)
+        (told,) = foretold(own_api, "rerun", only, **behind, keepAnswers=True)["flows"]
+        assert (told["effect"]["runs"], told["effect"]["askedAgain"]) == (1, 0)
+        assert operated(own_api, "rerun", only, **behind, keepAnswers=True)["done"] == 1
+        await own_api.project()
+        assert [task["status"] for task in own_api.flow(flow)["tasks"]] == ["Wait", "Finish"]
+        await engine.check()
+
+
 @pytest.mark.parametrize(
     "body",
     [
         {"operation": "priority", "filter": {}},
         {"operation": "priority", "priority": 20, "filter": {}},
         {"operation": "pause", "priority": 1, "filter": {}},
+        {"operation": "pause", "keepAnswers": True, "filter": {}},
+        {"operation": "resume", "scope": "dependents", "filter": {}},
+        {"operation": "ignore", "workflowVersion": "newest", "filter": {}},
         {"operation": "pause", "filter": {"taskFlowIds": ["x"]}},
         {"operation": "pause", "filter": {"taskFlowIds": ["01a207a2-c5c2-7000-b2a9-e6c476986474"] * 1_001}},
         {"operation": "pause", "filter": {"trunk": "last"}},

@@ -132,7 +132,7 @@ async def test_many_flows_are_counted_asked_about_and_operated_on(
     assert "1 flow matches" in flower("bulk", "resume", "--match", "table", "--dry-run").stdout
     mended = ("--match", "table", "--workflow-version", "newest", "--dry-run")
     assert "1 flow matches" in flower("bulk", "rerun", *mended).stdout
-    named = flower("bulk", "rerun", "--flow", flow, "--dependents", "--dry-run").stdout
+    named = flower("bulk", "rerun", "--flow", flow, "--dependents", "--keep-answers", "--dry-run").stdout
     assert f"- {flow} nightly: " in named and "run again" in named
     assert "it is paused" in flower("bulk", "pause", "--flow", "last", "--dry-run").stdout
     assert "0 flows match" in flower("bulk", "pause", "--trunk", flow, "--dry-run").stdout
@@ -193,6 +193,7 @@ async def test_of_maps_of_many_flows_only_what_has_changed_runs_again(
         ("bulk", "priority"),
         ("bulk", "pause", "--to", "3"),
         ("bulk", "pause", "--changed"),
+        ("bulk", "pause", "--keep-answers"),
         ("bulk", "rerun", "--changed", "--dependents"),
         ("register",),
     ],

@@ -42,6 +42,24 @@ async def test_a_client_signals_and_answers(api: RunningApi, client: Client) -> 
         flow.signal("paid")
 
 
+async def test_a_rerun_by_a_client_keeps_answers_where_it_says_so(api: RunningApi) -> None:
+    api.define(
+        "kept answers",
+        {**PAID, "taskName": "paid", "parameters": {"name": "kept"}},
+        {**ASKED, "dependsOn": ["paid"]},
+    )
+    async with AsyncClient(api.url) as client:
+        flow = await client.register("kept answers")
+        await flow.signal("kept")
+        await flow.answer(2, True)
+        asked = await flow.rerun(["paid"], scope="dependents", keep_answers=True, dry_run=True)
+        assert asked.effect is not None and asked.effect["askedAgain"] == [1]
+        with Client(api.url) as other:
+            seen = other.flow(flow.id)
+            assert seen.rerun(["paid"], scope="dependents", dry_run=True).tasks == [1, 2]
+            assert seen.rerun(["paid"], scope="dependents", keep_answers=True).tasks == [1]
+
+
 async def test_an_async_client_signals_and_answers(api: RunningApi) -> None:
     api.define("async waits", PAID, ASKED)
     async with AsyncClient(api.url) as client:

@@ -63,6 +63,24 @@ def test_what_is_asked_anew_has_all_its_time_again(flower: FlowerTest) -> None:
     assert run.finish() == ["ops"]
 
 
+@workflow("cases: an approval behind a step")
+def approved() -> list[str]:
+    night = sleep("1h")
+    ok = approval.having(after=[night])()
+    return publish.step(answered_by(ok), answered_by(ok))
+
+
+def test_an_answer_is_kept_by_a_rerun_that_says_so(flower: FlowerTest) -> None:
+    run = flower.start(approved)
+    run.wait_for("ok")
+    run.answer("ok", True, by="ann")
+    run.finish()
+    run.rerun("night", scope="dependents", keep_answers=True)
+    assert run.finish() == ["ann", "ann"]
+    run.rerun("night", scope="dependents")
+    run.wait_for("ok")
+
+
 @workflow("cases: two approvals side by side")
 def parallel() -> list[str]:
     first = approval(roles=["ops"])

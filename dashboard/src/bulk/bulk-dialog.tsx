@@ -2,6 +2,7 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
+import { KeepAnswers } from "../flow/keep-answers-field.tsx";
 import { wordsOf } from "../lib/answers.ts";
 import { act } from "../lib/api.ts";
 import { counted } from "../lib/counts.ts";
@@ -40,6 +41,7 @@ interface Props {
 
 export function BulkDialog({ operation, filter, title, nothing, children, onClose, onDone }: Props) {
   const scope = useSignal("dependents");
+  const keepsAnswers = useSignal(false);
   const priority = useSignal("0");
   const reason = useSignal("");
   const told = useSignal<Counted | null>(null);
@@ -52,6 +54,7 @@ export function BulkDialog({ operation, filter, title, nothing, children, onClos
     operation,
     filter,
     ...(operation === "rerun" && scope.value !== "" && { scope: scope.value }),
+    ...(operation === "rerun" && keepsAnswers.value && { keepAnswers: true }),
     ...(operation === "priority" && { priority: isRight ? number : 0 }),
   };
   const asked = JSON.stringify({ ...body, priority: null }); // whichever it is: it moves no task
@@ -113,6 +116,7 @@ export function BulkDialog({ operation, filter, title, nothing, children, onClos
                 </select>
               </label>
             )}
+            {operation === "rerun" && <KeepAnswers value={keepsAnswers} />}
             {operation === "priority" && (
               <label>
                 <span>Priority, −20 (first) to 19</span>

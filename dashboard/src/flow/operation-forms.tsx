@@ -3,6 +3,7 @@ import { useSignal } from "@preact/signals";
 import type { FunctionComponent } from "preact";
 import { go } from "../lib/route.ts";
 import { readJson } from "../ui/json-field.tsx";
+import { KeepAnswersField } from "./keep-answers-field.tsx";
 import { type FormProps, OperationDialog } from "./operation-dialog.tsx";
 import type { OperationKind } from "./operation-list.ts";
 import { bodyOf, ParameterFields, useParameters } from "./parameter-fields.tsx";
@@ -19,8 +20,21 @@ function Plain(props: FormProps) {
   return <OperationDialog {...props} body={props.operation.body} />;
 }
 
+function RerunMany(props: FormProps) {
+  const keepsAnswers = useSignal(false);
+  const body = { ...props.operation.body, ...(keepsAnswers.value && { keepAnswers: true }) };
+  return (
+    <OperationDialog {...props} body={body}>
+      <div class="fields">
+        <KeepAnswersField live={props.live} value={keepsAnswers} />
+      </div>
+    </OperationDialog>
+  );
+}
+
 function Rerun(props: FormProps) {
   const scope = useSignal("dependents");
+  const keepsAnswers = useSignal(false);
   const version = useSignal("");
   const parameters = useParameters(props.live, props.operation.task ?? 1);
   const given = bodyOf(parameters);
@@ -28,6 +42,7 @@ function Rerun(props: FormProps) {
     ...props.operation.body,
     scope: scope.value === "" ? undefined : scope.value,
     workflowVersion: version.value === "" ? undefined : version.value,
+    keepAnswers: keepsAnswers.value || undefined,
     ...given,
   };
   return (
@@ -44,6 +59,7 @@ function Rerun(props: FormProps) {
           </select>
         </label>
         <VersionField live={props.live} value={version} none="as it is" />
+        <KeepAnswersField live={props.live} value={keepsAnswers} />
       </div>
       <ParameterFields parameters={parameters} />
     </OperationDialog>
@@ -147,6 +163,7 @@ function Priority(props: FormProps) {
 export const OPERATION_FORMS: Record<OperationKind, FunctionComponent<FormProps>> = {
   plain: Plain,
   rerun: Rerun,
+  "rerun-many": RerunMany,
   ignore: Ignore,
   fork: Fork,
   priority: Priority,

@@ -7,7 +7,7 @@ export interface Undo {
   body: Record<string, unknown>;
 }
 
-export type OperationKind = "plain" | "rerun" | "ignore" | "fork" | "priority";
+export type OperationKind = "plain" | "rerun" | "rerun-many" | "ignore" | "fork" | "priority";
 
 export interface Operation {
   kind: OperationKind;
@@ -37,7 +37,7 @@ export function operationsOf(live: LiveFlow, task: number | null): Operation[] {
     add("rerun", "Rerun task", "rerun", { body: { tasks: [task], scope: "dependents", version } });
   }
   if (flow.suspended > 0) {
-    add("plain", "Rerun failed", "rerun", { body: { selection: "failed", version } });
+    add("rerun-many", "Rerun failed", "rerun", { body: { selection: "failed", version } });
   }
   if (row !== undefined && !isOver && (row.status === 0 || (row.status === 2 && row.endedAs === ""))) {
     add("ignore", "Ignore task", "ignore", {
@@ -79,7 +79,7 @@ export function operationsOf(live: LiveFlow, task: number | null): Operation[] {
     if (flow.cancelledMs !== null) {
       add("plain", "Resume", "resume", { will: "What the cancel cut off, and what failed, runs again." });
     }
-    add("plain", "Rerun all", "rerun", { body: { selection: "all", version } });
+    add("rerun-many", "Rerun all", "rerun", { body: { selection: "all", version } });
   }
   if (task !== null) {
     add("fork", "Fork from task", "fork", {

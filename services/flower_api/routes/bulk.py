@@ -43,6 +43,7 @@ from flower_engine.projection.read.flow_selection import FlowSelection
 MOST_COUNTED = 100_000
 MOST_NAMED = 20
 MOST_FLOWS = 1_000
+_TOLD = {"scope", "workflow_version", "priority"}
 _LINES = "application/x-ndjson"
 _encode = msgspec.json.Encoder().encode
 
@@ -103,6 +104,9 @@ class BulkBody(RequestBody):
     workflow_version: WorkflowVersion | None = Field(
         None, description="of rerun: what runs again is of this version of its workflow from then on"
     )
+    keep_answers: bool = Field(
+        False, description="of rerun: waits that have ended, and have not failed, keep what came of them"
+    )
     priority: int | None = Field(
         None, ge=MIN_PRIORITY, le=MAX_PRIORITY, description="of priority: the lower goes first"
     )
@@ -112,6 +116,12 @@ class BulkBody(RequestBody):
     def _priority_is_there(self) -> Self:
         if (self.priority is None) == (self.operation == "priority"):
             raise ValueError("give priority with the operation priority, and with no other")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_a_rerun(self) -> Self:
+        if self.operation != "rerun" and (self.scope or self.workflow_version or self.keep_answers):
+            raise ValueError("give scope, workflowVersion and keepAnswers with the operation rerun alone")
         return self
 
 
@@ -135,6 +145,7 @@ def add_bulk(app: FastAPI, stores: PostgresStores) -> None:
             by=by_of(request),
             scope=body.scope or "",
             workflow_version="" if body.workflow_version is None else str(body.workflow_version),
+            keep_answers=body.keep_answers,
             reason=body.reason,
             priority=body.priority or 0,
             fault=None if fault is None else Fault(fault.program, fault.type, fault.shape),
@@ -161,9 +172,9 @@ async def _note(stores: PostgresStores, body: BulkBody, by: str, count: int) -> 
     if ids := asked.get("taskFlowIds"):
         asked["taskFlowIds"] = ids[:MOST_NAMED]  # each tells of it in its own history
     said = {"filter": asked, "flows": count}
-    said |= body.model_dump(
-        mode="json", by_alias=True, include={"scope", "workflow_version", "priority"}, exclude_none=True
-    )
+    said |= body.model_dump(mode="json", by_alias=True, include=_TOLD, exclude_none=True)
+    if body.keep_answers:
+        said["keepAnswers"] = True
     async with stores.postgres() as connection:
         await note_act(
             connection,

@@ -69,6 +69,9 @@ def bulk(
         ),
     ] = False,
     workflow_version: WorkflowVersionOption = None,
+    keep_answers: Annotated[
+        bool, typer.Option("--keep-answers", help="Of rerun: waits that have ended keep what came of them")
+    ] = False,
     priority: Annotated[
         int | None, typer.Option("--to", help="Of priority: -20..19, the lower goes first")
     ] = None,
@@ -85,8 +88,10 @@ def bulk(
         raise typer.BadParameter("give --to with priority, and with nothing else")
     if dependents and changed:
         raise typer.BadParameter("--dependents and --changed exclude each other")
-    if (dependents or changed or workflow_version) and operation is not Verb.rerun:
-        raise typer.BadParameter("give --dependents, --changed and --workflow-version with rerun alone")
+    if (dependents or changed or workflow_version or keep_answers) and operation is not Verb.rerun:
+        raise typer.BadParameter(
+            "give --dependents, --changed, --workflow-version and --keep-answers with rerun alone"
+        )
     given: dict[str, Any] = {
         "taskId": workflow,
         "status": status,
@@ -101,6 +106,7 @@ def bulk(
     }
     scope = "dependents" if dependents else "changed" if changed else None
     more = {"scope": scope, "workflowVersion": workflow_version, "priority": priority}
+    more |= {"keepAnswers": keep_answers or None}
     body |= {name: value for name, value in more.items() if value is not None}
     with connected(url) as api:
         ids = [flow_id(api, one) for one in flow or ()]

@@ -173,15 +173,16 @@ class FlowHandle(Generic[R]):
         task_parameters: TaskParameters | None = None,
         unset: Sequence[str] = (),
         workflow_version: int | str | None = None,
+        keep_answers: bool = False,
         new_children: bool = False,
         up: bool = False,
         dry_run: bool = False,
         version: int | None = None,
     ) -> Operated:
         """Tasks (by number or name), those that failed, or all run again; docs/lifecycle.md has ``scope``,
-        ``new_children`` and ``up``.
-        With ``workflow_version`` (a number, a hash or ``newest``) as that version has them. ``dry_run``: only
-        says what it would do (``effect``).
+        ``new_children`` and ``up``. ``keep_answers``: waits that have ended, and are not named, keep what
+        came of them. With ``workflow_version`` (a number, a hash or ``newest``) as that version has them.
+        ``dry_run``: only says what it would do (``effect``).
 
         Raises:
             RefusedError, MovedError, ParametersError: it cannot be done, and nothing was.
@@ -189,7 +190,8 @@ class FlowHandle(Generic[R]):
         body = rerun_body(tasks, scope, parameters, task_parameters, unset)
         if workflow_version is not None:
             body["workflowVersion"] = workflow_version
-        body |= {name: True for name, asked in (("newChildren", new_children), ("up", up)) if asked}
+        asked = {"keepAnswers": keep_answers, "newChildren": new_children, "up": up}
+        body |= {name: True for name, is_asked in asked.items() if is_asked}
         return self._operate("rerun", version=version, **body, **dry_run_body(dry_run))
 
     def resume(self, *, version: int | None = None) -> Operated:

@@ -81,7 +81,8 @@ async def _effect(operator: TreeOperator, told: Foretold, operation: BulkOperati
     state = await operator.state()
     if operation.name == "rerun":
         failed = failed_of(state, told.tasks) if operation.fault else "failed"
-        return await operator.effect_in_tree(failed, operation.scope, {}, operation.workflow_version)
+        version, keeps = operation.workflow_version, operation.keep_answers
+        return await operator.effect_in_tree(failed, operation.scope, {}, version, keep_answers=keeps)
     if operation.name == "ignore":
         told.tasks = failed_of(state, told.tasks) if operation.fault else held_tasks(state)
         return await operator.effect_of_ignore(told.tasks)

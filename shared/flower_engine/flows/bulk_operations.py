@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -30,12 +30,14 @@ Name = Literal["rerun", "resume", "ignore", "cancel", "pause", "priority"]
 
 class BulkOperation(msgspec.Struct, frozen=True, kw_only=True):
     """What is done to each flow; ``rerun`` and ``ignore`` concern its failed tasks, with ``fault`` only those
-    that failed so; ``scope`` and ``workflow_version`` are of rerun, ``priority`` is that to be."""
+    that failed so; ``scope``, ``workflow_version`` and ``keep_answers`` are of rerun, ``priority`` is that to
+    be."""
 
     name: Name
     by: str
     scope: Scope = ""
     workflow_version: str = ""
+    keep_answers: bool = False
     reason: str = ""
     priority: int = 0
     fault: Fault | None = None
@@ -154,8 +156,13 @@ async def _operate(
 
 
 async def _rerun(operator: TreeOperator, flow: str, operation: BulkOperation) -> OperatedFlow:
-    await operator.rerun("failed", operation.scope, {}, operation.workflow_version)
+    await _rerun_tasks(operator, "failed", operation)
     return OperatedFlow(flow, "rerun", [])
+
+
+async def _rerun_tasks(operator: TreeOperator, selection: Any, operation: BulkOperation) -> None:
+    version, keeps = operation.workflow_version, operation.keep_answers
+    await operator.rerun(selection, operation.scope, {}, version, keep_answers=keeps)
 
 
 async def _resume(operator: TreeOperator, flow: str, _operation: BulkOperation) -> OperatedFlow:
@@ -230,7 +237,7 @@ async def _operate_on_tasks(
         operator = TreeOperator(stores, flow, operation.by, state.version)
         try:
             if operation.name == "rerun":
-                await operator.rerun(failed, operation.scope, {}, operation.workflow_version)
+                await _rerun_tasks(operator, failed, operation)
             else:
                 await operator.ignore(failed, operation.reason)
         except MovedError:

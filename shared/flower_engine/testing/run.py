@@ -148,12 +148,14 @@ class Run(Generic[R_co]):
         *tasks: str,
         scope: Literal["", "only", "dependents", "changed"] = "",
         parameters: dict[str, dict[str, Any]] | None = None,
+        keep_answers: bool = False,
         new_children: bool = False,
         up: bool = False,
     ) -> None:
-        """Reruns these tasks; without names those that failed. ``parameters``: new ones, by task. What failed
-        within children runs again there, unless others are to begin (``new_children``); ``up``: of a child
-        whose parent's task has ended.
+        """Reruns these tasks; without names those that failed. ``parameters``: new ones, by task.
+        ``keep_answers``: waits that have ended, and are not named, keep what came of them. What failed within
+        children runs again there, unless others are to begin (``new_children``); ``up``: of a child whose
+        parent's task has ended.
 
         Raises:
             RefusedError: as the API would refuse it.
@@ -164,7 +166,12 @@ class Run(Generic[R_co]):
         selection: Selection = [self._number(task) for task in tasks] or "failed"
         self._operate(
             lambda: self._engine.operator(self.id).rerun(
-                selection, scope, changes, children="anew" if new_children else "ask", is_up=up
+                selection,
+                scope,
+                changes,
+                keep_answers=keep_answers,
+                children="anew" if new_children else "ask",
+                is_up=up,
             )
         )
 
