@@ -49,6 +49,17 @@ def test_a_module_has_its_workflows_in_order_each_once(folder: Path) -> None:
     assert workflows_of(ModuleType("empty")) == []
 
 
+def test_a_workflow_that_a_module_has_with_options_only_is_refused(folder: Path) -> None:
+    hidden = MODULE + '\n\nsecond = second.having(rule="any")\n'
+    (folder / "hidden_flows.py").write_text(hidden)
+    with pytest.raises(DefinitionError, match=r"has it as 'second' with options of \.having"):
+        workflows_of("hidden_flows")
+    (folder / "shown_flows.py").write_text(MODULE + "\n\nlater = second.having(priority=3)\n")
+    assert len(workflows_of("shown_flows")) == 2
+    with pytest.raises(DefinitionError, match=r"shown_flows:later is second\.having.*give second itself"):
+        load_target("shown_flows:later")
+
+
 def test_a_target_is_a_variable_or_a_name(folder: Path) -> None:
     (folder / "found_flows.py").write_text(MODULE)
     assert load_target("found_flows:nightly") is load_target("found_flows:nightly run")

@@ -48,6 +48,24 @@ def test_what_does_not_fit_is_said_before_anything_is_sent(client: Client) -> No
         client.register(unsuited.function)
 
 
+@pytest.mark.parametrize("options", [{"rule": "any"}, {"limit": 5}, {"max_rounds": 2}, {"name": "other"}])
+def test_options_of_steps_are_refused_where_a_flow_is_registered(options: dict[str, Any]) -> None:
+    (option,) = options
+    with pytest.raises(DefinitionError, match=rf"typed\.having\({option}=.*{option} is of a step or map"):
+        registration(typed.having(**options), date(2026, 1, 5))
+
+
+def test_options_are_refused_where_the_workflow_itself_is_meant() -> None:
+    optional: Any = typed.having(priority=3)
+    client = Client("http://127.0.0.1:9")
+    with pytest.raises(DefinitionError, match=r"defined is typed\.having.*give typed itself"):
+        client.workflows.put(optional)
+    with pytest.raises(DefinitionError, match=r"defined is typed\.having.*give typed itself"):
+        client.workflows.deploy("here", optional)
+    with pytest.raises(DefinitionError, match=r"told of a flow is typed\.having"):
+        client.flow("0", optional)
+
+
 async def test_its_result_is_of_its_type(api: RunningApi) -> None:
     async with AsyncClient(api.url) as client:
         await client.workflows.put(typed)

@@ -1,5 +1,7 @@
 """Sub-flows in the tests of workflows: a step of a workflow is a flow of its own, and its result typed."""
 
+from typing import Any
+
 import pytest
 
 from flower_engine import Fatal, program, workflow
@@ -70,6 +72,14 @@ def test_options_of_registrations_are_none_of_steps() -> None:
 
     with pytest.raises(DefinitionError, match="key is of registrations"):
         wrong.document()
+
+
+def test_options_of_steps_are_none_of_a_flow_or_a_limit(flower: FlowerTest) -> None:
+    careful: Any = one_day.having(on_failure="give_up")
+    with pytest.raises(DefinitionError, match=r"having\(on_failure='give_up'\) is registered"):
+        flower.start(careful, "d")
+    with pytest.raises(DefinitionError, match=r"limited is sub.one_day.having"):
+        flower.limit(careful, max_flows=1)
 
 
 def test_an_argument_that_does_not_fit_names_the_workflow() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any, cast
 
-from flower_engine.authoring.workflow import Workflow
+from flower_engine.authoring.workflow import Prepared, Workflow, without_options
 from flower_engine.errors import DefinitionError, ProgramError
 from flower_engine.model.values.near_names import nearest_in_words
 from flower_engine.programs.program_modules import import_named
@@ -19,11 +19,13 @@ def workflows_of(module: ModuleType | str) -> list[AnyWorkflow]:
 
     Raises:
         ProgramError: the module does not import; says why, and where.
-        DefinitionError: two workflows have one name; names both places.
+        DefinitionError: two workflows have one name; names both places. Or one of the module's own is there
+            with options only, which no definition has.
     """
     if isinstance(module, str):
         module = import_named(module)
     values = cast("list[AnyWorkflow]", list(vars(module).values()))
+    _refuse_prepared(module)
     workflows = list({id(one): one for one in values if isinstance(cast(Any, one), Workflow)}.values())
     by_name: dict[str, AnyWorkflow] = {}
     for one in workflows:
@@ -58,6 +60,7 @@ def load_target(target: str) -> AnyWorkflow:
     by_name = {workflow.name: workflow for workflow in workflows}
     if wanted in by_name:
         return by_name[wanted]
+    without_options(one, f"named as {target}")
     if steps_of(one) is not None:
         raise ProgramError(
             f"{wanted!r} of module {name!r} is a program, no workflow; call its .step() in a function under"
@@ -68,6 +71,22 @@ def load_target(target: str) -> AnyWorkflow:
     names = [*_variables(module), *by_name]
     near = nearest_in_words(wanted, names)
     raise ProgramError(f"module {name!r} has no workflow {wanted!r}{near}; {_has(name, workflows)}")
+
+
+def _refuse_prepared(module: ModuleType) -> None:
+    """``f = f.having(...)`` hides the workflow: nobody could deploy it, and nobody would be told."""
+    there = {id(cast(Any, one)) for one in vars(module).values() if isinstance(one, Workflow)}
+    for name, value in vars(module).items():
+        one = cast("Prepared[Any, Any]", value)
+        if isinstance(value, Prepared) and id(one.workflow) not in there:
+            hidden = one.workflow
+            if hidden.__module__ == module.__name__:
+                said = (
+                    f"{hidden.origin}: module {module.__name__!r} has it as {name!r} with options of"
+                    " .having(...) only, which are of one registration, or one step: give what has them"
+                    f" another name than the workflow itself: {name}_careful = {name}.having(...)"
+                )
+                raise DefinitionError(hidden.name, [said])
 
 
 def _variables(module: ModuleType) -> list[str]:

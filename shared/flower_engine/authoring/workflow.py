@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, ParamSpec, TypeVar, Unpack, cast
 
 import msgspec
 
@@ -299,6 +299,15 @@ def _check(name: str, document: dict[str, Any], body: Body) -> None:
         raise DefinitionError(name, [body.with_site(one) for one in error.problems]) from error
 
 
+class OfFlow(NamedTuple):
+    """The options of one registration; see :class:`Prepared`."""
+
+    key: str | None
+    priority: int | None
+    delay_ms: int | None
+    start_at: datetime | None
+
+
 class Prepared(Generic[P, R_co]):
     """A workflow with options for one registration; see :meth:`Workflow.having`. None: not said.
 
@@ -324,17 +333,22 @@ class Prepared(Generic[P, R_co]):
         self.start_at = start_at
 
     @property
-    def flow_key(self) -> str | None:
-        """The key of a registration.
+    def of_flow(self) -> OfFlow:
+        """The options of a registration.
 
         Raises:
-            DefinitionError: it is empty, as that of a map may be.
+            DefinitionError: it has options that are for steps; or its key is empty, as that of a map may be.
         """
-        if self.key == "":
-            raise DefinitionError(
-                "", [f"{call_site()}: {self.workflow.name}.having(key=''): the key of a flow is a text"]
+        having = f"{call_site()}: {self.workflow.name}.having"
+        for option, value in self.of_step.items():
+            said = (
+                f"{having}({option}={value!r}) is registered, and {option} is of a step or map of the"
+                " workflow in the body of another one: leave it out here, and say it there"
             )
-        return self.key
+            raise DefinitionError("", [said])
+        if self.key == "":
+            raise DefinitionError("", [f"{having}(key=''): the key of a flow is a text"])
+        return OfFlow(self.key, self.priority, self.delay_ms, self.start_at)
 
     def step(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """As :meth:`Workflow.step`, with these options.
@@ -359,6 +373,22 @@ class Prepared(Generic[P, R_co]):
                 said = f"{call_site()}: {option} is of registrations, and a step of another workflow has none"
                 raise DefinitionError("", [said])
         return {**self.of_step} | ({} if self.priority is None else {"priority": self.priority})
+
+
+def without_options(workflow: Any, verb: str) -> Any:
+    """What is no workflow with options, as it is.
+
+    Raises:
+        DefinitionError: it is one, where a workflow itself is meant; ``verb`` says for what.
+    """
+    if isinstance(workflow, Prepared):
+        name = cast("Prepared[..., Any]", workflow).workflow.name
+        said = (
+            f"{call_site()}: what is {verb} is {name}.having(...), whose options are of one registration, or"
+            f" one step: give {name} itself, without .having"
+        )
+        raise DefinitionError(name, [said])
+    return workflow
 
 
 def _checked_start(checks: Checks, start_at: Any) -> datetime:

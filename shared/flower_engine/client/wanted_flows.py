@@ -138,9 +138,10 @@ def registration(workflow: Any, /, *args: Any, **parameters: Any) -> Registratio
 
 def result_type_of(workflow: Any) -> Any:
     """The type of the results of a workflow in Python; anything else is one."""
-    from flower_engine.authoring.workflow import Workflow  # noqa: PLC0415 # as below
+    from flower_engine.authoring.workflow import Workflow, without_options  # noqa: PLC0415 # as below
 
-    return workflow.result_type if isinstance(workflow, Workflow) else workflow
+    plain = without_options(workflow, "told of a flow")
+    return plain.result_type if isinstance(plain, Workflow) else plain
 
 
 def document_of(workflow: "Mapping[str, Any] | Workflow[..., Any]") -> Mapping[str, Any]:
@@ -149,7 +150,11 @@ def document_of(workflow: "Mapping[str, Any] | Workflow[..., Any]") -> Mapping[s
     Raises:
         DefinitionError: it cannot be defined so.
     """
-    return workflow if isinstance(workflow, Mapping) else workflow.document()
+    if isinstance(workflow, Mapping):
+        return workflow
+    from flower_engine.authoring.workflow import without_options  # noqa: PLC0415 # as below
+
+    return without_options(workflow, "defined").document()
 
 
 def schedules_of(workflow: "Mapping[str, Any] | Workflow[..., Any]") -> list[dict[str, Any]]:
@@ -167,10 +172,9 @@ def _of_python(workflow: Any, args: tuple[Any, ...], parameters: Mapping[str, An
 
     options: dict[str, Any] = {}
     if isinstance(workflow, Prepared):
-        delay = None if workflow.delay_ms is None else workflow.delay_ms / 1000
-        options = options_of(
-            key=workflow.flow_key, priority=workflow.priority, delay=delay, start_at=workflow.start_at
-        )
+        said = workflow.of_flow
+        delay = None if said.delay_ms is None else said.delay_ms / 1000
+        options = options_of(key=said.key, priority=said.priority, delay=delay, start_at=said.start_at)
         workflow = cast("Workflow[..., Any]", workflow.workflow)
     if not isinstance(workflow, Workflow):
         raise TypeError(f"{workflow!r} is no workflow, and no name of one")

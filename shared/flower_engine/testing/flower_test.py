@@ -6,7 +6,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, cast, overload
 
-from flower_engine.authoring.workflow import Prepared, Workflow
+from flower_engine.authoring.workflow import OfFlow, Prepared, Workflow, without_options
 from flower_engine.errors import SecretError
 from flower_engine.flows.registrations import Asked
 from flower_engine.model.flow_control.flow_control import AtMaxFlows, FlowControl, Scope
@@ -81,13 +81,14 @@ class FlowerTest:
         """
         prepared = cast("Prepared[Any, Any] | None", workflow if isinstance(workflow, Prepared) else None)
         made = cast(Any, workflow if prepared is None else prepared.workflow)
+        said = None if prepared is None else prepared.of_flow
         document, parameters, result_type = made, kwargs, None
         if isinstance(made, Workflow):
             written = cast("Workflow[..., Any]", made)
             document, parameters = written.document(), written.parameters(*args, **kwargs)
             result_type = written.result_type
             self._define_children(written, {written.name})
-        asked = Asked(parameters=parameters) if prepared is None else _asked(prepared, parameters)
+        asked = Asked(parameters=parameters) if said is None else _asked(said, parameters)
         self._server.call(self._engine.define(document))
         flow = self._server.call(self._engine.register(document["taskId"], asked))
         return Run(flow, self._engine, self._skipping, result_type)
@@ -148,6 +149,7 @@ class FlowerTest:
         Raises:
             FlowControlError: the settings do not fit.
         """
+        of = without_options(of, "limited")
         scope: Scope = "global"
         name = ""
         if queue is not None:
@@ -210,11 +212,11 @@ class FlowerTest:
         return self.secrets[name]
 
 
-def _asked(prepared: Prepared[Any, Any], parameters: dict[str, Any]) -> Asked:
+def _asked(said: OfFlow, parameters: dict[str, Any]) -> Asked:
     return Asked(
         parameters=parameters,
-        priority=prepared.priority,
-        start_at=None if prepared.start_at is None else prepared.start_at.isoformat(),
-        delay_seconds=None if prepared.delay_ms is None else prepared.delay_ms / 1000,
-        key=prepared.flow_key,
+        priority=said.priority,
+        start_at=None if said.start_at is None else said.start_at.isoformat(),
+        delay_seconds=None if said.delay_ms is None else said.delay_ms / 1000,
+        key=said.key,
     )
