@@ -27,6 +27,7 @@ from flower_api.routes.documentation import add_documentation
 from flower_api.routes.errors import add_errors
 from flower_api.routes.flows import add_flows
 from flower_api.routes.health import add_health
+from flower_api.routes.holding import add_holding
 from flower_api.routes.hooks import add_hooks
 from flower_api.routes.limits import add_limits
 from flower_api.routes.login import add_login
@@ -103,9 +104,9 @@ def create_app(
     add_errors(app, stores)
     add_task_logs(app, stores, streams or FollowedStreams(stores, 0))
     watched_flows = watched_flows or WatchedFlows(stores, 0)
-    watched_lists = watched_lists or WatchedLists(stores, 0)
-    add_changes(app, stores, watched_flows, watched_lists)
+    add_changes(app, stores, watched_flows, watched_lists or WatchedLists(stores, 0))
     add_operations(app, stores)
+    add_holding(app, stores)
     add_signals(app, stores)
     add_approvals(app, stores, tokens)
     add_audit(app, stores)

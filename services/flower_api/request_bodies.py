@@ -11,6 +11,7 @@ from flower_api.problems import ProblemError
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 _FREE_BYTES = 64 * 1024  # of each body
+_READING = ("GET", "HEAD")
 _MOST_DIGITS = 19  # more would be longer in any case, and int() takes only so many
 
 
@@ -109,6 +110,13 @@ class StrictRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def handle_strictly(request: Request) -> Response:
+            if request.method not in _READING and "dryRun" in request.query_params:
+                raise ProblemError(
+                    422,
+                    "invalid-request",
+                    'dryRun counts in the body alone, {"dryRun": true} of calls that have dry runs; nothing'
+                    " was done",
+                )
             strict = StrictRequest(request.scope, request.receive)
             try:
                 return await handle(strict)

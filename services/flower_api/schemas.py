@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic.alias_generators import to_camel
 
 from flower_api.request_times import TimeText
-from flower_engine.flows.operation_effects import Effect
+from flower_engine.flows.effects import Effect
 from flower_engine.log.durability import Durability
 from flower_engine.model.definitions.dag_layout import DagLayout
 from flower_engine.model.definitions.definition_differences import Difference
@@ -184,7 +184,11 @@ class EffectView(View):
     before do not run then, which is known when they have their list;
     ``within``: they go on with the children that they have, in which tasks run again (see ``tree``);
     ``cutOff`` by a cancel, or because nobody needs it any more; ``cleanup``: what a cancel spares, and runs
-    or waits before the flow ends; ``kept``: has ended, and stays so; ``ready``: may start at once. ``ends``:
+    or waits before the flow ends; ``kept``: has ended, and stays so, or a fork takes it over as it is;
+    ``ready``: may start at once; ``withdrawn``: might start, and cannot then, because of what is opened
+    before it, or of a pause; ``runsOn``: of a pause, runs, and may end; ``awaits``: what it awaits of the
+    world, of time or of its child counts in a pause, too; ``prioritised``: has not ended, and has another
+    priority then; ``moved``: of these, waits for a worker, and at once as the new priority says. ``ends``:
     the flow does."""
 
     runs: list[int]
@@ -198,6 +202,11 @@ class EffectView(View):
     within: list[int]
     kept: list[int]
     ready: list[int]
+    withdrawn: list[int]
+    runs_on: list[int]
+    awaits: list[int]
+    prioritised: list[int]
+    moved: list[int]
     ends: bool
 
     @classmethod
@@ -209,7 +218,7 @@ class OperatedView(View, omit_defaults=True):
     """What an operation did: the flow's version after it, and the tasks concerned by taskExecSeq.
     ``warnings``: what of it could not be checked. ``effect``: of a dry run, which did nothing; ``version`` is
     the one that it was told for. ``tree``: what it did, or would do, to other flows of the tree: to children
-    and, with ``up``, to parents; ``moreInTree``: to more than are told."""
+    and, with ``up``, to parents; ``moreInTree``: to so many children more, which are not told."""
 
     task_flow_id: str
     operation: str
@@ -218,7 +227,7 @@ class OperatedView(View, omit_defaults=True):
     warnings: list[str] = msgspec.field(default_factory=list)
     effect: EffectView | None = None
     tree: "list[OperatedView]" = msgspec.field(default_factory=list)
-    more_in_tree: bool = False
+    more_in_tree: int = 0
 
 
 class BulkEffect(View):
@@ -234,6 +243,12 @@ class BulkEffect(View):
     cut_off: int
     cleanup: int
     within: int
+    ready: int
+    withdrawn: int
+    runs_on: int
+    awaits: int
+    prioritised: int
+    moved: int
     ends: bool
     elsewhere: int
 

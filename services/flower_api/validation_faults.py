@@ -106,6 +106,8 @@ def in_words(found: Mapping[str, Any]) -> str:
     kind: str = found["type"]
     if kind == "string_pattern_mismatch" and bounds.get("pattern") in _PATTERNS:
         return _PATTERNS[bounds["pattern"]]
+    if kind == "extra_forbidden" and found["loc"][-1] == "dryRun":
+        return "this call has no dry run; nothing was done"
     if kind in _PLAIN:
         return _PLAIN[kind]
     if kind in _BOUNDED:

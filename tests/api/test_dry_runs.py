@@ -27,6 +27,11 @@ NOTHING: dict[str, Any] = {
             "within",
             "kept",
             "ready",
+            "withdrawn",
+            "runsOn",
+            "awaits",
+            "prioritised",
+            "moved",
         )
     },
     "ends": False,
@@ -102,3 +107,65 @@ def test_a_client_is_told_what_would_be_done(own_api: RunningApi) -> None:
         assert handle.ignore(["first"], cascade=True).tasks == [1, 2, 3]
         foretold = handle.rerun("all", dry_run=True)
         assert foretold.effect is not None and foretold.effect["runs"] == [1, 2, 3]
+
+
+async def test_what_holds_a_flow_says_what_it_would_do(own_api: RunningApi) -> None:
+    async with own_api.engine() as engine:
+        sleep: dict[str, Any] = {"program": "@sleep", "parameters": {"seconds": 86_400}}
+        own_api.define("kinds", *({"dependsOn": [], **one} for one in ({}, {}, sleep, {})))
+        flow = own_api.register("kinds")
+        await engine.finish(*await engine.claim(1))
+        (running,) = await engine.claim(1)
+        events = len(await engine.events())
+
+        def foretold(verb: str, **body: Any) -> dict[str, Any]:
+            told = done(post(own_api, flow, verb, {**body, "dryRun": True}))
+            assert (told["taskFlowId"], told["version"]) == (flow, own_api.flow(flow)["version"])
+            return told["effect"]
+
+        held = {"withdrawn": [4], "runsOn": [running.task], "awaits": [3]}
+        assert foretold("pause", reason="a while") == {**NOTHING, "kept": [1], **held}
+        assert foretold("priority", priority=-3) == {
+            **{**NOTHING, "kept": [1]},
+            **{"prioritised": [2, 3, 4], "moved": [4]},
+        }
+        assert len(await engine.events()) == events
+        done(post(own_api, flow, "pause", {}))
+        assert foretold("pause") == {**NOTHING, "kept": [1]}
+        assert foretold("resume") == {**NOTHING, "kept": [1], "ready": [4]}
+        assert foretold("priority", priority=-3)["moved"] == []
+        assert done(post(own_api, flow, "resume", {"dryRun": True}))["operation"] == "resume"
+        done(post(own_api, flow, "resume", {}))
+        done(post(own_api, flow, "ignore", {"tasks": [4]}))
+        assert foretold("unignore", tasks=[4]) == {**NOTHING, "kept": [1], "reopens": [4], "ready": [4]}
+        await engine.fail(running)
+        told = done(post(own_api, flow, "resume", {"dryRun": True}))
+        assert (told["operation"], told["effect"]["runs"]) == ("rerun", [2])
+
+
+async def test_what_holds_a_flow_refuses_alike_before(own_api: RunningApi) -> None:
+    own_api.define("one", {})
+    flow = own_api.register("one")
+    asked: list[tuple[str, dict[str, Any]]] = [
+        ("resume", {}),
+        ("unignore", {"tasks": [1]}),
+        ("unignore", {"tasks": [2]}),
+    ]
+    for verb, body in asked:
+        foretold = refused(post(own_api, flow, verb, {**body, "dryRun": True}))
+        assert foretold == refused(post(own_api, flow, verb, body))
+    done(post(own_api, flow, "cancel", {}))
+    for verb, body in (("pause", {}), ("priority", {"priority": 3})):
+        foretold = post(own_api, flow, verb, {**body, "dryRun": True})
+        assert refused(foretold) == refused(post(own_api, flow, verb, body))
+
+
+def test_a_dry_run_that_there_is_none_of_is_refused_and_nothing_is_done(own_api: RunningApi) -> None:
+    own_api.define("one", {})
+    flow = own_api.register("one")
+    for path, body in ((f"/flows/{flow}/signals", {"name": "paid"}), ("/register/one", {})):
+        reply = own_api.client.post(path, json={**body, "dryRun": True})
+        assert reply.status_code == 422 and "this call has no dry run" in reply.text
+    reply = own_api.client.post(f"/flows/{flow}/cancel?dryRun=true", json={})
+    assert reply.status_code == 422 and "dryRun counts in the body" in reply.text
+    assert own_api.flow(flow)["finishedTs"] is None

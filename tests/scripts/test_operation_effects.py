@@ -10,10 +10,10 @@ import pytest
 
 import fuzzing
 from flower_engine.errors import NeedsResultsError, NotUnderWayError, RefusedError
+from flower_engine.flows.effects import Effect
 from flower_engine.flows.flow_operations import results_of
 from flower_engine.flows.matched_maps import rerun_matched
 from flower_engine.flows.operation_effects import (
-    Effect,
     effect_of_cancel,
     effect_of_ignore,
     effect_of_rerun,

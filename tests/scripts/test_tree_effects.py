@@ -9,8 +9,8 @@ import pytest
 
 import fuzzing
 from flower_engine.errors import RefusedError
+from flower_engine.flows.effects import Effect
 from flower_engine.flows.memory_stores import MemoryStores
-from flower_engine.flows.operation_effects import Effect
 from flower_engine.flows.tree_operations import ElsewhereInTree, TreeOperator
 from flower_engine.log.client import send
 from flower_engine.log.durability import Level
@@ -20,13 +20,18 @@ from flower_engine.model.events.events import TaskGivenUp, TasksPassed
 from flower_engine.model.events.operator_events import (
     FlowCancelled,
     FlowEnding,
+    FlowPaused,
+    FlowPrioritised,
     FlowRerun,
+    FlowResumed,
     TaskIgnored,
     TasksIgnored,
+    TaskUnignored,
 )
 from flower_engine.model.events.wait_events import TaskLifted
 from flower_engine.model.folding.flow_state import FlowState
 from flower_engine.model.tasks.outcome_kinds import OutcomeKind
+from flower_engine.model.tasks.status import Status
 from flower_engine.runtime.clock import SYSTEM_CLOCK
 from flower_engine.runtime.settings import Settings
 from flower_engine.transitions import operator_transitions
@@ -36,6 +41,8 @@ from scripts.engine import AN_ERROR, Engine, task
 from scripts.trees import Trees, mapped, subflow
 
 ENDS = (OutcomeKind.FINISHED, OutcomeKind.FINISHED, OutcomeKind.SUSPENDED)
+_HOLDS = FlowPaused | FlowResumed | FlowPrioritised
+_VERBS = {FlowPaused: "pause", FlowResumed: "resume", FlowPrioritised: "priority"}
 WORKFLOWS = ("leaf", "line", "clean", "nest", "many")
 
 
@@ -100,6 +107,10 @@ def something(chance: random.Random, flow: FlowState) -> Asked:
     verb = chance.choice(["rerun", "rerun", "rerun", "ignore", "cancel"])
     if flow.ended_ms is not None and chance.random() < 0.9:
         verb = "rerun"
+    elif chance.random() < 0.3:
+        verb = chance.choice(["pause", "resume", "priority", "unignore"])
+    if verb == "unignore":
+        chosen = [one.planned.seq for one in flow.tasks if one.status is Status.IGNORE][:2] or chosen
     if verb != "rerun":
         return Asked(verb, chosen)
     held = [one.planned.seq for one in flow.tasks if one.is_held]
@@ -121,6 +132,14 @@ async def foretold(operator: TreeOperator, asked: Asked) -> Foretold | str:
                 )
             case "ignore":
                 effect = await operator.effect_of_ignore(asked.selection)
+            case "unignore":
+                effect = await operator.effect_of_unignore(asked.selection)
+            case "pause":
+                effect = await operator.effect_of_pause()
+            case "resume":
+                _, effect = await operator.effect_of_resume()
+            case "priority":
+                effect = await operator.effect_of_priority(7)
             case _:
                 effect = await operator.effect_of_cancel()
     except RefusedError as error:
@@ -138,6 +157,14 @@ async def done(operator: TreeOperator, asked: Asked) -> str:
                 )
             case "ignore":
                 await operator.ignore(asked.selection, "")
+            case "unignore":
+                await operator.unignore(asked.selection)
+            case "pause":
+                await operator.pause("")
+            case "resume":
+                await operator.resume()
+            case "priority":
+                await operator.prioritise(7)
             case _:
                 await operator.cancel("")
     except RefusedError as error:
@@ -154,6 +181,8 @@ def moved(events: Sequence[FlowEvent], flow: str) -> dict[str, set[int]]:
         match event:
             case FlowRerun():
                 found["again"] |= {*event}
+            case TaskUnignored():
+                found["again"] |= {event.task, *event.behind}
             case FlowEnding(goes_on=True):
                 found["later"] |= {*event}  # its child has ended, too
             case FlowCancelled() | FlowEnding():
@@ -227,7 +256,11 @@ async def _try(engine: Engine, stores: MemoryStores, chance: random.Random, flow
         pass
     events = [event for event in (await engine.events())[count:] if isinstance(event, FlowEvent)]
     effects = {flow.flow: told.effect} | {one.flow: one.effect for one in told.elsewhere if one.effect}
-    changed = {event.flow for event in events if isinstance(event, FlowRerun | FlowCancelled | FlowEnding)}
+    kinds = FlowRerun | FlowCancelled | FlowEnding | TaskUnignored | _HOLDS
+    changed = {event.flow for event in events if isinstance(event, kinds)}
+    held = {(_VERBS[type(event)], event.flow) for event in events if isinstance(event, _HOLDS)}
+    told_held = {(one.operation, one.flow) for one in told.elsewhere if one.operation in _VERBS.values()}
+    assert told_held == {one for one in held if one[1] != flow.flow}, about
     if not any(isinstance(event, TaskIgnored | TaskGivenUp) and event.by == "on_failure" for event in events):
         # What the definition of a task above makes of it is its own affair, and not told.
         assert changed <= effects.keys(), f"{about}: nothing was told of {changed - effects.keys()}"

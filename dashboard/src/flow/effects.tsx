@@ -20,7 +20,7 @@ export interface DryRun {
     ends: boolean;
   };
   tree?: { taskFlowId: string; operation: string; tasks: number[] }[];
-  moreInTree?: boolean;
+  moreInTree?: number;
 }
 
 const MOST_NAMES = 8;
@@ -56,7 +56,7 @@ export function EffectList({ told, live }: { told: DryRun; live: ShownFlow }) {
           {counted(other.tasks.length, "task")} of flow <bdi>{other.taskFlowId}</bdi>
         </li>
       ))}
-      {told.moreInTree && <li>And more flows of its tree.</li>}
+      {told.moreInTree && <li>And {counted(told.moreInTree, "child flow")} more, with what is below.</li>}
       {effect.ends && <li>The flow ends with that.</li>}
     </ul>
   );

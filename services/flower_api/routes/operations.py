@@ -1,6 +1,5 @@
 """``POST /flows/{id}/...``: what operators do to one flow."""
 
-import hashlib
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -9,53 +8,30 @@ from pydantic import Field
 from starlette.responses import Response
 
 from flower_api.access import by_of
-from flower_api.openapi import replies, reply
+from flower_api.openapi import reply
+from flower_api.operation_answers import (
+    MayBeDry,
+    Operation,
+    WithReason,
+    foretold,
+    operator_of,
+    replied,
+    responses,
+)
 from flower_api.path_ids import FlowIdPath
 from flower_api.problems import Fault, with_faults
-from flower_api.schemas import (
-    EffectView,
-    KeyHeader,
-    OperatedView,
-    Reason,
-    RequestBody,
-    Tasks,
-    WorkflowVersion,
-)
+from flower_api.schemas import KeyHeader, RequestBody, Tasks, WorkflowVersion
 from flower_engine.flows.forks import Forked, fork
-from flower_engine.flows.operation_effects import Effect
 from flower_engine.flows.parameter_changes import Change, asked_changes
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.stand_ins import stand_in
 from flower_engine.flows.task_numbers import Task, numbers_of
-from flower_engine.flows.tree_operations import ElsewhereInTree, TreeOperator
-from flower_engine.model.tasks.task_spec import MAX_PRIORITY, MIN_PRIORITY
-from flower_engine.transitions.operator_transitions import Operated
+from flower_engine.flows.tree_operations import TreeOperator
 
-_PROBLEMS = (400, 404, 409, 413, 415, 422, 503)
 _PARAMETERS = "new values of parameters, for all selected tasks"
 _UNSET = "parameters to take away from those of the tasks that have them"
 Names = Annotated[list[Annotated[str, Field(max_length=10_000)]], Field(max_length=1_000)]
 _TASK_PARAMETERS = "by taskExecSeq, or by name: new values of parameters of one task"
-
-
-class Operation(RequestBody):
-    """What every operation may say."""
-
-    version: int | None = Field(
-        None, ge=1, description="the flow's version as the caller saw it; refused if there is a newer one"
-    )
-
-
-class MayBeDry(Operation):
-    """An operation that can say what it would do."""
-
-    dry_run: bool = Field(False, description="only say what it would do to the flow as it stands")
-
-
-class WithReason(Operation):
-    """An operation with a reason, kept in its event."""
-
-    reason: Reason = ""
 
 
 class WithParameters(RequestBody):
@@ -64,12 +40,6 @@ class WithParameters(RequestBody):
     parameters: dict[str, Any] = Field({}, description=_PARAMETERS)
     task_parameters: dict[str, dict[str, Any]] = Field({}, description=_TASK_PARAMETERS)
     unset: Names = Field([], description=_UNSET)
-
-
-class PriorityBody(Operation):
-    """Another priority for all tasks of a flow."""
-
-    priority: int = Field(ge=MIN_PRIORITY, le=MAX_PRIORITY, description="the lower goes first")
 
 
 class CancelBody(WithReason, MayBeDry):
@@ -139,7 +109,7 @@ class IgnoreBody(WithReason, MayBeDry):
     )
 
 
-class UnignoreBody(Operation):
+class UnignoreBody(MayBeDry):
     """The tasks that are to wait again."""
 
     tasks: Tasks
@@ -148,13 +118,8 @@ class UnignoreBody(Operation):
 def add_operations(app: FastAPI, stores: PostgresStores) -> None:
     """Adds the routes of operators."""
 
-    def responses(sentence: str, view: Any = OperatedView) -> Any:
-        return replies({200: (view, sentence)}, problems=_PROBLEMS)
-
     def operator(request: Request, flow_id: str, body: Operation | None, key: str | None) -> TreeOperator:
-        version = body.version if body else None
-        operation = operation_of(request, body, key) if key else ""
-        return TreeOperator(stores, flow_id.lower(), by_of(request), version, operation)
+        return operator_of(stores, request, flow_id, body, key)
 
     async def numbered(flow_id: str, tasks: Sequence[Task]) -> list[int]:
         return (await numbers_of(stores, flow_id.lower(), tasks)).of(tasks)
@@ -189,23 +154,8 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
         said = _of_rerun(body)
         wanted = (selection, body.scope or "", changes, _version_of(body))
         if body.dry_run:
-            return _foretold(task_flow_id, "rerun", await operates.effect_in_tree(*wanted, **said), operates)
-        return _reply(task_flow_id, "rerun", await operates.rerun(*wanted, **said), operates)
-
-    @app.post(
-        "/flows/{task_flow_id}/resume",
-        summary="Make a flow go on",
-        responses=responses("The pause is lifted, or what failed runs again"),
-    )
-    async def post_resume(
-        task_flow_id: FlowIdPath, request: Request, body: Operation | None = None, key: KeyHeader = None
-    ) -> Response:
-        """Lifts a pause; else reruns what failed, and of a cancelled flow what the cancel cut off.
-
-        `operation` says which.
-        """
-        operation, done = await (operates := operator(request, task_flow_id, body, key)).resume()
-        return _reply(task_flow_id, operation, done, operates)
+            return foretold(task_flow_id, "rerun", await operates.effect_in_tree(*wanted, **said), operates)
+        return replied(task_flow_id, "rerun", await operates.rerun(*wanted, **said), operates)
 
     @app.post(
         "/flows/{task_flow_id}/fork",
@@ -248,9 +198,9 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
         operates = operator(request, task_flow_id, body, key)
         if body.dry_run:
             effect = await operates.effect_of_ignore(tasks, has_result=bool(result), cascade=body.cascade)
-            return _foretold(task_flow_id, "ignore", effect, operates)
+            return foretold(task_flow_id, "ignore", effect, operates)
         done = await operates.ignore(tasks, body.reason, result, cascade=body.cascade)
-        return _reply(task_flow_id, "ignore", done)
+        return replied(task_flow_id, "ignore", done)
 
     @app.post(
         "/flows/{task_flow_id}/unignore",
@@ -262,8 +212,12 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
     ) -> Response:
         """While nothing that depends on them has started."""
         tasks = await numbered(task_flow_id, body.tasks)
-        done = await operator(request, task_flow_id, body, key).unignore(tasks)
-        return _reply(task_flow_id, "unignore", done)
+        operates = operator(request, task_flow_id, body, key)
+        if body.dry_run:
+            effect = await operates.effect_of_unignore(tasks)
+            return foretold(task_flow_id, "unignore", effect, operates)
+        done = await operates.unignore(tasks)
+        return replied(task_flow_id, "unignore", done)
 
     @app.post(
         "/flows/{task_flow_id}/cancel",
@@ -276,36 +230,9 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
         """Nothing new starts; running attempts are told to stop with the next heartbeat."""
         operates = operator(request, task_flow_id, body, key)
         if body is not None and body.dry_run:
-            return _foretold(task_flow_id, "cancel", await operates.effect_of_cancel(), operates)
+            return foretold(task_flow_id, "cancel", await operates.effect_of_cancel(), operates)
         done = await operates.cancel(body.reason if body else "")
-        return _reply(task_flow_id, "cancel", done)
-
-    @app.post("/flows/{task_flow_id}/pause", summary="Pause a flow", responses=responses("It is paused"))
-    async def post_pause(
-        task_flow_id: FlowIdPath, request: Request, body: WithReason | None = None, key: KeyHeader = None
-    ) -> Response:
-        """What runs may end, nothing new starts until it is resumed."""
-        done = await operator(request, task_flow_id, body, key).pause(body.reason if body else "")
-        return _reply(task_flow_id, "pause", done)
-
-    @app.post(
-        "/flows/{task_flow_id}/priority",
-        summary="Change a flow's priority",
-        responses=responses("Its tasks have it"),
-    )
-    async def post_priority(
-        task_flow_id: FlowIdPath, request: Request, body: PriorityBody, key: KeyHeader = None
-    ) -> Response:
-        """All its tasks have this priority from now on; what waits moves at once."""
-        done = await operator(request, task_flow_id, body, key).prioritise(body.priority)
-        return _reply(task_flow_id, "priority", done)
-
-
-def operation_of(request: Request, body: RequestBody | None, key: str) -> str:
-    """An id that the same key gives to the same call only, whoever else uses that key for something else."""
-    said = body.model_dump_json() if body else ""
-    whole = "\0".join((by_of(request), request.url.path, key, said))
-    return hashlib.sha256(whole.encode(errors="surrogatepass")).hexdigest()[:32]
+        return replied(task_flow_id, "cancel", done)
 
 
 def _refuse_half(body: ForkBody) -> None:
@@ -328,28 +255,3 @@ def _of_rerun(body: RerunBody) -> dict[str, Any]:
 def _version_of(body: RerunBody | ForkBody) -> str:
     """The version of the workflow that is asked for; "": none."""
     return "" if body.workflow_version is None else str(body.workflow_version)
-
-
-def _foretold(flow_id: str, operation: str, effect: Effect, operates: TreeOperator) -> Response:
-    told = OperatedView(
-        flow_id.lower(),
-        operation,
-        effect.version,
-        list(effect.concerned),
-        effect=EffectView.of(effect),
-        tree=[_elsewhere(one) for one in operates.elsewhere],
-        more_in_tree=operates.more_elsewhere,
-    )
-    return reply(told)
-
-
-def _elsewhere(one: ElsewhereInTree) -> OperatedView:
-    effect = None if one.effect is None else EffectView.of(one.effect)
-    return OperatedView(one.flow, one.operation, one.done.version, list(one.done.tasks), effect=effect)
-
-
-def _reply(flow_id: str, operation: str, done: Operated, operates: TreeOperator | None = None) -> Response:
-    told = OperatedView(flow_id.lower(), operation, done.version, list(done.tasks))
-    if operates is not None:
-        told.warnings, told.tree = operates.warnings, [_elsewhere(one) for one in operates.elsewhere]
-    return reply(told)

@@ -11,9 +11,9 @@ from starlette.responses import Response
 from flower_api.access import by_of, roles_of
 from flower_api.cursors import cursor_of, no_cursor, read_cursor
 from flower_api.openapi import replies, reply
+from flower_api.operation_answers import operation_of
 from flower_api.path_ids import FlowIdPath
 from flower_api.request_times import is_known_time
-from flower_api.routes.operations import operation_of
 from flower_api.routes.tasks import TaskPath
 from flower_api.schemas import IdempotencyKey, KeyHeader, OperatedView, RequestBody
 from flower_engine.flows.answers import Answerer

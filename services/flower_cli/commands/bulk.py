@@ -145,6 +145,10 @@ _EFFECTS = (
     ("matched", "will keep what items came to that are the same again"),
     ("cutOff", "will be cut off"),
     ("cleanup", "will clean up"),
+    ("withdrawn", "will have to wait"),
+    ("runsOn", "will run to an end"),
+    ("awaits", "will wait on for time, the world or a child"),
+    ("prioritised", "will have the priority"),
 )
 _DID = {"nothing": "it is paused already", "pause": "it is paused", "resume": "its pause is lifted"}
 

@@ -21,6 +21,7 @@ from flower_cli.commands.flow_names import flow_id
 from flower_cli.console import out
 from flower_cli.values import parameters_of, task_parameters_of, value_of
 from flower_engine.client.api_location import path_part
+from flower_engine.model.values.noun_counts import counted
 
 TasksArgument = Annotated[
     list[str], typer.Argument(help="Tasks by number, as 'flower show' has them, or by name.")
@@ -91,16 +92,18 @@ def rerun(
     if keep_answers:
         body["keepAnswers"] = True
     body |= {**({"newChildren": True} if new_children else {}), **({"up": True} if up else {})}
-    if dry_run:
-        body["dryRun"] = True
-    _operate(flow, "rerun", body, version, url, as_json)
+    _operate(flow, "rerun", body | _dry(dry_run), version, url, as_json)
 
 
 def resume(
-    flow: FlowArgument, version: VersionOption = None, url: UrlOption = None, as_json: JsonOption = False
+    flow: FlowArgument,
+    dry_run: DryRunOption = False,
+    version: VersionOption = None,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Lift a pause; else rerun all that failed, or all that a cancel cut off."""
-    _operate(flow, "resume", {}, version, url, as_json)
+    _operate(flow, "resume", _dry(dry_run), version, url, as_json)
 
 
 def fork(
@@ -159,19 +162,20 @@ def ignore(
     body: dict[str, Any] = {"tasks": _numbers(tasks), "reason": reason}
     if result is not None:
         body["result"] = value_of(result)
-    body |= {**({"cascade": True} if cascade else {}), **({"dryRun": True} if dry_run else {})}
+    body |= {**({"cascade": True} if cascade else {}), **_dry(dry_run)}
     _operate(flow, "ignore", body, version, url, as_json)
 
 
 def unignore(
     flow: FlowArgument,
     tasks: TasksArgument,
+    dry_run: DryRunOption = False,
     version: VersionOption = None,
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make ignored tasks wait again, while nothing that depends on them has started."""
-    _operate(flow, "unignore", {"tasks": _numbers(tasks)}, version, url, as_json)
+    _operate(flow, "unignore", {"tasks": _numbers(tasks), **_dry(dry_run)}, version, url, as_json)
 
 
 def cancel(
@@ -183,30 +187,31 @@ def cancel(
     as_json: JsonOption = False,
 ) -> None:
     """End a flow: nothing new starts, what runs is told to stop."""
-    body = {"reason": reason, **({"dryRun": True} if dry_run else {})}
-    _operate(flow, "cancel", body, version, url, as_json)
+    _operate(flow, "cancel", {"reason": reason, **_dry(dry_run)}, version, url, as_json)
 
 
 def pause(
     flow: FlowArgument,
     reason: ReasonOption = "",
+    dry_run: DryRunOption = False,
     version: VersionOption = None,
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Start nothing more of a flow until it is resumed; what runs may end."""
-    _operate(flow, "pause", {"reason": reason}, version, url, as_json)
+    _operate(flow, "pause", {"reason": reason, **_dry(dry_run)}, version, url, as_json)
 
 
 def priority(
     flow: FlowArgument,
     number: Annotated[int, typer.Argument(help="-20 (first) to 19", min=-20, max=19)],
+    dry_run: DryRunOption = False,
     version: VersionOption = None,
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Give all tasks of a flow another priority; what waits moves at once."""
-    _operate(flow, "priority", {"priority": number}, version, url, as_json)
+    _operate(flow, "priority", {"priority": number, **_dry(dry_run)}, version, url, as_json)
 
 
 # What became of the flow, or of the tasks that the answer names.
@@ -245,8 +250,8 @@ def _operate(  # one call for all of the above
             out.print(f"  flow {other['taskFlowId']}:", markup=False)
             for line in _foretold(other["effect"]):
                 out.print(f"    {line}", markup=False)
-        if done.get("moreInTree"):
-            out.print("  and more flows of its tree", markup=False)
+        if more := done.get("moreInTree"):
+            out.print(f"  and {counted(more, 'child', 'children')} more, with what is below", markup=False)
         return
     for one in (*done.get("tree", ()), done):
         what = _said(one["operation"], one["tasks"])
@@ -265,7 +270,17 @@ _EFFECTS = {
     "cleanup": "clean up before the flow ends",
     "kept": "have ended, and are kept",
     "ready": "may start at once",
+    "withdrawn": "might start, and must wait then",
+    "runsOn": "run, and may end",
+    "awaits": "await what comes all the same: time, the world, or a child",
+    "prioritised": "have another priority",
+    "moved": "wait for a worker, and move at once",
 }
+
+
+def _dry(dry_run: bool) -> dict[str, Any]:
+    """What is said of an operation that is only to say what it would do."""
+    return {"dryRun": True} if dry_run else {}
 
 
 def _foretold(effect: dict[str, Any]) -> Iterator[str]:

@@ -200,9 +200,9 @@ class AsyncFlowHandle(Generic[R]):
         body |= {name: True for name, is_asked in asked.items() if is_asked}
         return await self._operate("rerun", version=version, **body, **dry_run_body(dry_run))
 
-    async def resume(self, *, version: int | None = None) -> Operated:
+    async def resume(self, *, dry_run: bool = False, version: int | None = None) -> Operated:
         """Lifts a pause; else reruns what failed, or what a cancel cut off."""
-        return await self._operate("resume", version=version)
+        return await self._operate("resume", version=version, **dry_run_body(dry_run))
 
     async def fork(
         self,
@@ -240,9 +240,9 @@ class AsyncFlowHandle(Generic[R]):
         body |= {**({"cascade": True} if cascade else {}), **dry_run_body(dry_run)}
         return await self._operate("ignore", tasks=list(tasks), reason=reason, version=version, **body)
 
-    async def unignore(self, tasks: Tasks, *, version: int | None = None) -> Operated:
+    async def unignore(self, tasks: Tasks, *, dry_run: bool = False, version: int | None = None) -> Operated:
         """Takes that back."""
-        return await self._operate("unignore", tasks=list(tasks), version=version)
+        return await self._operate("unignore", tasks=list(tasks), version=version, **dry_run_body(dry_run))
 
     async def cancel(
         self, *, reason: str = "", dry_run: bool = False, version: int | None = None
@@ -301,13 +301,15 @@ class AsyncFlowHandle(Generic[R]):
         """
         return await self._client.run(wait_calls.link(self.id, task, name, seconds, self._client.patience()))
 
-    async def pause(self, *, reason: str = "", version: int | None = None) -> Operated:
+    async def pause(self, *, reason: str = "", dry_run: bool = False, version: int | None = None) -> Operated:
         """Nothing of it starts until it is resumed."""
-        return await self._operate("pause", reason=reason, version=version)
+        return await self._operate("pause", reason=reason, version=version, **dry_run_body(dry_run))
 
-    async def prioritise(self, priority: int, *, version: int | None = None) -> Operated:
+    async def prioritise(
+        self, priority: int, *, dry_run: bool = False, version: int | None = None
+    ) -> Operated:
         """All its tasks have this priority, -20 (first) to 19."""
-        return await self._operate("priority", priority=priority, version=version)
+        return await self._operate("priority", priority=priority, version=version, **dry_run_body(dry_run))
 
     def __repr__(self) -> str:
         return f"<flow {self.id}>"

@@ -194,9 +194,9 @@ class FlowHandle(Generic[R]):
         body |= {name: True for name, is_asked in asked.items() if is_asked}
         return self._operate("rerun", version=version, **body, **dry_run_body(dry_run))
 
-    def resume(self, *, version: int | None = None) -> Operated:
+    def resume(self, *, dry_run: bool = False, version: int | None = None) -> Operated:
         """Lifts a pause; else reruns what failed, or what a cancel cut off."""
-        return self._operate("resume", version=version)
+        return self._operate("resume", version=version, **dry_run_body(dry_run))
 
     def fork(
         self,
@@ -234,9 +234,9 @@ class FlowHandle(Generic[R]):
         body |= {**({"cascade": True} if cascade else {}), **dry_run_body(dry_run)}
         return self._operate("ignore", tasks=list(tasks), reason=reason, version=version, **body)
 
-    def unignore(self, tasks: Tasks, *, version: int | None = None) -> Operated:
+    def unignore(self, tasks: Tasks, *, dry_run: bool = False, version: int | None = None) -> Operated:
         """Takes that back."""
-        return self._operate("unignore", tasks=list(tasks), version=version)
+        return self._operate("unignore", tasks=list(tasks), version=version, **dry_run_body(dry_run))
 
     def cancel(self, *, reason: str = "", dry_run: bool = False, version: int | None = None) -> Operated:
         """Ends it. ``dry_run``: only says what that would cut off."""
@@ -293,13 +293,13 @@ class FlowHandle(Generic[R]):
         """
         return self._client.run(wait_calls.link(self.id, task, name, seconds, self._client.patience()))
 
-    def pause(self, *, reason: str = "", version: int | None = None) -> Operated:
+    def pause(self, *, reason: str = "", dry_run: bool = False, version: int | None = None) -> Operated:
         """Nothing of it starts until it is resumed."""
-        return self._operate("pause", reason=reason, version=version)
+        return self._operate("pause", reason=reason, version=version, **dry_run_body(dry_run))
 
-    def prioritise(self, priority: int, *, version: int | None = None) -> Operated:
+    def prioritise(self, priority: int, *, dry_run: bool = False, version: int | None = None) -> Operated:
         """All its tasks have this priority, -20 (first) to 19."""
-        return self._operate("priority", priority=priority, version=version)
+        return self._operate("priority", priority=priority, version=version, **dry_run_body(dry_run))
 
     def __repr__(self) -> str:
         return f"<flow {self.id}>"

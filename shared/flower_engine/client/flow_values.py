@@ -286,7 +286,8 @@ class Worker(_Told):
 class Operated(_Told):
     """What an operation did: the flow's version after it, and the tasks concerned by their number (none where
     the answer to a first sending was lost). ``effect``: of a dry run what it would do, by the names of the
-    API. ``tree``: what it did, or would do, to other flows of the tree."""
+    API. ``tree``: what it did, or would do, to other flows of the tree; ``more_in_tree``: to so many
+    children more, which are not told."""
 
     task_flow_id: str
     operation: str
@@ -295,7 +296,7 @@ class Operated(_Told):
     warnings: list[str] = []
     effect: dict[str, Any] | None = None
     tree: "list[Operated]" = []
-    more_in_tree: bool = False
+    more_in_tree: int = 0
 
 
 class WorkflowEntry(_Told):

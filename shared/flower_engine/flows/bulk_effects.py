@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from flower_engine.errors import RefusedError
 from flower_engine.flows.bulk_operations import BulkOperation, alike, failed_of, held_tasks
-from flower_engine.flows.operation_effects import Effect
+from flower_engine.flows.effects import Effect
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.tree_operations import TreeOperator
 from flower_engine.projection.read.alike_tasks import AlikeFlow
@@ -69,7 +68,7 @@ async def _foretell(stores: PostgresStores, one: AlikeFlow, operation: BulkOpera
     try:
         operator = TreeOperator(stores, one.flow, operation.by)
         told.effect = await _effect(operator, told, operation)
-        told.elsewhere = len(operator.elsewhere)
+        told.elsewhere = len(operator.elsewhere) + operator.more_elsewhere
     except Exception as error:  # noqa: BLE001 # told of this flow, as it would be when it is done
         told.refusal = error
     return told
@@ -86,11 +85,11 @@ async def _effect(operator: TreeOperator, told: Foretold, operation: BulkOperati
     if operation.name == "ignore":
         told.tasks = failed_of(state, told.tasks) if operation.fault else held_tasks(state)
         return await operator.effect_of_ignore(told.tasks)
-    if operation.name == "resume" and state.paused is None:
-        told.did = "rerun"
-        return await operator.effect_in_tree("failed", "", {})
-    if state.ended_ms is not None:
-        raise RefusedError(f"flow {state.flow}: it has ended ({state.status.word})", "ended")
-    if operation.name == "pause" and state.paused is not None:
+    if operation.name == "resume":
+        told.did, effect = await operator.effect_of_resume()
+        return effect
+    if operation.name == "priority":
+        return await operator.effect_of_priority(operation.priority)
+    if state.paused is not None:
         told.did = "nothing"
-    return Effect(version=state.version)  # no task moves
+    return await operator.effect_of_pause()

@@ -12,17 +12,19 @@ from flower_engine.errors import (
     RefusedError,
     UnknownFlowError,
 )
+from flower_engine.flows.effects import Effect
 from flower_engine.flows.history import find_state
+from flower_engine.flows.holding_effects import effect_of_pause, effect_of_priority, effect_of_resume
 from flower_engine.flows.matched_maps import rerun_matched
 from flower_engine.flows.new_messages import Changes, NewMessages, new_messages
 from flower_engine.flows.operation_effects import (
-    Effect,
     effect_of_cancel,
     effect_of_ignore,
     effect_of_rerun,
     with_those_in_need,
 )
 from flower_engine.flows.stores import Stores
+from flower_engine.flows.unignoring import effect_of_unignore
 from flower_engine.flows.version_reruns import Bodies, are_messages_of, bodies_of_rerun, may_run_again
 from flower_engine.log.engine_clock import now_ms
 from flower_engine.log.partition import Partition
@@ -138,13 +140,17 @@ class Operator:
         try:
             return "rerun", await self.rerun("failed", "", {})
         except RefusedError as error:
-            if error.reason != "nothing":
-                raise
-            raise RefusedError(
-                f"flow {self._flow}: it is not paused, and none of its tasks has failed: there is nothing to"
-                " resume",
-                "nothing",
-            ) from None
+            raise self._nothing_to_resume(error) from None
+
+    def _nothing_to_resume(self, error: RefusedError) -> RefusedError:
+        """What is said where nothing is paused, and a rerun of what failed is refused."""
+        if error.reason != "nothing":
+            return error
+        return RefusedError(
+            f"flow {self._flow}: it is not paused, and none of its tasks has failed: there is nothing to"
+            " resume",
+            "nothing",
+        )
 
     async def ignore(
         self, tasks: Sequence[int], reason: str, result: bytes = b"", *, cascade: bool = False
@@ -195,7 +201,7 @@ class Operator:
         elif changes:
             known = {seq: task_message(state.workflow, state.task(seq).planned) for seq in changes}
             await new_messages(self._stores, known, changes)
-        now = await now_ms(self._stores.redis, self._partition.keys)
+        now = await self._now_ms()
         return effect_of_rerun(
             state,
             selection,
@@ -219,6 +225,34 @@ class Operator:
     async def effect_of_cancel(self) -> Effect:
         """What :meth:`cancel` would do; raises as it does. Nothing is done."""
         return effect_of_cancel(await self._seen_state())
+
+    async def effect_of_pause(self) -> Effect:
+        """What :meth:`pause` would do; raises as it does. Nothing is done."""
+        return effect_of_pause(await self._seen_state(), await self._now_ms())
+
+    async def effect_of_resume(self) -> tuple[str, Effect]:
+        """What :meth:`resume` would do ("resume" or "rerun", too); raises as it does. Nothing is done."""
+        state = await self._seen_state()
+        if state.paused is not None:
+            return "resume", effect_of_resume(state, await self._now_ms())
+        try:
+            return "rerun", await self._effect_of_failed()
+        except RefusedError as error:
+            raise self._nothing_to_resume(error) from None
+
+    async def _effect_of_failed(self) -> Effect:
+        return await self.effect_of_rerun("failed", "", {})
+
+    async def effect_of_priority(self, priority: int) -> Effect:
+        """What :meth:`prioritise` would do; raises as it does. Nothing is done."""
+        return effect_of_priority(await self._seen_state(), priority, await self._now_ms())
+
+    async def effect_of_unignore(self, tasks: Sequence[int]) -> Effect:
+        """What :meth:`unignore` would do; raises as it does. Nothing is done."""
+        return effect_of_unignore(await self._seen_state(), tasks, await self._now_ms())
+
+    async def _now_ms(self) -> int:
+        return await now_ms(self._stores.redis, self._partition.keys)
 
     async def _seen_state(self) -> FlowState:
         """The state, of the version that the caller has seen.

@@ -9,58 +9,20 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
-from flower_engine.errors import RefusedError
+from flower_engine.flows.effects import BY, Before, Effect, follow, refuse_ended
 from flower_engine.flows.matched_maps import refuse_too_large
 from flower_engine.flows.run_again import Again, Selection
-from flower_engine.model.definitions.task_rules import rule_in_force
-from flower_engine.model.events.events import TasksPassed, TasksUnneeded
 from flower_engine.model.events.operator_events import FlowCancelled, FlowEnding, FlowRerun, TasksIgnored
 from flower_engine.model.events.wait_events import TaskLifted
 from flower_engine.model.folding.cleanup import cleanup_of
 from flower_engine.model.folding.flow_state import FlowState
 from flower_engine.model.folding.fold_steps import STEPS
 from flower_engine.model.folding.kept_results import reads_of
-from flower_engine.model.folding.unneeded import unneeded_in
-from flower_engine.model.tasks.rules import PASS, decided
 from flower_engine.model.tasks.status import Status
 from flower_engine.model.waits.wait_parameters import PROGRAMS
 from flower_engine.transitions.operator_transitions import Scope, refusal
 
 _MOST_NAMED = 10  # of those that need a result
-_BY = "dry run"
-
-
-class Effect(msgspec.Struct, kw_only=True):
-    """What becomes of the tasks of a flow, by number. Those that are in no list wait or run, as they did.
-
-    ``runs``: they run again from the start; ``reopens``: they were passed over, were not asked for, and wait
-    again; ``asked_again``: of both, those that ask the world anew; ``passed_over``: because somebody says so,
-    or by their rules; ``vanished``: items of maps that are expanded anew; ``matched``: maps whose items
-    then take over what the same ones came to before (which these are is known when they have their list);
-    ``cut_off``: by a cancel, or because joins go on without them and nobody else needs them;
-    ``within``: they go on with the children that they have, in which tasks run again;
-    ``cleanup``: it spares these, and they run, or wait (for the end of their children, too), before the flow
-    ends; ``kept``: they have ended, and stay so; ``ready``: they may start at once then. ``ends``: the flow
-    does. ``version``: the flow's, which it was told for."""
-
-    version: int
-    runs: list[int] = []
-    reopens: list[int] = []
-    asked_again: list[int] = []
-    passed_over: list[int] = []
-    vanished: list[int] = []
-    matched: list[int] = []
-    cut_off: list[int] = []
-    cleanup: list[int] = []
-    within: list[int] = []
-    kept: list[int] = []
-    ready: list[int] = []
-    ends: bool = False
-
-    @property
-    def concerned(self) -> tuple[int, ...]:
-        """Every task that moves because of it."""
-        return tuple(sorted({*self.runs, *self.reopens, *self.within, *self.cut_off, *self.passed_over}))
 
 
 def effect_of_rerun(
@@ -82,12 +44,12 @@ def effect_of_rerun(
     Raises:
         RefusedError: it would be refused.
     """
-    before = _Before(flow)
+    before = Before(flow)
     if within:
         _lift(flow, within)
         others = _others(flow, selection, within)
         if not others:
-            effect = before.effect(flow, *_follow(flow))
+            effect = before.effect(flow, *follow(flow))
             effect.within = sorted(within)
             return effect
         selection = others
@@ -104,7 +66,7 @@ def effect_of_rerun(
         at=0,
         flow=flow.flow,
         v=flow.version + 1,
-        by=_BY,
+        by=BY,
         finished=by_status[Status.FINISH],
         ignored=by_status[Status.IGNORE],
         suspended=by_status[Status.SUSPEND],
@@ -118,12 +80,13 @@ def effect_of_rerun(
     )
     STEPS[FlowRerun](flow, event)
     refuse_too_large(flow, matched)
-    effect = before.effect(flow, *_follow(flow))
+    effect = before.effect(flow, *follow(flow))
     effect.reopens = reopens
     effect.vanished = gone
     effect.matched = matched
     effect.kept = sorted(set(effect.kept) - set(gone))
     effect.runs = [seq for seq in ran if seq not in set(reopens)]
+    effect.withdrawn = sorted(set(effect.withdrawn).difference(ran))
     effect.asked_again = [seq for seq in ran if flow.task(seq).planned.program in PROGRAMS]
     effect.within = sorted(within)
     if is_up:
@@ -153,7 +116,7 @@ def effect_of_ignore(flow: FlowState, tasks: Sequence[int], *, has_result: bool 
     Raises:
         RefusedError: it would be refused.
     """
-    _refuse_ended(flow)
+    refuse_ended(flow)
     chosen = list(dict.fromkeys(tasks))
     for seq in chosen:
         _refuse_final(flow, seq)
@@ -163,20 +126,20 @@ def effect_of_ignore(flow: FlowState, tasks: Sequence[int], *, has_result: bool 
                 ", ..." if len(needing) > _MOST_NAMED else ""
             )
             raise refusal(flow.flow, "needed", str(seq), named)
-    before = _Before(flow)
+    before = Before(flow)
     held = {seq for seq in chosen if flow.task(seq).status is Status.SUSPEND}
     event = TasksIgnored(
         at=0,
         flow=flow.flow,
         v=flow.version + 1,
-        by=_BY,
+        by=BY,
         ranges=tuple((seq, seq) for seq in chosen if seq not in held),
         held=tuple((seq, seq) for seq in chosen if seq in held),
         result=msgspec.Raw(b"null") if has_result else msgspec.Raw(),
         ends=flow.left == len(chosen),
     )
     STEPS[TasksIgnored](flow, event)
-    passed, unneeded = _follow(flow)
+    passed, unneeded = follow(flow)
     return before.effect(flow, sorted([*chosen, *passed]), unneeded)
 
 
@@ -186,8 +149,8 @@ def effect_of_cancel(flow: FlowState, parents: Collection[int] = ()) -> Effect:
     Raises:
         RefusedError: it would be refused.
     """
-    _refuse_ended(flow)
-    before, spared = _Before(flow), cleanup_of(flow)
+    refuse_ended(flow)
+    before, spared = Before(flow), cleanup_of(flow)
     left = () if flow.is_ending else [seq for seq in parents if seq not in spared]
     open_tasks = {
         status: tuple(
@@ -206,7 +169,7 @@ def effect_of_cancel(flow: FlowState, parents: Collection[int] = ()) -> Effect:
         at=0,
         flow=flow.flow,
         v=flow.version + 1,
-        by=_BY,
+        by=BY,
         waiting=open_tasks[Status.WAIT],
         running=open_tasks[Status.RUNNING],
         suspended=open_tasks[Status.SUSPEND],
@@ -218,13 +181,13 @@ def effect_of_cancel(flow: FlowState, parents: Collection[int] = ()) -> Effect:
 
 
 def _effect_of_ending(
-    flow: FlowState, open_tasks: Mapping[Status, tuple[int, ...]], before: "_Before", parents: Sequence[int]
+    flow: FlowState, open_tasks: Mapping[Status, tuple[int, ...]], before: "Before", parents: Sequence[int]
 ) -> Effect:
     event = FlowEnding(
         at=0,
         flow=flow.flow,
         v=flow.version + 1,
-        by=_BY,
+        by=BY,
         cause="cancel",
         waiting=open_tasks[Status.WAIT],
         running=open_tasks[Status.RUNNING],
@@ -234,7 +197,7 @@ def _effect_of_ending(
         until_ms=1,  # whenever that is
     )
     STEPS[FlowEnding](flow, event)
-    effect = before.effect(flow, *_follow(flow))
+    effect = before.effect(flow, *follow(flow))
     effect.cut_off = sorted([*effect.cut_off, *event])
     effect.cleanup = [task.planned.seq for task in flow.tasks if not task.has_ended]
     return effect
@@ -260,87 +223,6 @@ def with_those_in_need(flow: FlowState, tasks: Sequence[int]) -> list[int]:
             found.update(more)
             left += more
     return sorted(found)
-
-
-class _Before:
-    """How the tasks stood before."""
-
-    def __init__(self, flow: FlowState) -> None:
-        self._version = flow.version
-        self._ended = {task.planned.seq for task in flow.tasks if task.has_ended}
-        self._ready = {task.planned.seq for task in flow.tasks if task.is_ready}
-
-    def effect(self, flow: FlowState, passed_over: list[int], unneeded: list[int]) -> Effect:
-        ended = {task.planned.seq for task in flow.tasks if task.has_ended}
-        ready = {task.planned.seq for task in flow.tasks if task.is_ready}
-        return Effect(
-            version=self._version,
-            passed_over=passed_over,
-            cut_off=unneeded,
-            kept=sorted(self._ended & ended - set(passed_over)),
-            ready=sorted(ready - self._ready),
-            ends=flow.ended_ms is not None,
-        )
-
-
-def _follow(flow: FlowState) -> tuple[list[int], list[int]]:
-    """What rules pass over now, and after that, and what nobody needs any more; the state has it then."""
-    passed, unneeded = _pass_over(flow), list[int]()
-    while found := unneeded_in(flow):
-        held = {seq for seq in found if flow.task(seq).status is Status.SUSPEND}
-        ran = {seq for seq in found if flow.task(seq).status is Status.RUNNING}
-        item = flow.task(found[0]).planned.item
-        event = TasksUnneeded(
-            at=0,
-            flow=flow.flow,
-            v=flow.version + 1,
-            cause=item[0] if item else flow.dependents[found[0]][0],
-            ranges=tuple((seq, seq) for seq in found if seq not in held and seq not in ran),
-            ran=tuple((seq, seq) for seq in ran),
-            held=tuple((seq, seq) for seq in held),
-            ends=flow.left == len(found),
-        )
-        STEPS[TasksUnneeded](flow, event)
-        unneeded += found
-        passed += _pass_over(flow)
-    return sorted(passed), sorted(unneeded)
-
-
-def _pass_over(flow: FlowState) -> list[int]:
-    """What rules pass over now, and after that; the state has it then."""
-    passed: list[int] = []
-    left = list(range(1, len(flow.tasks) + 1)) if flow.ruled else []
-    while left:
-        seq = left.pop()
-        task = flow.task(seq)
-        if task.edges is None or task.status is not Status.WAIT or task.used:
-            continue
-        if decided(rule_in_force(task.planned), task.edges) is PASS:
-            cause = next(one for one in task.planned.depends_on if flow.task(one).has_ended)
-            ends = flow.left == 1
-            ranges, unmet = ((), ((seq, seq),)) if task.edges.barred else (((seq, seq),), ())
-            event = TasksPassed(
-                at=0,
-                flow=flow.flow,
-                v=flow.version + 1,
-                ranges=ranges,
-                cause=cause,
-                unmet=unmet,
-                ends=ends,
-            )
-            STEPS[TasksPassed](flow, event)
-            passed.append(seq)
-            left += flow.dependents[seq]
-    return sorted(passed)
-
-
-def _refuse_ended(flow: FlowState) -> None:
-    if flow.ended_ms is not None:
-        raise RefusedError(
-            f"flow {flow.flow}: it has ended ({flow.status.word}); rerun it, or fork it, to do anything more"
-            " with it",
-            "ended",
-        )
 
 
 def _refuse_final(flow: FlowState, seq: int) -> None:

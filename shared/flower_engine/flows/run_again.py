@@ -184,11 +184,7 @@ class Again:
                 self._stack.append(seq)
 
     def _is_away(self, task: TaskState) -> bool:
-        """Whether it waits for the time of its retry or its round, or for the world."""
-        if task.status is not Status.WAIT:
-            return False
-        due_ms = task.again_ms if task.retry_ms is None else task.retry_ms
-        return task.awaiting is not None or (due_ms is not None and due_ms > self._now_ms)
+        return is_away(task, self._now_ms)
 
     def _is_heard_of(self, task: TaskState) -> bool:
         """Whether tasks behind it may have gone on because of how it stands."""
@@ -203,7 +199,7 @@ class Again:
                 behind = flow.task(dependent)
                 follows = (
                     self._scope in ("", "changed")
-                    and _uses(behind, seq)
+                    and uses(behind, seq)
                     and self._is_followed(flow.task(seq), behind)
                 )
                 if self._scope != "dependents" and not follows:
@@ -217,7 +213,7 @@ class Again:
     def _is_followed(self, task: TaskState, behind: TaskState) -> bool:
         """Whether what has run behind a task read what goes of it, or cleaned up."""
         seq, has_run = task.planned.seq, behind.status in (Status.FINISH, Status.SUSPEND)
-        if task.has_ended and is_read_by(behind.planned, seq) and (has_run or _began_with(behind, seq)):
+        if task.has_ended and is_read_by(behind.planned, seq) and (has_run or began_with(behind, seq)):
             return True
         return task.has_ended and has_run and behind.planned.seq in self._spared
 
@@ -232,7 +228,7 @@ class Again:
             if self._is_heard_of(self._flow.task(seq)):
                 for dependent in self._flow.dependents[seq]:
                     behind = self._flow.task(dependent)
-                    if self._is_away(behind) and _uses(behind, seq):
+                    if self._is_away(behind) and uses(behind, seq):
                         self._again.setdefault(dependent)
 
     def _open_behind(self) -> bool:
@@ -268,7 +264,7 @@ class Again:
     def _refuse_started(self, seq: int) -> None:
         for dependent in self._flow.dependents[seq]:
             behind = self._flow.task(dependent)
-            if dependent in self._again or not _uses(behind, seq) or behind.planned.along == seq:
+            if dependent in self._again or not uses(behind, seq) or behind.planned.along == seq:
                 continue
             if behind.status is Status.RUNNING:
                 self._refuse("dependent-running", str(seq), str(dependent))
@@ -279,13 +275,21 @@ class Again:
         raise refusal(self._flow.flow, reason, *words)
 
 
-def _began_with(behind: TaskState, seq: int) -> bool:
+def is_away(task: TaskState, now_ms: int) -> bool:
+    """Whether it waits for the time of its retry or its round, or for the world."""
+    if task.status is not Status.WAIT:
+        return False
+    due_ms = task.again_ms if task.retry_ms is None else task.retry_ms
+    return task.awaiting is not None or (due_ms is not None and due_ms > now_ms)
+
+
+def began_with(behind: TaskState, seq: int) -> bool:
     """Whether a map that waits began on the result of this task: it has its items."""
     items = behind.planned.items
     has_begun = items is not None and behind.status is Status.WAIT
     return has_begun and seq not in numbers_of(items) and seq != behind.planned.along
 
 
-def _uses(behind: TaskState, seq: int) -> bool:
+def uses(behind: TaskState, seq: int) -> bool:
     """Whether a task that has begun did so with this dependency; with its decision in any case."""
     return not behind.used or seq in behind.used or behind.planned.is_branch_of(seq)

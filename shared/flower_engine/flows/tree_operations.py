@@ -7,15 +7,16 @@ opened for a child which nobody takes up ends again as it had ended.
 """
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from flower_engine.errors import HeldForChildrenError, RefusedError, UnknownFlowError
+from flower_engine.flows.effects import Effect
 from flower_engine.flows.flow_operations import Operator
 from flower_engine.flows.new_messages import Changes
-from flower_engine.flows.operation_effects import Effect, effect_of_cancel
+from flower_engine.flows.operation_effects import effect_of_cancel
 from flower_engine.insight.children_under_way import children_under_way
 from flower_engine.model.definitions.child_flows import child_flow_id
 from flower_engine.model.folding.cleanup import spared_tasks
@@ -27,11 +28,14 @@ MOST_TOLD = 200
 """Other flows of a tree of which an effect is told; the histories of all of them are read."""
 
 
+_Elsewhere = Literal["rerun", "cancel", "pause", "resume", "priority"]
+
+
 class ElsewhereInTree(msgspec.Struct, frozen=True, kw_only=True):
     """What an operation does to another flow of the tree, or would (``effect``)."""
 
     flow: str
-    operation: Literal["rerun", "cancel"]
+    operation: _Elsewhere
     done: Operated
     effect: Effect | None = None
 
@@ -42,8 +46,8 @@ class TreeOperator(Operator):
     def __init__(self, *args: Any, **given: Any) -> None:
         super().__init__(*args, **given)
         self.elsewhere: list[ElsewhereInTree] = []
-        self.more_elsewhere = False
-        """Whether there are more flows than are told."""
+        self.more_elsewhere = 0
+        """How many children there are beside those that are told; what is below these is not counted."""
 
     async def rerun(
         self,
@@ -210,8 +214,8 @@ class TreeOperator(Operator):
         effect = await super().effect_of_rerun(
             selection, scope, changes, workflow_version, keep_answers=keep_answers, within=within
         )
-        gone = {*effect.runs, *effect.reopens, *effect.asked_again, *effect.vanished, *effect.passed_over}
-        await self._foresee_cancelled(had, gone)
+        gone = {*effect.runs, *effect.reopens, *effect.asked_again, *effect.vanished}
+        await self._foresee_cancelled(had, {*gone, *effect.passed_over, *effect.cut_off})
         return effect
 
     async def effect_of_ignore(
@@ -219,7 +223,15 @@ class TreeOperator(Operator):
     ) -> Effect:
         had = _children_of(await self._seen_state())
         effect = await super().effect_of_ignore(tasks, has_result=has_result, cascade=cascade)
-        await self._foresee_cancelled(had, effect.passed_over)
+        await self._foresee_cancelled(had, {*effect.passed_over, *effect.cut_off})
+        return effect
+
+    async def effect_of_unignore(self, tasks: Sequence[int]) -> Effect:
+        state = await self._seen_state()
+        await self._refuse_unawaited(state)
+        had = _children_of(state)
+        effect = await super().effect_of_unignore(tasks)
+        await self._foresee_cancelled(had, {*effect.passed_over, *effect.cut_off})
         return effect
 
     async def effect_of_cancel(self) -> Effect:
@@ -231,6 +243,61 @@ class TreeOperator(Operator):
         effect = effect_of_cancel(state, parents)
         await self._foresee_cancelled(had, {*effect.cut_off, *parents} - spared)
         return effect
+
+    async def effect_of_pause(self) -> Effect:
+        state = await self._seen_state()
+        effect = await super().effect_of_pause()
+        if state.paused is None:
+            await self._foresee_handed_down("pause", state, lambda child: child.effect_of_pause())
+        return effect
+
+    async def effect_of_resume(self) -> tuple[str, Effect]:
+        state = await self._seen_state()
+        word, effect = await super().effect_of_resume()
+        if state.paused is not None:
+            await self._foresee_handed_down("resume", state, lambda child: child._effect_of_end())
+        return word, effect
+
+    async def _effect_of_end(self) -> Effect:
+        return (await self.effect_of_resume())[1]
+
+    async def _effect_of_failed(self) -> Effect:
+        return await self.effect_in_tree("failed", "", {})
+
+    async def effect_of_priority(self, priority: int) -> Effect:
+        state = await self._seen_state()
+        effect = await super().effect_of_priority(priority)
+        await self._foresee_handed_down("priority", state, lambda child: child.effect_of_priority(priority))
+        return effect
+
+    async def _foresee_handed_down(
+        self,
+        operation: Literal["pause", "resume", "priority"],
+        state: FlowState,
+        effect_of: Callable[["TreeOperator"], Awaitable[Effect]],
+    ) -> None:
+        """Children follow, and theirs; one that is held as it is to be does not, nor what is below."""
+        async for child in self._told_of(_children_of(state)):
+            try:
+                is_paused = (await child.state()).paused is not None
+                if (operation == "pause" and is_paused) or (operation == "resume" and not is_paused):
+                    continue
+                effect = await effect_of(child)
+            except (UnknownFlowError, RefusedError):  # it has not begun, or has ended
+                continue
+            self._tell(child, operation, effect)
+            self._take_over(child)
+
+    async def _told_of(self, had: Mapping[int, int]) -> AsyncGenerator["TreeOperator"]:
+        """The children of these tasks, by attempt, until as many flows are told as may be; those of the other
+        tasks that are under way are counted."""
+        tasks = sorted(had.items())
+        for index, (seq, attempt) in enumerate(tasks):
+            if len(self.elsewhere) >= MOST_TOLD:
+                where = (self._stores.redis, self._partition, self._flow)
+                self.more_elsewhere += len(await children_under_way(*where, dict(tasks[index:])))
+                return
+            yield TreeOperator(self._stores, child_flow_id(self._flow, seq, attempt), self._by)
 
     async def _refuse_unawaited(self, state: FlowState) -> None:
         """Refuses to take up a child that has ended, and that no task awaits any more."""
@@ -270,11 +337,7 @@ class TreeOperator(Operator):
 
     async def _foresee_cancelled(self, had: Mapping[int, int], tasks: Collection[int]) -> None:
         """Children that these tasks leave are cancelled, if they are under way."""
-        for seq in sorted(had.keys() & set(tasks)):
-            if len(self.elsewhere) >= MOST_TOLD:
-                self.more_elsewhere = True
-                return
-            child = TreeOperator(self._stores, child_flow_id(self._flow, seq, had[seq]), self._by)
+        async for child in self._told_of({seq: had[seq] for seq in had.keys() & set(tasks)}):
             try:
                 if (await child.state()).is_ending:  # its cleanup goes on: another cancel would end that
                     continue
@@ -284,14 +347,14 @@ class TreeOperator(Operator):
             self._tell(child, "cancel", effect)
             self._take_over(child)
 
-    def _tell(self, operator: "TreeOperator", operation: Literal["rerun", "cancel"], effect: Effect) -> None:
+    def _tell(self, operator: "TreeOperator", operation: _Elsewhere, effect: Effect) -> None:
         done = Operated(effect.version, effect.concerned)
         told = ElsewhereInTree(flow=operator._flow, operation=operation, done=done, effect=effect)
         self.elsewhere.append(told)
 
     def _take_over(self, operator: "TreeOperator") -> None:
         self.elsewhere += operator.elsewhere
-        self.more_elsewhere = self.more_elsewhere or operator.more_elsewhere
+        self.more_elsewhere += operator.more_elsewhere
 
 
 def _above(scope: Scope) -> Scope:

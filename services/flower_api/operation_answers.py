@@ -1,0 +1,86 @@
+"""What operations on one flow have in common: what they say, for whom they are done, and their answers."""
+
+import hashlib
+from typing import Any
+
+from fastapi import Request
+from pydantic import Field
+from starlette.responses import Response
+
+from flower_api.access import by_of
+from flower_api.openapi import Responses, replies, reply
+from flower_api.schemas import EffectView, OperatedView, Reason, RequestBody
+from flower_engine.flows.effects import Effect
+from flower_engine.flows.postgres_stores import PostgresStores
+from flower_engine.flows.tree_operations import ElsewhereInTree, TreeOperator
+from flower_engine.transitions.operator_transitions import Operated
+
+_PROBLEMS = (400, 404, 409, 413, 415, 422, 503)
+
+
+class Operation(RequestBody):
+    """What every operation may say."""
+
+    version: int | None = Field(
+        None, ge=1, description="the flow's version as the caller saw it; refused if there is a newer one"
+    )
+
+
+class MayBeDry(Operation):
+    """An operation that can say what it would do."""
+
+    dry_run: bool = Field(False, description="only say what it would do to the flow as it stands")
+
+
+class WithReason(Operation):
+    """An operation with a reason, kept in its event."""
+
+    reason: Reason = ""
+
+
+def responses(sentence: str, view: Any = OperatedView) -> Responses:
+    """What an operation answers, and that in words."""
+    return replies({200: (view, sentence)}, problems=_PROBLEMS)
+
+
+def operator_of(
+    stores: PostgresStores, request: Request, flow_id: str, body: Operation | None, key: str | None
+) -> TreeOperator:
+    """Who operates on the flow for whoever asks."""
+    version = body.version if body else None
+    operation = operation_of(request, body, key) if key else ""
+    return TreeOperator(stores, flow_id.lower(), by_of(request), version, operation)
+
+
+def operation_of(request: Request, body: RequestBody | None, key: str) -> str:
+    """An id that the same key gives to the same call only, whoever else uses that key for something else."""
+    said = body.model_dump_json() if body else ""
+    whole = "\0".join((by_of(request), request.url.path, key, said))
+    return hashlib.sha256(whole.encode(errors="surrogatepass")).hexdigest()[:32]
+
+
+def foretold(flow_id: str, operation: str, effect: Effect, operates: TreeOperator) -> Response:
+    """The answer to a dry run."""
+    told = OperatedView(
+        flow_id.lower(),
+        operation,
+        effect.version,
+        list(effect.concerned),
+        effect=EffectView.of(effect),
+        tree=[_elsewhere(one) for one in operates.elsewhere],
+        more_in_tree=operates.more_elsewhere,
+    )
+    return reply(told)
+
+
+def _elsewhere(one: ElsewhereInTree) -> OperatedView:
+    effect = None if one.effect is None else EffectView.of(one.effect)
+    return OperatedView(one.flow, one.operation, one.done.version, list(one.done.tasks), effect=effect)
+
+
+def replied(flow_id: str, operation: str, done: Operated, operates: TreeOperator | None = None) -> Response:
+    """The answer to an operation that is done."""
+    told = OperatedView(flow_id.lower(), operation, done.version, list(done.tasks))
+    if operates is not None:
+        told.warnings, told.tree = operates.warnings, [_elsewhere(one) for one in operates.elsewhere]
+    return reply(told)
