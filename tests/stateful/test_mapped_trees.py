@@ -9,10 +9,11 @@ from hypothesis.stateful import initialize, precondition, rule
 
 from flower_engine.model.folding.flow_state import FlowState
 from flower_engine.model.maps.decision_outcomes import Decided
+from flower_engine.model.maps.map_expansion import with_taken
 from flower_engine.transitions.decision_transitions import Undecided, decide
 from flower_engine.transitions.register_transition import FlowPlan
 from stateful import expectations
-from stateful.test_maps import MappedTransitions
+from stateful.test_maps import MappedTransitions, earlier_of
 from stateful.test_transitions import run_machine
 from stateful.test_trees import CHILDREN, TreeTransitions, tasks_of
 
@@ -41,6 +42,14 @@ PLANS = (
         ),
         timeout_ms=600_000,
     ),
+    FlowPlan(
+        "each that fails",
+        tasks_of(
+            {**each("leaf"), "on_failure": "pass", "stand_in": 7},
+            {**each("line", limit=1), "on_failure": "hold:60"},
+            {"depends_on": (1, 2), "rule": "settled"},
+        ),
+    ),
     FlowPlan("below", tasks_of({"child": "many"}, each("clean"), {"depends_on": (1, 2), "rule": "any"})),
 )
 
@@ -51,7 +60,7 @@ MANY = {"many": tasks_of({}, over(1, "leaf"), {"depends_on": (2,), "program": "A
 class MappedTreeTransitions(MappedTransitions, TreeTransitions):
     """Flows with maps of workflows, and children that have such maps themselves."""
 
-    plans = PLANS * 4
+    plans = PLANS * 3
     children = CHILDREN | MANY
 
     @initialize()
@@ -73,7 +82,9 @@ class MappedTreeTransitions(MappedTransitions, TreeTransitions):
             for name, task in self._undecided():
                 one = self._read(name, task)
                 if task.planned.items is None:
-                    self._expand(one, self._expansion(name, task, one, 2), f"w{next(self.numbers)}", 0)
+                    expansion = self._expansion(name, task, one, 2)
+                    expansion = with_taken(expansion, task.planned.seq, earlier_of(task))
+                    self._expand(one, expansion, f"w{next(self.numbers)}", 0)
                     self._read_log()
                 else:
                     self._hand_in(one, self._gathering(name, task, one), 1)

@@ -68,20 +68,21 @@ def _map(seq: int, *reads: int, **more: Any) -> PlannedTask:
     return _task(seq, *reads, **{"program": "@map", "parameters": parameters, **more})
 
 
-def _bounded(seq: int, *reads: int, **bounds: Any) -> PlannedTask:
+def _bounded(seq: int, *reads: int, on_failure: str = "hold", **bounds: Any) -> PlannedTask:
     """A map of which so many items run at once, or so many may be given up."""
-    task = _map(seq, *reads)
+    task = _map(seq, *reads, on_failure=on_failure)
     return msgspec.structs.replace(task, parameters={**task.parameters, **bounds})
 
 
-def _along(seq: int, over: int, **bounds: Any) -> PlannedTask:
+def _along(seq: int, over: int, on_failure: str = "hold", **bounds: Any) -> PlannedTask:
     """A map whose items go along those of another one."""
     parameters = {
         **{"over": {"$from": over}, "program": "AB"[seq % 2], "as": "n", "aligned": True},
         **bounds,
     }
     reads = {str(over): over}
-    return _task(seq, program="@map", parameters=parameters, reads=reads, refs=True, after=(over,))
+    more: dict[str, Any] = {"parameters": parameters, "reads": reads, "refs": True, "after": (over,)}
+    return _task(seq, program="@map", on_failure=on_failure, **more)
 
 
 PLANS = (
@@ -93,6 +94,16 @@ PLANS = (
     FlowPlan("over a result", (_task(1), _map(2, 1, retry=RETRY), _task(3, 2)), timeout_ms=600_000),
     FlowPlan("chain", (_map(1), _map(2, 1), _task(3, 2, 1), _task(4, after=(1,)))),
     FlowPlan("side by side", (_task(1), _map(2, 1, retry=RETRY), _map(3, 1), _bounded(4, 1, limit=1))),
+    FlowPlan(
+        "failures of items",
+        (
+            _map(1, on_failure="give_up"),
+            _bounded(2, 1, tolerate=0.5, limit=1, on_failure="hold:60"),
+            _map(3, on_failure="pass", stand_in=[7]),
+            _task(4, 2, 3, rule="settled"),
+            _task(5, 1, rule="failed"),
+        ),
+    ),
     FlowPlan(
         "ruled maps",
         (
@@ -119,6 +130,15 @@ CHAINS = (
             _task(5, 2, 3, rule="settled"),
         ),
     ),
+    FlowPlan(
+        "aligned behind what fails",
+        (
+            _map(1, on_failure="pass", stand_in=7),
+            _along(2, 1, on_failure="pass"),
+            _along(3, 2, on_failure="give_up"),
+            _task(4, 2, 3, rule="settled"),
+        ),
+    ),
 )
 
 
@@ -137,7 +157,7 @@ def _waiting_along(flow: FlowState, over: int) -> list[tuple[int, int]]:
     return found
 
 
-def _earlier(task: TaskState) -> tuple[EarlierItem, ...]:
+def earlier_of(task: TaskState) -> tuple[EarlierItem, ...]:
     """The items that a map is matched with."""
     return task.earlier if task.is_matched else ()
 
@@ -213,7 +233,7 @@ class MappedTransitions(RuledTransitions):
             return
         expansion = self._expansion(name, task, one, count)
         expansion = with_chain(expansion, task.planned.seq, self._followers(name, task), name)
-        expansion = with_taken(expansion, task.planned.seq, _earlier(task))
+        expansion = with_taken(expansion, task.planned.seq, earlier_of(task))
         assert self._expand(self._read(name, task, late=1), expansion, "late", 0) in ("stale",)
         word = self._expand(one, expansion, f"w{next(self.numbers)}", stops)
         assert word in (("more", "busy", "ok") if stops else ("ok", "busy"))
@@ -267,13 +287,13 @@ class MappedTransitions(RuledTransitions):
                 assert due.of_map is not None
                 assert [(one.task, one.over) for one in due.of_map.followers] == waiting
                 for one in due.of_map.followers:
-                    assert one.earlier == _earlier(flow.task(one.task))
-                assert due.of_map.earlier == _earlier(over)
+                    assert one.earlier == earlier_of(flow.task(one.task))
+                assert due.of_map.earlier == earlier_of(over)
         texts = self.run(read_messages(self.client, self.partition, name, [seq for seq, _ in waiting])) or {}
         found: list[Follower] = []
         for seq, behind in waiting:
             lane = lane_of(flow.workflow, flow.task(seq).planned)
-            earlier = _earlier(flow.task(seq))
+            earlier = earlier_of(flow.task(seq))
             found.append(Follower(seq, behind, decode_message(texts[seq]), lane, "", texts[seq], earlier))
         return found
 

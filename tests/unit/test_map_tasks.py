@@ -14,10 +14,12 @@ from flower_engine.model.definitions.definition import (
     plan_flow,
 )
 from flower_engine.model.definitions.task_message import message_of
+from flower_engine.model.definitions.task_rules import TaskRules, rule_in_force
 from flower_engine.model.flow_control.lanes import lane_of, parse_lane
 from flower_engine.model.maps.map_expansion import Expansion, expansion_of
-from flower_engine.model.maps.map_items import items_of
+from flower_engine.model.maps.map_items import item_like, items_of, with_items
 from flower_engine.model.maps.map_lists import ListError, elements_of
+from flower_engine.model.tasks.rules import Rule
 
 RIGHT: dict[str, Any] = {"over": {"$from": 1}, "program": "count", "as": "file"}
 
@@ -171,7 +173,7 @@ def test_an_aligned_map_depends_on_the_one_before_it_where_nothing_is_said() -> 
     assert (along.depends_on, along.parameters["over_outcomes"]) == ((1,), True)
 
 
-@pytest.mark.parametrize("of_map", [{"rule": "any"}, {"on_failure": "give_up"}])
+@pytest.mark.parametrize("of_map", [{"rule": "any"}, {"rule": "failed"}])
 def test_rules_by_which_a_map_could_begin_too_early_are_refused(of_map: dict[str, Any]) -> None:
     with pytest.raises(DefinitionError, match="is a map"):
         planned(**of_map)
@@ -231,3 +233,82 @@ def test_items_are_told_apart_by_their_elements_and_by_what_all_are_given() -> N
         for one in items
     ] == [TaskKeys(fair_key=name, workflow_key="x", program_key=name) for name in "ab"]
     assert [one.parameters for one in items] == [{"shop": "x", "file": name} for name in "ab"]
+
+
+@pytest.mark.parametrize(
+    ("of_map", "said"),
+    [
+        ({"on_failure": "give_up", "rule": "settled"}, "a map with on_failure 'give_up' has one of ready"),
+        ({"on_failure": "hold:60", "finally_": True}, "(finally): with on_failure 'hold:60' it does not"),
+        (
+            {"on_failure": "pass", "parameters": {**RIGHT, "tolerate": 1}},
+            "'tolerate' with on_failure 'pass', by which none is given up: say one of them",
+        ),
+        ({"on_failure": "drop"}, "has on_failure 'drop', which is none of hold"),
+        ({"stand_in": 7}, "has a stand_in with on_failure 'hold'"),
+    ],
+)
+def test_what_cannot_follow_the_failure_of_items_is_said(of_map: dict[str, Any], said: str) -> None:
+    with pytest.raises(DefinitionError) as error:
+        planned(None, None, **{"parameters": RIGHT, **of_map})
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize("on_failure", ["give_up", "hold:60", "pass", "hold"])
+@pytest.mark.parametrize("stand_in", [None, 7])
+def test_items_have_what_their_map_says_of_failures(on_failure: str, stand_in: Any) -> None:
+    of_pass = {"stand_in": stand_in} if on_failure == "pass" else {}
+    map_ = planned(parameters=RIGHT, on_failure=on_failure, **of_pass)
+    item = item_like(map_, RIGHT)
+    assert (item.on_failure, item.stand_in) == (on_failure, of_pass.get("stand_in"))
+    rules = TaskRules.of(map_)
+    assert (rules is None) == (on_failure == "hold")
+    if rules is not None:  # what stands in is the result of an item, and no list
+        assert (rules.on_failure, rules.stand_in) == ("hold" if on_failure == "pass" else on_failure, None)
+
+
+@pytest.mark.parametrize(
+    ("on_failure", "tolerate", "of_items", "rule"),
+    [
+        ("hold", None, "hold", Rule("ready")),
+        ("hold", 1, "give_up", Rule("tolerated", 1)),
+        ("pass", None, "pass", Rule("ready")),
+        ("give_up", None, "give_up", Rule("tolerated", 4)),
+        ("give_up", 1, "give_up", Rule("tolerated", 4)),
+        ("hold:60", 0.5, "hold:60", Rule("tolerated", 4)),
+    ],
+)
+def test_a_map_that_may_be_given_up_waits_for_all_of_its_items(
+    on_failure: str, tolerate: float | None, of_items: str, rule: Rule
+) -> None:
+    """One that is held stops the others; behind one that was given up nobody would start them."""
+    parameters = RIGHT if tolerate is None else {**RIGHT, "tolerate": tolerate}
+    map_ = planned(parameters=parameters, on_failure=on_failure)
+    assert rule_in_force(with_items(map_, 3, 4)) == rule
+    item = item_like(map_, parameters, ("f", 2))
+    assert (item.on_failure, item.window) == (of_items, "-t.f.2" if rule.most == 1 else "")
+
+
+@pytest.mark.parametrize("on_failure", ["give_up", "hold:60"])
+def test_nothing_goes_along_a_map_that_may_be_given_up_as_a_whole(on_failure: str) -> None:
+    tasks = (
+        TaskDefinition(task_seq=1, program="list"),
+        TaskDefinition(task_seq=2, program="@map", depends_on=(1,), parameters=RIGHT, on_failure=on_failure),
+        TaskDefinition(task_seq=3, program="@map", depends_on=(2,), parameters=ALONG),
+    )
+    with pytest.raises(DefinitionError, match="goes along task 2, which may be given up as a whole"):
+        plan_flow(WorkflowDefinition(name="w", tasks=tasks))
+
+
+def test_lists_that_lack_what_was_passed_over_are_not_paired() -> None:
+    definition = side_by_side(of=0)
+    first, *others = definition.tasks
+    passing = [
+        msgspec.structs.replace(one, on_failure="pass") if one.task_seq in (3, 4) else one for one in others
+    ]
+    with pytest.raises(DefinitionError, match="on_failure 'pass', or 'tolerate' of tasks 3 and 4"):
+        plan_flow(msgspec.structs.replace(definition, tasks=(first, *passing)))
+    standing = [
+        msgspec.structs.replace(one, stand_in=0) if one.on_failure == "pass" else one for one in passing
+    ]
+    plan_flow(msgspec.structs.replace(definition, tasks=(first, *standing)))

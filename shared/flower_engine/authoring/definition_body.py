@@ -22,8 +22,17 @@ from flower_engine.authoring.step_names import UniqueNames, name_of_step
 from flower_engine.errors import DefinitionError, ProgramError
 from flower_engine.model.decisions.decision_tasks import CONDITION
 from flower_engine.model.definitions.child_flows import GIVEN, WORKFLOW
-from flower_engine.model.definitions.map_tasks import ALIGNED, FLAT, KEY, OUTCOMES, OVER, ZIPPED
+from flower_engine.model.definitions.map_tasks import (
+    ALIGNED,
+    FLAT,
+    KEY,
+    OUTCOMES,
+    OVER,
+    ZIPPED,
+    may_be_given_up,
+)
 from flower_engine.model.parameters.references import holds_references
+from flower_engine.model.tasks.rule_texts import HOLD
 from flower_engine.model.tasks.rules import READY
 from flower_engine.model.tasks.task_spec import MAX_TASKS
 from flower_engine.model.waits.wait_parameters import DECISION, MAP, SUBFLOW
@@ -175,6 +184,7 @@ class Body:
         is_alone = len(targets) == 1 and len(maps) == 1 and not targets[0].is_of_outcomes
         is_whole = is_alone and parameters[OVER] == {"$from": maps[0].name}
         is_plain = parameters.keys().isdisjoint((ZIPPED, FLAT, KEY)) and not self._branches
+        is_plain = is_plain and not (is_alone and may_be_given_up(maps[0].said.get("onFailure", HOLD)))
         return is_whole and is_plain and options.get("rule", READY) == READY and not options.get("finally_")
 
     def announce(self, block: object, site: str, call: str) -> None:

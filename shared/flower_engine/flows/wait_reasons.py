@@ -15,7 +15,7 @@ from flower_engine.insight.children_in_line import InLine
 from flower_engine.insight.obstacles import Obstacle
 from flower_engine.model.decisions.decision_tasks import condition_in_words
 from flower_engine.model.definitions.child_flows import WORKFLOW
-from flower_engine.model.definitions.map_tasks import is_tolerant, limit_of_items, mapped_program
+from flower_engine.model.definitions.map_tasks import limit_of_items, mapped_program, stops_items
 from flower_engine.model.flow_control.flow_control import FlowControl
 from flower_engine.model.flow_control.map_windows import Window
 from flower_engine.model.parameters.references import known_value
@@ -109,10 +109,11 @@ def windows_of_children(flow: FlowView) -> list[Window]:
             if task.item_of and task.awaiting is not None and task.awaiting.kind == "flow"
         }
     ):
-        said: Any = msgspec.json.decode(flow.tasks[number - 1].parameters)
+        map_ = flow.tasks[number - 1]
+        said: Any = msgspec.json.decode(map_.parameters)
         most = limit_of_items(said)
         if most is not None:
-            found.append(Window(most, is_tolerant(said), flow.task_flow_id, number))
+            found.append(Window(most, stops_items(said, map_.on_failure), flow.task_flow_id, number))
     return found
 
 

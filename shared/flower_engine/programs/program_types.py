@@ -100,12 +100,12 @@ class Program(Generic[P, R_co]):
             ``on_failure``: what follows its failure for good, ``"give_up"`` or :func:`~flower_engine.hold`
             for example; ``stand_in``: with ``"pass"`` what takes the place of its result. ``finally_``: it
             cleans up, so a cancel and the flow's timeout spare it, and it runs however those before it end.
-            Of ``.map``: ``key`` is the field of an element by which items are told apart ("": the element
-            itself; "a.b", or a JSON Pointer, for deeper ones); ``limit`` is how many items run at once; with
-            ``tolerate`` items that fail for good are given up, and the map is held if they are more than so
-            many, or than this share of all (0.01). ``aligned``: over the result of another map each item
-            waits for the item of that with its index alone, which it does wherever that is possible; False:
-            it waits for the whole list.
+            Of ``.map``: ``on_failure`` and ``stand_in`` are of each item; ``key`` is the field of an element
+            by which items are told apart ("": the element itself; "a.b", or a JSON Pointer, for deeper ones);
+            ``limit`` is how many items run at once; with ``tolerate`` items that fail for good are given up,
+            and the map is held if they are more than so many, or than this share of all (0.01). ``aligned``:
+            over the result of another map each item waits for the item of that with its index alone, which it
+            does wherever that is possible; False: it waits for the whole list.
 
             Raises:
                 DefinitionError: a value does not fit; names the option, and file and line.

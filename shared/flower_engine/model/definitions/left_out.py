@@ -1,9 +1,9 @@
 """Lists side by side (``zipped``) each of which may lack what another one has: where as many elements are
 left out of each, pairs would be made of what does not belong together, and nobody would see it.
 
-The list of a map lacks the items that its ``tolerate`` gave up, and that of a map that goes along another one
-what that lacks. Where a list lacks no more than another one does, they are of different lengths whenever it
-matters, and the map is held.
+The list of a map lacks the items that its ``tolerate`` gave up, or its ``on_failure`` passed over, and that
+of a map that goes along another one what that lacks. Where a list lacks no more than another one does, they
+are of different lengths whenever it matters, and the map is held.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,6 +14,7 @@ import msgspec
 
 from flower_engine.model.definitions.map_chains import is_aligned, whole_result
 from flower_engine.model.definitions.map_tasks import OUTCOMES, OVER, TOLERATE, ZIPPED
+from flower_engine.model.tasks.rule_texts import PASS
 from flower_engine.model.tasks.task_spec import TaskSpec
 from flower_engine.model.waits.wait_parameters import MAP
 
@@ -43,8 +44,9 @@ def problems_of_zips(workflow: str, tasks: Sequence[TaskSpec]) -> Iterator[str]:
             if back is not fewer:
                 yield (
                     f"row (task_id {workflow!r}, task_seq {task.task_seq}) is a map ({MAP}), {ZIPPED}: items"
-                    f" that are given up ({TOLERATE!r} of tasks {fewer.map} and {more.map}) would be left out"
-                    " of one list and not of the other, and those behind them paired with what is not theirs."
+                    f" that fail (on_failure 'pass', or {TOLERATE!r} of tasks {fewer.map} and {more.map})"
+                    " would be left out of one list and not of the other, and those behind them paired with"
+                    " what is not theirs."
                     f" Let both say {OUTCOMES!r}, which leave out none (outcomes(...) in Python)"
                 )
 
@@ -74,7 +76,8 @@ class _Maps:
             )
         before = None if one is None else self._known[one.task_seq]
         for link in reversed(chain):
-            if link.parameters.get(TOLERATE) is not None:
+            is_passed = link.on_failure == PASS and link.stand_in is None
+            if is_passed or link.parameters.get(TOLERATE) is not None:
                 before = _Lacks(link.task_seq, before, 1 if before is None else before.count + 1)
             self._known[link.task_seq] = before
         return before

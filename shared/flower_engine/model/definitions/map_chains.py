@@ -19,6 +19,7 @@ from flower_engine.model.definitions.map_tasks import (
     OVER,
     OVER_OUTCOMES,
     ZIPPED,
+    may_be_given_up,
 )
 from flower_engine.model.parameters.references import scan_parameters
 from flower_engine.model.tasks.rules import READY
@@ -85,6 +86,12 @@ def _of_one(task: TaskSpec, producers: Sequence[TaskSpec]) -> Iterator[str]:
         yield (
             f"and waits for {beside}, too: its items wait for those of one map only; without {ALIGNED!r} it"
             " waits for the whole list"
+        )
+    elif may_be_given_up(maps[0].on_failure):
+        yield (
+            f"and goes along task {maps[0].task_seq}, which may be given up as a whole (on_failure"
+            f" {maps[0].on_failure!r}): its items would have gone on; without {ALIGNED!r} it waits for the"
+            " whole list"
         )
     if task.rule != READY:
         yield f"and has the rule {task.rule!r}; an {ALIGNED} map has {READY!r}"

@@ -6,11 +6,12 @@ for each element, which it takes as its parameter ``as``, and all get ``paramete
 priority, units, retries and timeouts of the row are those of the items. Its result is the list of theirs, in
 the order of the list; with ``outcomes`` a list that says of each item what became of it. At most ``limit``
 items run at once; where flows do them, so many of these go on. With ``tolerate`` items that fail for good are
-given up, and the map is held if they are more than so many (a whole number), or than this share of them. With
-``key`` (a JSON Pointer into the element; "": the element itself) items are told apart by what stands there.
-With ``zipped`` the list holds lists, which the map goes over side by side: an element is the list of theirs;
-with ``flat`` it goes over one after another. With ``aligned`` it goes along the items of another map, each of
-its own behind one of these (``map_chains.py``).
+given up, and the map fails if they are more than so many (a whole number), or than this share of them.
+``on_failure`` of the row is that of each item, and of the map itself, but for ``pass``, whose stand-in is
+that of an item. With ``key`` (a JSON Pointer into the element; "": the element itself) items are told apart
+by what stands there. With ``zipped`` the list holds lists, which the map goes over side by side: an element
+is the list of theirs; with ``flat`` it goes over one after another. With ``aligned`` it goes along the items
+of another map, each of its own behind one of these (``map_chains.py``).
 """
 
 import math
@@ -19,7 +20,7 @@ from typing import Any, cast
 
 from flower_engine.model.definitions.child_flows import VERSION, VERSIONS, WORKFLOW
 from flower_engine.model.parameters.references import holds_references, scan_parameters
-from flower_engine.model.tasks.rule_texts import HOLD
+from flower_engine.model.tasks.rule_texts import GIVE_UP, HOLD, PASS, hold_ms
 from flower_engine.model.tasks.rules import FINISHED, READY, SETTLED
 from flower_engine.model.tasks.task_spec import MAX_NAME_LENGTH, WAIT_MARK, TaskSpec
 from flower_engine.model.values.json_pointer import problem_of_pointer
@@ -82,14 +83,22 @@ def _of_map(task: TaskSpec, secrets: Collection[str]) -> Iterator[str]:
     found = scan_parameters(given)
     for name in (*found.secrets, *(one for one in secrets if one in found.params)):
         yield f"and takes the secret {short(name)!r}: items are given values, which history shows"
-    rules = (READY,) if TOLERATE in given else RULES
+    kind, rules = _rules_of(task)
     if task.rule not in rules:
-        kind = f" with {TOLERATE!r}" if TOLERATE in given else ""
         yield f"and has the rule {short(task.rule)!r}; a map{kind} has one of {', '.join(rules)}"
-    if TOLERATE in given and task.finally_:
-        yield f"and cleans up (finally): with {TOLERATE!r} it does not"
-    if task.on_failure != HOLD:
-        yield f"and has on_failure {short(task.on_failure)!r}: items that fail are held"
+    if kind and task.finally_:
+        yield f"and cleans up (finally):{kind} it does not"
+    if TOLERATE in given and task.on_failure == PASS:
+        yield f"and has {TOLERATE!r} with on_failure {PASS!r}, by which none is given up: say one of them"
+
+
+def _rules_of(task: TaskSpec) -> tuple[str, tuple[str, ...]]:
+    """The rules that a map may have, and why no others."""
+    if TOLERATE in task.parameters:
+        return f" with {TOLERATE!r}", (READY,)
+    if gives_up_items(task.parameters, task.on_failure):
+        return f" with on_failure {short(task.on_failure)!r}", (READY,)
+    return "", RULES
 
 
 def _of_children(task: TaskSpec) -> Iterator[str]:
@@ -166,15 +175,37 @@ def limit_of_items(parameters: Mapping[str, Any]) -> int | None:
     return parameters.get(LIMIT)
 
 
-def is_tolerant(parameters: Mapping[str, Any]) -> bool:
-    """Whether items of a map that fail for good are given up."""
-    return TOLERATE in parameters
+def may_be_given_up(on_failure: str) -> bool:
+    """Whether what fails is given up by this, at once or after a time."""
+    return on_failure == GIVE_UP or hold_ms(on_failure) is not None
+
+
+def gives_up_items(parameters: Mapping[str, Any], on_failure: str) -> bool:
+    """Whether items of a map that fail for good are given up, at once or after a time."""
+    return TOLERATE in parameters or may_be_given_up(on_failure)
+
+
+def on_failure_of_items(parameters: Mapping[str, Any], on_failure: str) -> str:
+    """What follows the failure of each item of a map."""
+    return GIVE_UP if on_failure == HOLD and TOLERATE in parameters else on_failure
+
+
+def stops_items(parameters: Mapping[str, Any], on_failure: str) -> bool:
+    """Whether a map is judged as soon as more items were given up than it tolerates, and the others do not
+    start while it is held. One that may be given up itself is judged when all of its items have ended: they
+    would be left behind it."""
+    return TOLERATE in parameters and on_failure == HOLD
 
 
 def tolerated(parameters: Mapping[str, Any], count: int) -> int:
     """How many of so many items of a map may be given up."""
-    tolerate: int | float = parameters[TOLERATE]
+    tolerate: int | float = parameters.get(TOLERATE, 0)
     return tolerate if isinstance(tolerate, int) else math.floor(tolerate * count)
+
+
+def most_given_up(parameters: Mapping[str, Any], on_failure: str, count: int) -> int:
+    """With how many of so many items given up a map waits for the others."""
+    return tolerated(parameters, count) if stops_items(parameters, on_failure) else count
 
 
 def tells_outcomes(parameters: Mapping[str, Any]) -> bool:

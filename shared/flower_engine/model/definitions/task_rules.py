@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from flower_engine.model.definitions.definition import PlannedTask
-from flower_engine.model.definitions.map_tasks import is_tolerant, tolerated
-from flower_engine.model.tasks.rule_texts import HOLD, hold_ms
-from flower_engine.model.tasks.rules import TOLERATED, Rule, rule_of
+from flower_engine.model.definitions.map_tasks import gives_up_items, most_given_up
+from flower_engine.model.tasks.rule_texts import HOLD, PASS, hold_ms
+from flower_engine.model.tasks.rules import READY, TOLERATED, Rule, rule_of
 from flower_engine.model.values.floats import spelled_out
 from flower_engine.model.waits.wait_parameters import MAP
 
@@ -15,10 +15,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 def rule_in_force(task: PlannedTask) -> Rule:
-    """The rule by which a task starts: of a map that has its items, and tolerates that some are given up, it
-    is decided by these."""
-    if task.items is not None and is_tolerant(task.parameters):
-        return Rule(TOLERATED, tolerated(task.parameters, task.items[1]))
+    """The rule by which a task starts: of a map that has its items, some of which may be given up, it is
+    decided by these."""
+    given, on_failure = task.parameters, task.on_failure
+    if task.items is not None and task.rule == READY and gives_up_items(given, on_failure):
+        return Rule(TOLERATED, most_given_up(given, on_failure, task.items[1]))
     return rule_of(task.rule)
 
 
@@ -37,12 +38,14 @@ class TaskRules(NamedTuple):
     def of(cls, task: PlannedTask) -> "TaskRules | None":
         """Those of a task; None: it starts when all it waits for has ended, and is held when it fails."""
         is_plain = task.rule == "ready" and task.on_failure == "hold" and task.when is None
-        if is_plain and not task.finally_ and not (task.program == MAP and is_tolerant(task.parameters)):
+        is_map = task.program == MAP
+        if is_plain and not task.finally_ and not (is_map and gives_up_items(task.parameters, HOLD)):
             return None
         word, most, _ = rule_in_force(task)
-        return cls(
-            word, most, task.on_failure, task.when, task.stand_in, task.finally_, rule_of(task.rule).cancels
-        )
+        on_failure, stand_in = task.on_failure, task.stand_in
+        if is_map and on_failure == PASS:  # its items are; what stands in is the result of one of them
+            on_failure, stand_in = HOLD, None
+        return cls(word, most, on_failure, task.when, stand_in, task.finally_, rule_of(task.rule).cancels)
 
     @property
     def hold_ms(self) -> int | None:

@@ -15,7 +15,8 @@ from flower_engine.model.definitions.map_tasks import (
     MAX_ITEM_BYTES,
     MOST_ITEMS,
     OVER,
-    is_tolerant,
+    gives_up_items,
+    stops_items,
     tolerated,
 )
 from flower_engine.model.definitions.task_message import TaskMessage
@@ -146,7 +147,7 @@ def expansion_of(
         if not values:
             return NOTHING
         item = item_like(_planned_like(message, lane, policy), given, of)
-        size = len(_encode(item.parameters)) * len(values) + sum(map(len, values))
+        size = _size_of_each(item) * len(values) + sum(map(len, values))
         if size > MAX_GIVEN_BYTES:
             raise ListError(
                 f"its {len(values)} items are given {size} bytes together; {MAX_GIVEN_BYTES} may be: give"
@@ -208,7 +209,7 @@ def _link(one: Follower, flow: str, count: int) -> Link | None:
         item = item_like(planned, rest, (flow, one.task), over)
     except (ParameterError, ValueError, LookupError, TypeError, RecursionError):
         return None  # it says so itself, once it is expanded
-    if len(_encode(item.parameters)) * count > MAX_GIVEN_BYTES:
+    if _size_of_each(item) * count > MAX_GIVEN_BYTES:
         return None
     along = Along(task=one.task, over=one.over, ref=over, item=item)
     return Link(along, rules_with_items(message, count), one.text, one.earlier)
@@ -231,12 +232,20 @@ def _planned_like(message: TaskMessage, lane: Lane, policy: TaskPolicy | None) -
         workflow_key=lane.workflow_key,
         program_key=lane.program_key,
         definition=message.definition,
+        on_failure=message.on_failure,
+        stand_in=message.stand_in,
     )
+
+
+def _size_of_each(item: PlannedTask) -> int:
+    """What each item has of this is JSON of so many bytes."""
+    stand_in = 0 if item.stand_in is None else len(_encode(item.stand_in))
+    return len(_encode(item.parameters)) + stand_in
 
 
 def rules_with_items(message: TaskMessage, count: int) -> bytes:
     """The rules of a map once it has so many items, as Redis holds them; empty: they stay as they are."""
-    if not is_tolerant(message.parameters):
+    if not gives_up_items(message.parameters, message.on_failure):
         return b""
     planned = PlannedTask(
         seq=0,
@@ -256,14 +265,15 @@ def rules_with_items(message: TaskMessage, count: int) -> bytes:
 
 def too_many_failed(message: TaskMessage, count: int, given_up: int) -> Decided | None:
     """The error of a map of which more items were given up than it tolerates; None: they are not more."""
-    if not is_tolerant(message.parameters):
+    if not gives_up_items(message.parameters, message.on_failure):
         return None
     most = tolerated(message.parameters, count)
     if given_up <= most:
         return None
+    stops = " no other starts;" if stops_items(message.parameters, message.on_failure) else ""
     error = TooManyFailedError(
         f"{given_up:,} of {counted(count, 'item')} {'was' if given_up == 1 else 'were'} given up,"
-        f" and {most:,} {are(most)} tolerated: no other starts; rerun what failed once it can go well"
+        f" and {most:,} {are(most)} tolerated:{stops} rerun what failed once it can go well"
     )
     return Decided(None, encode_error(error))
 

@@ -15,10 +15,16 @@ from flower_engine.model.definitions.child_flows import (
     WORKFLOW,
 )
 from flower_engine.model.definitions.definition import PlannedTask, TaskKeys
-from flower_engine.model.definitions.map_tasks import AS, PARAMETERS, PROGRAM, is_tolerant, limit_of_items
+from flower_engine.model.definitions.map_tasks import (
+    AS,
+    PARAMETERS,
+    PROGRAM,
+    limit_of_items,
+    on_failure_of_items,
+    stops_items,
+)
 from flower_engine.model.flow_control.map_windows import Window
 from flower_engine.model.parameters.references import escaped
-from flower_engine.model.tasks.rule_texts import GIVE_UP, HOLD
 from flower_engine.model.waits.wait_parameters import SUBFLOW
 
 _decode = msgspec.json.decode
@@ -52,7 +58,6 @@ def item_like(
     """What all items of a map have in common; ``parameters``: those of the map, of which nothing is to be
     resolved any more; ``of``: its flow and number; ``over``: what its items call the items that they go along
     ("": they go along none). It has no number."""
-    tolerant = is_tolerant(parameters)
     program, common = parameters.get(PROGRAM), parameters.get(PARAMETERS, {})
     if WORKFLOW in parameters:
         program = SUBFLOW
@@ -82,8 +87,9 @@ def item_like(
         workflow_key=task.workflow_key,
         program_key=task.program_key,
         definition=task.definition,
-        on_failure=GIVE_UP if tolerant else HOLD,
-        window=Window(limit_of_items(parameters), tolerant, *of).text,
+        on_failure=on_failure_of_items(parameters, task.on_failure),
+        stand_in=task.stand_in,
+        window=Window(limit_of_items(parameters), stops_items(parameters, task.on_failure), *of).text,
     )
 
 

@@ -112,13 +112,16 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         str,
         Meta(
             description="what follows its failure for good: hold (until somebody decides), hold:<time>"
-            " (as 2h; kept in seconds) and then given up, give_up, pass",
+            " (as 2h; kept in seconds) and then given up, give_up, pass; of a map that of each item, too",
             extra_json_schema={"pattern": "^(hold(:.+)?|give_up|pass)$"},
         ),
     ] = "hold"
     stand_in: Annotated[
         Any,
-        Meta(description="with onFailure pass: what its readers get; absent or null: it has no result"),
+        Meta(
+            description="with onFailure pass: what its readers get; absent or null: it has no result; of a"
+            " map: what stands in the place of an item"
+        ),
     ] = None
     finally_: Annotated[
         bool,
