@@ -5,6 +5,7 @@ from redis.exceptions import OutOfMemoryError
 
 from flower_engine.log.client import send
 from flower_engine.model.events.events import FlowRegistered
+from flower_engine.model.invariants.invariants import PLACES_OF_ITEMS
 from flower_engine.model.tasks.status import Status
 from flower_engine.transitions.register_transition import (
     TASKS_PER_CALL,
@@ -85,7 +86,8 @@ async def test_flows_are_ordered_by_registration_with_room_for_their_tasks(engin
     await engine.register(*chain(3))
     await engine.register(*chain(2))
     await engine.register(task(1))
-    assert [flow.order for flow in (await engine.flows()).values()] == [0, 3, 5]
+    orders = [flow.order for flow in (await engine.flows()).values()]
+    assert orders == [0, 3 + PLACES_OF_ITEMS, 5 + 2 * PLACES_OF_ITEMS]
 
 
 async def test_roots_up_to_the_limit_are_ready_at_once(engine: Engine) -> None:

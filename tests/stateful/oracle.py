@@ -256,7 +256,7 @@ class Oracle:
             task=planned,
             lane=lane,
             share=lane.rpartition(":")[0],
-            score=lane_score(flow, task, flow.done),
+            score=lane_score(flow, task),
             is_suspect=0 < task.lost == self._max_lost - 1,
             is_ruled=flow.ruled,
         )

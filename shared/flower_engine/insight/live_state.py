@@ -129,6 +129,7 @@ def _flow(texts: dict[str, str]) -> LiveFlow:
     counters, flags = texts["c"].split(" ")[:4], texts["c"].split(" ")[4:]
     version, left, done, order = (int(part) for part in counters)
     kept = re.search("d([0-9]+)", "".join(flags))
+    steps = re.search("i([0-9]+)[.]([0-9]+)[.]([0-9]+)", "".join(flags))
     counted = left + done  # behind these are fields of items that are not tasks yet
     numbers = sorted(number for name in texts if name[0] == "l" and (number := int(name[1:])) <= counted)
     return LiveFlow(
@@ -141,6 +142,7 @@ def _flow(texts: dict[str, str]) -> LiveFlow:
         cleanup_ms=int(texts.get("T", 0)),
         tasks=[_task(texts, number) for number in numbers],
         active=int(texts["a"]) if "a" in texts else None,
+        steps=(int(steps[1]), int(steps[2])) if steps and int(steps[3]) == done else None,
         kept=int(kept[1]) if kept else None,
         of_schedule=texts.get("S", ""),
         of_parent=texts.get("P", ""),

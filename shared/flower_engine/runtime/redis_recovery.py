@@ -24,6 +24,7 @@ from flower_engine.model.flow_control.lanes import suspect_lane
 from flower_engine.model.folding.flow_state import FlowState
 from flower_engine.model.folding.fold import fold_one
 from flower_engine.model.folding.recovery_events import lapses_of_recovery, timeout_due_ms
+from flower_engine.model.invariants.invariants import PLACES_OF_ITEMS
 from flower_engine.own_version import UPGRADE_OR_GO_BACK, own_version
 from flower_engine.progress import Tell
 from flower_engine.projection.archive.archived_events import ArchivedEvent
@@ -110,7 +111,7 @@ def put_back(flow_id: str, entries: Sequence[ArchivedEvent], now_ms: int, max_lo
         raise HistoryDamagedError(flow_id, told(error)) from error
     _mark_suspects(state, fields, max_lost)
     returning = Returning(flow_id, fields, [encode_event(lapse) for lapse in lapses], due_ms)
-    return PutBack(returning, state.order + len(state.tasks))
+    return PutBack(returning, state.order + len(state.tasks) + PLACES_OF_ITEMS)
 
 
 def _mark_suspects(state: FlowState, fields: list[str | bytes | int], max_lost: int) -> None:

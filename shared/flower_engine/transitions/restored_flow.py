@@ -86,7 +86,7 @@ class Restored(msgspec.Struct, frozen=True):
             flags += "w"
             fields += ("b", flow.registered.start_ms)
         if any(task.planned.items or task.ended_as == VANISHED for task in tasks):
-            flags += "m"
+            flags += f"mi{flow.defined}.{flow.steps}.{flow.done}"
         flags += (
             FLAG + CANCELS_FLAG * cancel_others([task.planned for task in tasks]) if flow.ruled else ""
         ) + ("x" if any(task.ended_as == GIVEN_UP for task in tasks) else "")

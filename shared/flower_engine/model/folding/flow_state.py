@@ -11,7 +11,7 @@ from flower_engine.model.events.operator_events import FlowCancelled, FlowEnding
 from flower_engine.model.events.snapshot_events import KeptSignal
 from flower_engine.model.events.wait_events import TaskAwaiting, TaskLifted
 from flower_engine.model.maps.earlier_items import EarlierItem
-from flower_engine.model.tasks.end_kinds import CUT_OFF, GIVEN_UP, EndedAs
+from flower_engine.model.tasks.end_kinds import CUT_OFF, GIVEN_UP, VANISHED, EndedAs
 from flower_engine.model.tasks.rules import START, Edges, decided
 from flower_engine.model.tasks.status import Status, flow_status
 from flower_engine.model.tasks.task_error import TaskError
@@ -88,6 +88,11 @@ class TaskState(msgspec.Struct, kw_only=True):
     def has_ended(self) -> bool:
         """Whether dependents may go on and the flow may end."""
         return self.status.is_final or self.ended_as == GIVEN_UP
+
+    @property
+    def is_item(self) -> bool:
+        """Whether it is an item of a map, or was one: after a snapshot nobody knows of which."""
+        return self.planned.item is not None or self.ended_as == VANISHED
 
     @property
     def is_held(self) -> bool:
@@ -205,6 +210,16 @@ class FlowState(msgspec.Struct, kw_only=True):
     def done(self) -> int:
         """How many tasks have ended."""
         return len(self.tasks) - self.left
+
+    @property
+    def defined(self) -> int:
+        """With how many tasks it was registered; the others are items of its maps."""
+        return sum(not task.is_item for task in self.tasks)
+
+    @property
+    def steps(self) -> int:
+        """How far ahead it is: its tasks that have ended, of which a map is one and its items are none."""
+        return sum(task.has_ended and not task.is_item for task in self.tasks)
 
     @property
     def status(self) -> Status:

@@ -32,6 +32,8 @@ from flower_engine.model.waits.wait_programs import Awaited, is_wait
 
 _AHEAD_CAP = 1023
 _AHEAD = 2**42
+PLACES_OF_ITEMS = 6
+"""Places that a flow has behind its own tasks: one for each number of digits of its items' numbers."""
 _TURNS = 2**47
 _AWAITS = "what it awaits"
 _DUE = "timer of its retry or its round"
@@ -72,9 +74,13 @@ def differences(
     ]
 
 
-def lane_score(flow: FlowState, task: TaskState, done: int) -> int:
-    """The score of a task that became ready when ``done`` tasks of its flow were final."""
-    return (_AHEAD_CAP - min(done, _AHEAD_CAP)) * _AHEAD + flow.order + task.planned.seq
+def lane_score(flow: FlowState, task: TaskState) -> int:
+    """The score of a task that becomes ready now: flows that are further ahead come first, then those that
+    were registered earlier. Items of a flow have their places behind its other tasks, and as many digits of
+    their numbers share one: before the next flow there is room for these (:data:`PLACES_OF_ITEMS`)."""
+    seq = task.planned.seq
+    place = flow.defined + len(str(seq)) if task.is_item else seq
+    return (_AHEAD_CAP - min(flow.steps, _AHEAD_CAP)) * _AHEAD + flow.order + place
 
 
 def _flows(
@@ -108,6 +114,8 @@ def flow_differences(flow: FlowState, held: LiveFlow, releasing: Set[int], is_ti
     found = (held.version, held.left, held.done, held.order)
     if expected != found:
         yield f"flow {flow.flow}: (version, left, done, order) is {found}, its events say {expected}"
+    if held.steps is not None and held.steps != (steps := (flow.defined, flow.steps)):
+        yield f"flow {flow.flow}: (tasks registered, steps) is {held.steps}, its events say {steps}"
     if ("h" in held.flags) != (flow.paused is not None):
         yield f"flow {flow.flow}: its flags are {held.flags!r}; paused by its events: {bool(flow.paused)}"
     if "w" in held.flags and not flow.registered.start_ms:

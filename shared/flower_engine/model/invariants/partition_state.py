@@ -52,6 +52,7 @@ class LiveSignal(msgspec.Struct, frozen=True):
 
 class LiveFlow(msgspec.Struct, frozen=True, kw_only=True):
     """A flow's hash; ``tasks[seq - 1]`` is task ``seq``. ``flags``: see ``lua/lib/flow_fields.lua``.
+    ``steps``: with how many tasks it was registered, and how many of these are final; None: it has no items.
     ``kept``: bytes of results that it keeps; None: no task of it reads another. ``signals``: those that it
     keeps, oldest first, ``signal_ids`` those of all that it ever got, ``typed`` the tasks of
     which it says that they may take some of a certain type only, ``of_parent`` whose child it is
@@ -66,6 +67,7 @@ class LiveFlow(msgspec.Struct, frozen=True, kw_only=True):
     cleanup_ms: int = 0
     tasks: list[LiveTask]
     active: int | None = None
+    steps: tuple[int, int] | None = None
     kept: int | None = None
     of_schedule: str = ""
     signals: tuple[LiveSignal, ...] = ()

@@ -106,8 +106,7 @@ local function make_children()
   local function cut_off(parent, task, state)
     local _, attempt, lost, lease = match(state, STATE)
     set_state(parent, task, CUT_OFF_STATE, attempt, lost, NO_LEASE)
-    parent.left = parent.left - 1
-    parent.done = parent.done + 1
+    count_end(parent, task, 1)
     change_active(parent, -1)
     append('{"type":"flow.ending' .. at_flow .. parent.id .. '","v":' .. next_version(parent)
       .. ',"cause":"' .. (has_flag(parent, ENDING_BY_AGAIN) and 'again' or 'cancel')

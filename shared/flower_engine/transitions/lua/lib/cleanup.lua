@@ -197,8 +197,7 @@ local function end_tasks(flow, spared, gives_up, ready, parents)
       set_free(flow, text, is_given_up and GIVEN_UP_STATE or CUT_OFF_STATE, known)
     end
   end
-  flow.left = flow.left - ended
-  flow.done = flow.done + ended
+  count_ends(flow, all, ended)
   if #given_up > 0 then
     set_flag(flow, HAS_GIVEN_UP, true)
   end

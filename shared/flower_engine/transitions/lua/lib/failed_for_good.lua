@@ -46,8 +46,7 @@ local function give_up(flow, task, was, attempt, lost, lease, by, told, error)
     set(flow, reason_field(task), reason_of(error))
   end
   set_state(flow, task, GIVEN_UP_STATE, attempt, lost, lease)
-  flow.left = flow.left - 1
-  flow.done = flow.done + 1
+  count_end(flow, task, 1)
   set_flag(flow, HAS_GIVEN_UP, true)
   append('{"type":"task.given_up' .. at_flow .. flow.id .. '","v":' .. next_version(flow) .. ',"task":'
     .. task .. ',"was":' .. was .. ',"by":"' .. by .. '"' .. told
@@ -59,8 +58,7 @@ end
 -- The task is passed over because its definition says so.
 local function pass_failed(flow, task, was, attempt, lost, lease, stand_in, error, told)
   set_state(flow, task, stand_in == '' and IGNORE or WITH_RESULT_STATE, attempt, lost, lease)
-  flow.left = flow.left - 1
-  flow.done = flow.done + 1
+  count_end(flow, task, 1)
   append('{"type":"task.ignored' .. at_flow .. flow.id .. '","v":' .. next_version(flow) .. ',"task":'
     .. task .. ',"was":' .. was .. ',"by":"on_failure","reason":' .. reason_of(error)
     .. (stand_in == '' and '' or ',"result":' .. stand_in) .. told

@@ -50,6 +50,10 @@ local HAS_RULES = 'r' -- its tasks have rules, or say what follows a failure; se
 local HAS_GIVEN_UP = 'x' -- a task of it is given up
 local CANCELS_OTHERS = 'o' -- a join of it cancels what it alone needed, see unneeded.lua
 local HAS_ITEMS = 'm' -- a map of it was expanded, see items.lua
+-- Of one that has items: how many tasks it was registered with, how many of these are final, and how many
+-- were final in all when that was counted (another number of these: an older version has not counted on).
+local COUNTS_STEPS = 'i(%d+)%.(%d+)%.(%d+)'
+local function steps_flag(defined, steps, done) return 'i' .. defined .. '.' .. steps .. '.' .. done end
 local ENDING_BY_CANCEL = 'e' -- all that is left of it is its cleanup, see cleanup.lua
 local ENDING_BY_TIMEOUT = 'E'
 local ENDING_BY_AGAIN = 'g' -- a task of it asked for another round of it

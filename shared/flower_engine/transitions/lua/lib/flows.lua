@@ -10,7 +10,7 @@ local told_flows = {} -- those of this call of which a schedule, or the task of 
 -- A flow from its counters; `timed`: it may have timers, `held`: nothing of it may start, `ruled`: it has
 -- rules, `kept`: bytes of
 -- results that it keeps (nil: it has no data, see kept_results.lua), `counted`: what the partition's count
--- has of them. `flags` are the others.
+-- has of them. `defined`, `steps`: see count_end (nil: it has no items). `flags` are the others.
 local function keep_flow(id, key, counters)
   local v, left, done, order, flags = match(counters, COUNTED)
   local flow = { id = id, key = key, v = v + 0, left = left + 0, done = done + 0, order = order,
@@ -23,6 +23,14 @@ local function keep_flow(id, key, counters)
       flow.flags = flags
     end
     if flags ~= '' then
+      local from, to, defined, steps, counted = string.find(flags, COUNTS_STEPS)
+      if from then
+        flags = sub(flags, 1, from - 1) .. sub(flags, to + 1)
+        flow.flags = flags
+        if counted + 0 == flow.done then
+          flow.defined, flow.steps = defined + 0, steps + 0
+        end
+      end
       flow.timed = string.find(flags, MAY_HAVE_TIMERS, 1, true) ~= nil
       flow.held = string.find(flags, HELD) ~= nil
       flow.ruled = string.find(flags, HAS_RULES, 1, true) ~= nil
@@ -110,6 +118,26 @@ local function set_again(flow, name, value)
   again[name] = true
 end
 
+-- A task is final (`by`: 1), or no more (-1). How far ahead a flow is goes by its steps, the final ones of
+-- the `defined` tasks that it was registered with: a map counts as one, and its items do not.
+local function count_end(flow, task, by)
+  flow.left, flow.done = flow.left - by, flow.done + by
+  if flow.steps and task + 0 <= flow.defined then
+    flow.steps = flow.steps + by
+  end
+end
+
+-- The same of so many tasks, which are final now.
+local function count_ends(flow, tasks, count)
+  if flow.steps then
+    for index = 1, count do
+      count_end(flow, tasks[index], 1)
+    end
+  else
+    flow.left, flow.done = flow.left - count, flow.done + count
+  end
+end
+
 local function set_state(flow, task, status, attempt, lost, lease)
   set(flow, state_field(task), status .. ' ' .. attempt .. ' ' .. lost .. ' ' .. lease)
 end
@@ -145,10 +173,14 @@ end
 
 local function counters_of(flow)
   local counters = digits(flow.v) .. ' ' .. digits(flow.left) .. ' ' .. digits(flow.done) .. ' ' .. flow.order
-  if flow.kept then
-    return counters .. ' ' .. flow.flags .. data_flag(digits(flow.kept))
+  local flags = flow.flags
+  if flow.steps then
+    flags = flags .. steps_flag(digits(flow.defined), digits(flow.steps), digits(flow.done))
   end
-  return flow.flags == '' and counters or counters .. ' ' .. flow.flags
+  if flow.kept then
+    return counters .. ' ' .. flags .. data_flag(digits(flow.kept))
+  end
+  return flags == '' and counters or counters .. ' ' .. flags
 end
 
 -- Writes every loaded flow's changes (`dirty`: only its counters or flags have changed): one HSET a flow. A

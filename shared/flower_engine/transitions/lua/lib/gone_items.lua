@@ -100,8 +100,7 @@ local function by_maps(flow)
           leave_held(flow, text, known)
         end
         if not is_final(known) then
-          flow.left = flow.left - 1
-          flow.done = flow.done + 1
+          count_end(flow, item, 1)
           read[#read + 1] = items.along and known.reads or nil
         end
         if known.attempt ~= '0' then

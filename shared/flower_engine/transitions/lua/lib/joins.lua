@@ -6,7 +6,7 @@
 -- needs: base, edges, flow_fields, flows, kept_results, reading_ahead, release, rules
 local LONG = 33 -- "!", which the links of a task end with that is read by one that reads very many
 local JOINED = '^(%d+),?([%d,]*)<(%d*)!$' -- who reads very many, others behind the task, what it read itself
-local joins = {} -- {flow, task, how many, the last of them, the flow's `done` when that had finished}
+local joins = {} -- {flow, task, how many, the last of them, how far ahead its flow was when that had ended}
 local joined_flows = {} -- those of which others are to hear
 
 -- What is told later of a task behind others; false: its rule picks some of these, so it hears of each.
@@ -49,7 +49,7 @@ local function join_later(flow, task, links, payload)
   if found.count == 0 then
     joins[#joins + 1] = found
   end
-  found.count, found.last, found.done = found.count + 1, task, flow.done
+  found.count, found.last, found.ahead = found.count + 1, task, flow.steps or flow.done
   local own = readers_field(task)
   local use = flow[own]
   if use == '1' or use == '2' then -- as most often, and so without keep_result
@@ -70,19 +70,18 @@ local function join_later(flow, task, links, payload)
       joined_flows[#joined_flows + 1] = flow
     end
     local n = #later
-    later[n + 1], later[n + 2], later[n + 3], later[n + 4] = task, flow.done, others, read
+    later[n + 1], later[n + 2], later[n + 3], later[n + 4] = task, flow.steps or flow.done, others, read
   end
   return true
 end
 
 -- Tells a task of `count` others, the last of which is `of`. How far ahead its flow is, and so its place in
--- the lane, is as it was when that one had finished: `done`.
-local function tell_as_of(flow, done, task, of, count)
+-- the lane, is as it was when that one had finished: `ahead`.
+local function tell_as_of(flow, ahead, task, of, count)
   if flow.left == 0 then
     return
   end
-  local now_done = flow.done
-  flow.done = done
+  flow.as_of = ahead
   local open, lane, state = flow[open_field(task)], flow[lane_field(task)], flow[state_field(task)] or NEVER
   if flow.ruled then
     by_rules().tell_one(flow, task, of, 'f', open, lane, state, nil, flow[edges_field(task)],
@@ -90,7 +89,7 @@ local function tell_as_of(flow, done, task, of, count)
   else
     release_one(flow, task, false, open, lane, state, nil, count)
   end
-  flow.done = now_done + flow.done - done -- it may be passed over
+  flow.as_of = nil
   if flow.ruled then
     by_rules().settle_ends(flow, of)
   end
@@ -165,7 +164,7 @@ local function tell_joins()
     local found = joins[index]
     local count = found.count
     found.count = 0
-    tell_as_of(found.flow, found.done, found.task, found.last, count)
+    tell_as_of(found.flow, found.ahead, found.task, found.last, count)
   end
   joins, joined_flows = {}, {}
 end

@@ -51,8 +51,7 @@ local function finish(worker, lease, member, queue, kind, payload, progress)
   if kind == 'finished' or kind == 'stored' then
     local is_stored = kind == 'stored'
     set_state(flow, task, FINISH, attempt, lost, lease)
-    flow.left = flow.left - 1
-    flow.done = flow.done + 1
+    count_end(flow, task, 1)
     flow.last = lease
     change_active(flow, -1)
     append('{"type":"task.finished' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task

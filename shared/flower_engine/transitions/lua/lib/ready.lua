@@ -1,10 +1,11 @@
 -- A task becomes ready, and goes to its lane; or leaves it.
 --
 -- Within a lane the score puts flows that are further ahead first, then the earlier registered one, then
--- the lower task number: (1023 - done, capped) * 2^42 + order + task. It stays below 2^53.
+-- the lower task number: (1023 - steps, capped) * 2^42 + order + place. It stays below 2^53. Steps are tasks
+-- that have ended and are no items of maps. The place is the task number; of items all that have as many
+-- digits are in one, behind the last task with which the flow was registered: there the number decides.
 -- needs: base, boards, lanes, timers
-local AHEAD = 2 ^ 42
-local AHEAD_CAP = 1023
+local AHEAD = 2 ^ 42 -- of 1,023 at most
 
 local pushed, pushed_lanes = {}, {}
 local to_await = {} -- flow, task, ...: pushed, and in no lane, as they wait for the world; see waits.lua
@@ -41,8 +42,9 @@ local function push(lane, flow, task, member)
     order = tonumber(flow.order)
     flow.order_number = order
   end
-  local ahead = flow.done < AHEAD_CAP and AHEAD_CAP - flow.done or 0
-  local score = ahead * AHEAD + order + task
+  local steps, defined = flow.as_of or flow.steps or flow.done, flow.defined
+  local place = defined and task + 0 > defined and defined + #task or task
+  local score = (steps < 1023 and 1023 - steps or 0) * AHEAD + order + place
   if score < list.lowest then
     list.lowest = score
   end

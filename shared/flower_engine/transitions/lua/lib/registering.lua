@@ -54,6 +54,7 @@ local function write_fields(plan, key, counters)
   end
 end
 
+local PLACES_OF_ITEMS = 6 -- behind its own tasks, see ready.lua: one for each number of digits, up to 100,000
 local next_order = tonumber(order_mark or 0)
 local new_places = {} -- workflow -> {ids that got a place}: written together
 
@@ -183,7 +184,7 @@ local function register_flow(id, plan, idempotency_key, start, extra, of_schedul
     end
   end
   count_kept(plan.kept)
-  next_order = parent and next_order or next_order + plan.tasks
+  next_order = parent and next_order or next_order + plan.tasks + PLACES_OF_ITEMS
   return 'ok'
 end
 

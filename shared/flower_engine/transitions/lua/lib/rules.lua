@@ -27,8 +27,7 @@ local function make_rules_of_flows()
   local function pass(flow, task, state, is_unmet, left)
     local _, attempt, lost = match(state, STATE)
     set_state(flow, task, is_unmet and UNMET_STATE or NOT_TAKEN_STATE, attempt, lost, NO_LEASE)
-    flow.left = flow.left - 1
-    flow.done = flow.done + 1
+    count_end(flow, task, 1)
     local passed = is_unmet and unmet_tasks or passed_tasks
     passed[#passed + 1] = tonumber(task)
     ended_tasks[#ended_tasks + 1] = { task = task, kind = 'n' }

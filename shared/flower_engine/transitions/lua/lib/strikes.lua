@@ -29,8 +29,7 @@ end
 -- A waiting task, taken out of its lane, becomes Ignore; it is to be released then.
 local function pass_over(flow, task, attempt, lost, strike)
   set_state(flow, task, IGNORE, attempt, lost, NO_LEASE)
-  flow.left = flow.left - 1
-  flow.done = flow.done + 1
+  count_end(flow, task, 1)
   change_active(flow, -1)
   if flow.timed then
     drop_timer(queue_timer(flow.id, task))

@@ -164,8 +164,7 @@ local function look_step(note, waiting)
       leave(task, known, place)
       set_free_state(flow, task, UNNEEDED_STATE, known)
       released[task] = 'enough'
-      flow.left = flow.left - 1
-      flow.done = flow.done + 1
+      count_end(flow, task, 1)
       local list = stood[known.status]
       list[#list + 1] = tonumber(task)
       cut[#cut + 1] = { task = task, links = got[3], kind = known.status == SUSPEND and 'N' or 'n' }

@@ -12,8 +12,7 @@ local function end_wait(flow, task, state, by, result, signal, says, is_blob)
   local _, attempt, lost, lease = match(state, STATE)
   stop_awaiting(flow, task, lease)
   set_state(flow, task, FINISH .. (says or ''), attempt, lost, NO_LEASE)
-  flow.left = flow.left - 1
-  flow.done = flow.done + 1
+  count_end(flow, task, 1)
   change_active(flow, -1)
   if sub(lease, 1, 9) == '~returns ' then
     set(flow, RETURNED, task .. (is_blob and ' @' or ' ') .. result)

@@ -187,7 +187,7 @@ local function reopen(flow, again)
     local alike, lease = known.alike, known.lease
     if alike.reopening == nil then
       local status = known.status
-      alike.reopening = is_plain_lane(known.lane) and { ends_no_more = is_final(known) and 1 or 0,
+      alike.reopening = is_plain_lane(known.lane) and { ends_no_more = is_final(known),
         waits = status == WAIT, is_held = flow.ruled and status == SUSPEND, is_finished = status == FINISH,
         may_have_failures = may_have_failures(known),
         state = WAIT .. ' ' .. known.attempt .. ' 0 ' .. NO_LEASE }
@@ -200,11 +200,16 @@ local function reopen(flow, again)
   end
 
   local change, asker, tasks, set_one, reopened = become, asker_of(flow), flow.tasks, set, 0
+  local has_steps = flow.steps ~= nil
   for task = 1, flow.count do
     local known = again[task] and tasks[task]
     local usual, text = known and find_usual(known), digits(task)
     if usual and text ~= asker then
-      reopened = reopened + usual.ends_no_more
+      if usual.ends_no_more and has_steps then
+        count_end(flow, task, -1)
+      elseif usual.ends_no_more then
+        reopened = reopened + 1
+      end
       if usual.is_held then
         drop_timer(hold_timer(flow.id, text))
       elseif usual.is_finished then
@@ -222,8 +227,7 @@ local function reopen(flow, again)
       local status, lane = known.status, known.lane
       leases[task] = known.lease
       if is_final(known) then
-        flow.left = flow.left + 1
-        flow.done = flow.done - 1
+        count_end(flow, task, -1)
       end
       if status == SUSPEND then
         if flow.ruled then

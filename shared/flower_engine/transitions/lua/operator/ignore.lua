@@ -191,8 +191,7 @@ local function leave_all()
   end
 end
 leave_all()
-flow.left = flow.left - count
-flow.done = flow.done + count
+count_ends(flow, numbers, count)
 
 -- Runs of numbers as an event has them: "[1,3],[5,5]"; tasks are sorted then.
 local function ranges_in(name, found)

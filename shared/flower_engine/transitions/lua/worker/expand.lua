@@ -148,6 +148,7 @@ flow.kept = flow.kept + kept_bytes
 set_state(flow, task, WAIT, attempt, lost, NO_LEASE)
 if not has_flag(flow, HAS_ITEMS) then
   set_flag(flow, HAS_ITEMS, true)
+  flow.defined, flow.steps = first - 1, flow.done
 end
 flow.left = flow.left + count - taken_in_all
 flow.done = flow.done + taken_in_all
