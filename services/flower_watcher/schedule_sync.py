@@ -25,6 +25,7 @@ from flower_engine.projection.definitions.schedule_rows import (
     pause_schedule,
     read_newest_version,
     read_schedule_changes,
+    renew_schedules_of,
     renew_versions,
 )
 from flower_engine.runtime.backoff import StoreBackoff
@@ -40,6 +41,7 @@ from flower_engine.transitions.schedule_transitions import (
     read_schedules,
 )
 from flower_watcher.released_flows import release_unknown
+from flower_watcher.scheduled_trees import TreesOfSchedules
 from flower_watcher.scheduled_workflows import Shared
 
 _log = logging.getLogger(__name__)
@@ -50,7 +52,9 @@ _CLOCKS_APART_MS = 30_000
 _LOOK_SECONDS = 60.0  # at what changes without a change of any schedule
 _BREATH_ROWS = 20
 _BY = "watcher"
+_TREE = b'"tree":{"'
 _encode = msgspec.json.Encoder().encode
+_workflow = msgspec.json.Decoder(ScheduledWorkflow).decode
 
 
 class ScheduleSyncLoop:
@@ -71,6 +75,7 @@ class ScheduleSyncLoop:
         self._partitions = partitions
         self._url = database_url
         self._shared = shared
+        self._trees = TreesOfSchedules()
         self._seen = 0  # the version up to which Redis has what the table says
         self._said: dict[str, str] = {}
         self._clocks_said = False
@@ -115,11 +120,13 @@ class ScheduleSyncLoop:
                 await release_unknown(self._client, self._partitions, connection, self._shared)
             newest = await read_newest_version(connection)
             if newest == self._seen:
+                await self._trees.renew_above(connection)
                 return 0
             # A Postgres that went back in time has versions again that meant something else.
             changes = await read_schedule_changes(connection, self._seen if newest > self._seen else 0)
-            await keep_versions(connection, changes.workflows.values())
-            await self._bring(connection, changes)
+            workflows = await self._trees.learn(connection, changes.workflows)
+            await keep_versions(connection, workflows.values())
+            await self._bring(connection, msgspec.structs.replace(changes, workflows=workflows))
         self._seen = changes.version
         return len(changes.rows) + len(changes.deleted)
 
@@ -144,19 +151,40 @@ class ScheduleSyncLoop:
             words = await define_schedules(self._client, partition, definitions)
             crash_point("schedules.defined")
             old = [one.uid for one, word in zip(definitions, words, strict=True) if word == "old"]
+            if self._seen == 0:  # what is below a workflow may have changed while no watcher looked
+                others.update(await self._with_other_trees(partition, definitions, words))
             if old:
                 olds[partition.number] = old
 
         olds: dict[int, list[str]] = {}
+        others: set[str] = set()
         defined = await from_each(self._client, to_define, define)
         for number, old in olds.items():
             await self._renew(connection, there[number], old)
+        if others:
+            await renew_schedules_of(connection, sorted(others))
         # Where some is missing all of it is brought again: who has it takes none of it twice.
         defined.raise_away()
         if missing := sorted(by_partition.keys() - there.keys()):
             raise StandsStillError(f"schedules of partition {', '.join(map(str, missing))} wait for it")
         if changes.rows or changes.deleted:
             _log.info("%d schedules set, %d deleted", len(changes.rows), len(changes.deleted))
+
+    async def _with_other_trees(
+        self, partition: Partition, definitions: Sequence[Definition], words: Sequence[str]
+    ) -> set[str]:
+        """Workflows of schedules that Redis has as the table says, but with another tree below."""
+        wanted = {
+            one.uid: _workflow(one.plan)
+            for one, word in zip(definitions, words, strict=True)
+            if word == "same" and _TREE in one.plan and len(one.plan) <= MOST_PLAN_BYTES
+        }
+        known = await read_schedules(self._client, partition, list(wanted)) if wanted else []
+        return {
+            wanted[one.uid].name
+            for one in known
+            if one is not None and one.plan and _workflow(one.plan).tree != wanted[one.uid].tree
+        }
 
     async def _renew(self, connection: Connection, partition: Partition, uids: list[str]) -> None:
         """What Redis has newer definitions of was changed by now, or Postgres went back in time: then its

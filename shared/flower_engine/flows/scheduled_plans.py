@@ -21,13 +21,15 @@ _NONE_KNOWN: Versions = {}
 
 
 def plan_of(workflow: ScheduledWorkflow) -> FlowPlan:
-    """The plan of flows of this workflow, to be bound for each slot; it must have no problem.
+    """The plan of flows of this workflow, to be bound for each slot; it must have no problem. Their children
+    are of the versions in its tree.
 
     Raises:
         DefinitionError: it cannot be run as it is defined.
     """
     definition = definition_of(workflow.name, workflow.canonical)
-    return compile_plan(msgspec.structs.replace(definition, keying=workflow.keying), workflow.hash)
+    keyed = msgspec.structs.replace(definition, keying=workflow.keying)
+    return compile_plan(keyed, workflow.hash, workflow.tree)
 
 
 def plan_of_slot(

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from flower_engine.errors import DefinitionError
+from flower_engine.model.definitions.child_plans import Pinned
 from flower_engine.model.definitions.definition import Keying, WorkflowDefinition
 from flower_engine.model.definitions.workflow_versions import Version, version_of
 from flower_engine.model.values.times import BOUNDS, is_time
@@ -64,6 +65,7 @@ WHERE uid = %(uid)s::text::uuid AND NOT is_paused AND version <= %(version)s
 
 _RAISE = "UPDATE kr_schedule_version SET version = %(beyond)s WHERE version < %(beyond)s"
 _RENEW = "UPDATE ms_schedule SET name = name WHERE uid::text = ANY(%s)"
+_RENEW_OF = "UPDATE ms_schedule SET name = name WHERE task_id = ANY(%s)"
 
 
 class ScheduleRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,13 +95,16 @@ class DeletedSchedule(msgspec.Struct, frozen=True):
 
 class ScheduledWorkflow(msgspec.Struct, frozen=True, kw_only=True):
     """What flows of a schedule are made of. ``canonical``: the definition as its hash has it
-    (``model/definitions/workflow_versions.py``); ``problem``: why none can be made, "" where they can."""
+    (``model/definitions/workflow_versions.py``); ``problem``: why none can be made, "" where they can.
+    ``tree``: the versions of all workflows below it (empty: it has no children, or an older version wrote
+    this, and each child is of the version that stands when it begins)."""
 
     name: str
     hash: str = ""
     canonical: str = ""
     keying: Keying = Keying()
     problem: str = ""
+    tree: dict[str, Pinned] = {}
 
 
 class ScheduleChanges(msgspec.Struct, frozen=True):
@@ -183,6 +188,11 @@ async def pause_schedule(connection: Connection, uid: str, version: int, reason:
     version: what a person did counts more."""
     values = {"uid": uid, "version": version, "reason": reason, "by": by}
     return (await connection.execute(_PAUSE, values)).rowcount == 1
+
+
+async def renew_schedules_of(connection: Connection, workflows: Sequence[str]) -> None:
+    """Makes the schedules of these workflows new: something below these is another one."""
+    await connection.execute(_RENEW_OF, [list(workflows)])
 
 
 async def renew_versions(connection: Connection, uids: Sequence[str], beyond: int) -> bool:
