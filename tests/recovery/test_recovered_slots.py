@@ -1,6 +1,6 @@
 """A slot that had its fate gets no other, whatever becomes of Redis (`remember_slots`)."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from flower_engine.projection.write.projected_positions import read_positions
 from flower_engine.runtime.retention import prune_older
@@ -103,12 +103,14 @@ async def test_old_slots_are_pruned_and_counted_and_new_ones_come_behind_them(
 
 
 async def test_backfills_that_were_over_go_with_what_is_as_old(both: Both) -> None:
+    over = datetime.now(UTC) + timedelta(days=1)  # which is not yet over where midnight comes meanwhile
     for state in ("finished", "cancelled", "problem", "open"):
         await both.connection.execute(
             "WITH asked AS (INSERT INTO ms_backfill (schedule, first_slot, last_slot, reason)"
             " VALUES ('nightly', now(), now(), %(state)s) RETURNING id)"
-            " INSERT INTO kr_backfill (id, state, ended_ts) SELECT id, %(state)s, %(ended)s FROM asked",
-            {"state": state, "ended": None if state in ("problem", "open") else datetime.now(UTC)},
+            " INSERT INTO kr_backfill (id, state, planned_ts, ended_ts)"
+            " SELECT id, %(state)s, %(over)s, %(ended)s FROM asked",
+            {"state": state, "over": over, "ended": None if state in ("problem", "open") else over},
         )
     await both.connection.execute(
         "INSERT INTO kr_backfill_slot (id, slot, action) SELECT id, now(), 'fire' FROM kr_backfill"
@@ -119,7 +121,7 @@ async def test_backfills_that_were_over_go_with_what_is_as_old(both: Both) -> No
     await both.engine.register(task(1))
     await both.project()
     assert await prune_older(both.client, both.other, 0.0) is not None
-    assert await both.count("SELECT count(*) FROM ms_backfill") == 5  # today stays
+    assert await both.count("SELECT count(*) FROM ms_backfill") == 5  # that day stays
     assert await prune_older(both.client, both.other, LATER) is not None
     rows = await both.connection.execute("SELECT reason FROM ms_backfill ORDER BY reason")
     assert [reason async for (reason,) in rows] == ["new", "open"]

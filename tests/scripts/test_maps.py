@@ -9,6 +9,7 @@ from flower_engine.errors import NeedsEarlierError, NeedsResultsError, RefusedEr
 from flower_engine.flows.flow_operations import results_of
 from flower_engine.flows.matched_maps import earlier_of
 from flower_engine.model.definitions.definition import TaskDefinition
+from flower_engine.model.tasks.raised_errors import encode_error
 from flower_engine.model.tasks.status import Status
 from flower_engine.runtime.deciding import Decider
 from flower_engine.transitions.operator_transitions import (
@@ -21,6 +22,7 @@ from flower_engine.transitions.operator_transitions import (
     resume,
     unignore,
 )
+from flower_engine.transitions.restored_flow import spelled
 from flower_engine.transitions.snapshot_transitions import snapshot
 from flower_engine.transitions.worker_transitions import Claim
 from scripts.engine import Engine, task
@@ -446,6 +448,26 @@ async def test_a_map_that_is_held_and_passed_over_lets_its_items_go_on(engine: E
     await engine.check()
     assert sorted(claim.task for claim in await engine.work_off()) == [3, 6, 7]
     assert (await engine.flow(flow)).ended_ms is not None
+
+
+async def test_a_long_reason_is_cut_between_characters_in_redis_as_in_a_recovery(engine: Engine) -> None:
+    """Of one, two, three and four bytes; the last of some ends at the bound, of others it is cut off."""
+    messages = [
+        f"{'x' * ahead}{character * 600}" for character in ("a", "é", "中", "𝄞") for ahead in range(4)
+    ]
+    messages += ["é" * 250, "é" * 251, '"é' * 300, "no\nmore"]
+    flow = await a_bounded_map(engine, len(messages), tolerate=len(messages), outcomes=True)
+    for claim, message in zip(await engine.claim(), messages, strict=True):
+        await engine.suspend(claim, payload=encode_error(ValueError(message)))
+    fields = (await engine.restored(flow)).fields
+    restored = dict(zip(fields[::2], fields[1::2], strict=True))
+    found = [one["error"] for one in await gather(engine, flow)]
+    for seq, (message, told) in enumerate(zip(messages, found, strict=True), start=4):
+        said, line = told.removeprefix("ValueError: "), message.partition("\n")[0]
+        assert line.startswith(said)
+        left = line[len(said) : len(said) + 1]
+        assert len(said.encode()) <= 500 and (not left or len((said + left).encode()) > 500)
+        assert restored[f"z{seq}"] == spelled(told)
 
 
 async def test_the_list_may_say_of_each_item_what_became_of_it(engine: Engine) -> None:

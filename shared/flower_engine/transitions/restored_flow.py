@@ -24,7 +24,7 @@ from flower_engine.transitions.loader import Arg
 from flower_engine.transitions.rule_fields import CANCELS_FLAG, FLAG, cancel_others, edges_fields
 from flower_engine.transitions.task_fields import returns_flag, task_fields, typed_fields
 
-_MOST_REASON = 500
+_MOST_REASON = 500  # bytes
 
 
 class Restored(msgspec.Struct, frozen=True):
@@ -105,9 +105,12 @@ class Restored(msgspec.Struct, frozen=True):
 
 
 def reason_of(error: TaskError) -> str:
-    """Why an item of a map was given up, as its list tells it (``lua/lib/failed_for_good.lua``)."""
+    """Why an item of a map was given up, as its list tells it (``lua/lib/failed_for_good.lua``): of a long
+    line the characters that fit."""
     first, *_ = error.message.split("\n", 1)
-    return spelled(f"{error.type}: {first[:_MOST_REASON]}")
+    if len(first) * 4 > _MOST_REASON:
+        first = first.encode()[:_MOST_REASON].decode(errors="ignore")
+    return spelled(f"{error.type}: {first}")
 
 
 def _so_far(task: TaskState) -> Iterable[Arg]:

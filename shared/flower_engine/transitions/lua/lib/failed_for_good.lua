@@ -18,7 +18,8 @@ local function on_failure_of(flow, task)
   return on_failure, stand_in
 end
 
--- The first line of an error's message (JSON), as JSON text: "ValueError: no".
+-- The first line of an error's message (JSON), as JSON text: "ValueError: no". Of a long one the characters
+-- that fit in so many bytes, as in reason_of of restored_flow.py.
 local function reason_of(error)
   local MOST_REASON = 500 -- bytes
   local kind, message = match(error, '^{"type":"([^"]*)","message":"(.*)$')
@@ -32,7 +33,11 @@ local function reason_of(error)
     message = is_json and type(decoded) == 'table' and tostring(decoded.message) or ''
     message = match(message, '^[^\n]*')
     if #message > MOST_REASON then
-      message = string.gsub(sub(message, 1, MOST_REASON), '[\192-\255][\128-\191]*$', '')
+      local is_within = match(sub(message, MOST_REASON + 1, MOST_REASON + 1), '[\128-\191]')
+      message = sub(message, 1, MOST_REASON)
+      if is_within then
+        message = string.gsub(message, '[\192-\255][\128-\191]*$', '')
+      end
     end
     return cjson.encode(kind .. ': ' .. message)
   end
