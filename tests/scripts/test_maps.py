@@ -11,6 +11,7 @@ from flower_engine.flows.matched_maps import earlier_of
 from flower_engine.model.definitions.definition import TaskDefinition
 from flower_engine.model.tasks.raised_errors import encode_error
 from flower_engine.model.tasks.status import Status
+from flower_engine.model.values.blob_ref import BlobRef
 from flower_engine.runtime.deciding import Decider
 from flower_engine.transitions.operator_transitions import (
     Operated,
@@ -363,6 +364,28 @@ async def gather(engine: Engine, flow: str) -> Any:
     assert await decider(engine).run_once() == 1
     await engine.check()
     return msgspec.json.decode((await engine.flow(flow)).task(2).result or b"null")
+
+
+async def test_a_list_in_a_blob_is_read_once_and_each_item_is_given_its_own_element(engine: Engine) -> None:
+    await engine.register(*MAPPED)
+    (claim,) = await engine.claim()
+    await engine.store(claim, payload=b'{"sha256":"%b","bytes":13,"store":"api"}' % (b"0" * 64))
+    read: list[int] = []
+
+    async def fetch(blob: BlobRef) -> bytes:
+        read.append(blob.bytes)
+        return b'["a","b","c"]'
+
+    by = Decider(engine.client, engine.partition, "test", fetch)
+    assert await by.run_once() == 1
+    claims = await engine.claim()
+    given = [msgspec.json.decode(claim.message)["parameters"]["file"] for claim in claims]
+    assert given == ["a", "b", "c"]
+    assert not any(b"sha256" in claim.message or b'"reads"' in claim.message for claim in claims)
+    await engine.finish(*claims)
+    assert await by.run_once() == 1
+    assert read == [13]
+    await engine.check()
 
 
 async def test_a_window_lets_so_many_items_run_and_one_that_waits_for_its_retry_gives_up_its_place(
