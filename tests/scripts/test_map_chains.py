@@ -12,6 +12,7 @@ from flower_engine.model.tasks.outcome_kinds import OutcomeKind
 from flower_engine.model.tasks.status import Status
 from flower_engine.transitions.operator_transitions import Scope, ignore
 from flower_engine.transitions.snapshot_transitions import snapshot
+from flower_engine.transitions.strike_transition import sweep
 from flower_engine.transitions.task_fields import with_parameters
 from flower_engine.transitions.worker_transitions import Outcome
 from scripts.engine import Engine, task
@@ -313,7 +314,7 @@ async def test_an_item_that_vanishes_with_other_parameters_reads_what_these_say(
     assert (await engine.flow(flow)).task(8).ended_as == "v"
 
 
-async def test_a_strike_meets_items_by_their_element_but_none_that_go_along_another_map(
+async def test_a_strike_meets_items_by_their_element_also_those_that_go_along_another_map(
     engine: Engine,
 ) -> None:
     flow = await engine.register(task(1), a_map(2), along(3, 2))
@@ -328,5 +329,59 @@ async def test_a_strike_meets_items_by_their_element_but_none_that_go_along_anot
     items = {one.planned.seq: (one.status, one.result) for one in found.tasks[3:]}
     assert items[4][0] is Status.IGNORE, "its element is a"
     assert items[5] == (Status.FINISH, b"5")
-    assert items[7] == (Status.FINISH, b"7"), "its element is the result 5"
+    assert items[7] == (Status.IGNORE, None), "its element is the result 5"
+    assert found.task(3).result == b"[6]"
     await engine.check()
+
+
+STRUCK = b'"a \\"poison\\" \\u00fc"'
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_a_strike_meets_what_takes_a_whole_result_and_nothing_like_it(
+    engine: Engine, waits: bool
+) -> None:
+    """In lanes already (``waits``), as in those that it comes to."""
+    readers = (
+        task(2, 1, parameters={"row": {"$from": 1}}),
+        task(3, 1, parameters={"row": {"$from": 1, "path": "/0", "default": 1}}),
+        task(4, 1, parameters={"row": {"$literal": {"$from": 1}}}),
+        task(5, 1, parameters={"row": {"$text": "{r}", "r": {"$from": 1}}}),
+    )
+    strikes = [
+        Strike(id="text", program="A", parameter="row", value='a "poison" ü'),
+        Strike(id="number", program="A", parameter="row", value=1),
+    ]
+    flow = await engine.register(task(1), *readers)
+    if waits:
+        await engine.finish(*await engine.claim(), payload=STRUCK)
+        await engine.control(strikes=strikes)
+        assert await sweep(engine.client, engine.partition, ["A"]) == 1
+    else:
+        await engine.control(strikes=strikes)
+        (claim,) = await engine.claim()
+        ended = Outcome(claim, OutcomeKind.FINISHED, STRUCK)
+        got = await engine.exchange("w1", outcomes=[ended], wanted=9)  # the same call hands in and claims
+        assert len(got.claims) == 3
+    await engine.claim()
+    found = await engine.flow(flow)
+    assert [one.planned.seq for one in found.tasks if one.status is Status.RUNNING] == [3, 4, 5]
+    assert found.task(2).ignore_reason == "strike text"
+    await engine.check()
+
+
+@pytest.mark.parametrize("payload", [b"[1]", b'{"a":1}', b"true", b"null", b'"1"', b"10", b"-1", b"1e999"])
+async def test_a_strike_meets_a_result_of_its_own_type_and_value_only(engine: Engine, payload: bytes) -> None:
+    await engine.control(strikes=[Strike(id="s", program="A", parameter="row", value=1)])
+    flow = await engine.register(task(1), task(2, 1, parameters={"row": {"$from": 1}}))
+    await engine.finish(*await engine.claim(), payload=payload)
+    assert [claim.task for claim in await engine.claim()] == [2]
+    assert (await engine.flow(flow)).task(2).status is Status.RUNNING
+
+
+async def test_a_strike_meets_a_result_that_is_false(engine: Engine) -> None:
+    await engine.control(strikes=[Strike(id="s", program="A", parameter="row", value=False)])
+    flow = await engine.register(task(1), task(2, 1, parameters={"row": {"$from": 1}}))
+    await engine.finish(*await engine.claim(), payload=b"false")
+    assert await engine.claim() == []
+    assert (await engine.flow(flow)).task(2).status is Status.IGNORE

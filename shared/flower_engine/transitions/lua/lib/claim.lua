@@ -24,7 +24,7 @@ local function start_task(worker, queue, member, lane)
   end
   local strikes_from = has_control and lane_of(lane)
   local strike = strikes_from and strikes_from.strikes ~= false
-    and strike_on(strikes_from, with_round(message, round))
+    and strike_on(flow, strikes_from, with_round(message, round))
   if strike then
     struck_tasks[#struck_tasks + 1] = { flow, task, call('HGET', flow.key, dependents_field(task)) }
     pass_over(flow, task, digits(attempt - 1), lost, strike)

@@ -3,8 +3,26 @@
 -- rarely used
 -- needs: base, events, flow_fields, flows, keys, lanes, rules, statuses, timers
 
+-- What a parameter of a task (`told`: its message) is, where it may be the whole result of another task: that
+-- is looked up, if it is one that a strike may name (a text, a number, true or false) and lies with the flow.
+local function value_struck(flow, told, value)
+  if type(value) ~= 'table' or value['$from'] == nil or next(value, next(value)) ~= nil or not told.refs then
+    return value
+  end
+  local producer = told.reads and told.reads[tostring(value['$from'])]
+  local name = producer and result_field(digits(producer))
+  local result = name and (flow[name] or call('HGET', flow.key, name))
+  if not result or not match(result, '^=[^{%[]') then
+    return nil
+  end
+  local is_json, decoded = pcall(cjson.decode, sub(result, 2)) -- no result may stop a claim
+  if is_json then
+    return decoded
+  end
+end
+
 -- The strike that a task's message meets, or nil. (`lane.strikes` is false from then on where there is none.)
-local function strike_on(lane, message)
+local function strike_on(flow, lane, message)
   local known = lane.strikes
   if known == nil then
     local text = call('HGET', limits_key(), 'x:' .. plain_program(lane.program))
@@ -13,11 +31,11 @@ local function strike_on(lane, message)
   end
   if known then
     local told = cjson.decode(message)
-    local parameters, given = told.parameters, told.given or {}
+    local parameters, given = told.parameters or {}, told.given or {}
     for _, strike in ipairs(known) do
       local value = given[strike.parameter]
       if value == nil then
-        value = parameters[strike.parameter]
+        value = value_struck(flow, told, parameters[strike.parameter])
       end
       if value == strike.value then
         return strike

@@ -18,7 +18,7 @@ local struck = {}
 for index = 1, #found, 2 do
   local id, task = split_member(found[index])
   local flow, state, message = load_task(id, task, message_field(task))
-  local strike = flow and message and strike_on(lane, message)
+  local strike = flow and message and strike_on(flow, lane, message)
   local status, attempt, lost = match(state or NEVER, STATE)
   if strike and status == WAIT then
     pull(lane.name, flow, task)
