@@ -59,17 +59,25 @@ def operation_of(request: Request, body: RequestBody | None, key: str) -> str:
     return hashlib.sha256(whole.encode(errors="surrogatepass")).hexdigest()[:32]
 
 
-def foretold(flow_id: str, operation: str, effect: Effect, operates: TreeOperator) -> Response:
+def foretold(
+    flow_id: str,
+    operation: str,
+    effect: Effect,
+    operates: TreeOperator | None = None,
+    warnings: list[str] | None = None,
+) -> Response:
     """The answer to a dry run."""
     told = OperatedView(
         flow_id.lower(),
         operation,
         effect.version,
         list(effect.concerned),
+        warnings=warnings or [],
         effect=EffectView.of(effect),
-        tree=[_elsewhere(one) for one in operates.elsewhere],
-        more_in_tree=operates.more_elsewhere,
     )
+    if operates is not None:
+        told.tree = [_elsewhere(one) for one in operates.elsewhere]
+        told.more_in_tree = operates.more_elsewhere
     return reply(told)
 
 

@@ -230,6 +230,21 @@ class OperatedView(View, omit_defaults=True):
     more_in_tree: int = 0
 
 
+class ForkedView(View, omit_defaults=True):
+    """The new flow and its workflow, and the flow that it was forked from (``forkedFrom``). Of a dry run the
+    old flow, its ``version``, and what would become of the tasks of the new one, by their numbers there.
+    ``warnings``: what of it could not be checked."""
+
+    task_flow_id: str
+    task_id: str = ""
+    forked_from: str = ""
+    warnings: list[str] = msgspec.field(default_factory=list)
+    operation: str = ""
+    version: int = 0
+    tasks: list[int] = msgspec.field(default_factory=list)
+    effect: EffectView | None = None
+
+
 class BulkEffect(View):
     """What an operation on many would do to a flow: to how many of its tasks, as the effect of an operation
     on one names them; ``elsewhere``: to so many other flows of its tree, too."""

@@ -71,6 +71,7 @@ async def test_an_effect_counts_the_tasks_that_the_dry_run_of_the_flow_names(own
             ("rerun", {"selection": "failed"}),
             ("cancel", {}),
             ("ignore", {"tasks": [1]}),
+            ("pause", {}),
         ):
             alone = done(post(own_api, flow, operation, {**body, "dryRun": True}))["effect"]
             one, _ = foretold(own_api, operation, {"taskFlowIds": [flow, other]})["flows"]

@@ -112,7 +112,8 @@ def test_a_client_is_told_what_would_be_done(own_api: RunningApi) -> None:
 async def test_what_holds_a_flow_says_what_it_would_do(own_api: RunningApi) -> None:
     async with own_api.engine() as engine:
         sleep: dict[str, Any] = {"program": "@sleep", "parameters": {"seconds": 86_400}}
-        own_api.define("kinds", *({"dependsOn": [], **one} for one in ({}, {}, sleep, {})))
+        plain: dict[str, Any] = {"dependsOn": []}
+        own_api.define("kinds", plain, plain, {**plain, **sleep}, plain)
         flow = own_api.register("kinds")
         await engine.finish(*await engine.claim(1))
         (running,) = await engine.claim(1)
@@ -169,3 +170,38 @@ def test_a_dry_run_that_there_is_none_of_is_refused_and_nothing_is_done(own_api:
     reply = own_api.client.post(f"/flows/{flow}/cancel?dryRun=true", json={})
     assert reply.status_code == 422 and "dryRun counts in the body" in reply.text
     assert own_api.flow(flow)["finishedTs"] is None
+
+
+async def test_a_fork_says_what_it_would_take_over_and_run(own_api: RunningApi) -> None:
+    approval = {"taskName": "ask", "program": "@approval", "dependsOn": ["second"]}
+    own_api.define("chain", *CHAIN, approval)
+    flow = own_api.register("chain")
+    async with own_api.engine() as engine:
+        await engine.finish(*await engine.claim())
+        (second, *_) = await engine.claim()
+        await engine.finish(second)
+        version = own_api.flow(flow)["version"]
+        events = len(await engine.events())
+        body = {"fromTasks": ["second"]}
+        told = done(post(own_api, flow, "fork", {**body, "dryRun": True}))
+        assert told == {
+            **{"taskFlowId": flow, "operation": "fork", "version": version, "tasks": [2, 3, 4, 5]},
+            "effect": {
+                **{**NOTHING, "runs": [2, 3, 4, 5]},
+                **{"kept": [1], "askedAgain": [5], "ready": [2, 4]},
+            },
+        }
+        assert len(await engine.events()) == events
+        with Client(str(own_api.client.base_url)) as client:
+            assert client.flow(flow).fork_dry_run(["second"]).effect == told["effect"]
+        stale = {**body, "version": version - 1}
+        foretold = refused(post(own_api, flow, "fork", {**stale, "dryRun": True}))
+        assert foretold == refused(post(own_api, flow, "fork", stale)) and "has moved on" in foretold
+        key = {"Idempotency-Key": "once"}
+        forked = done(post(own_api, flow, "fork", {**body, "version": version}, **key))["taskFlowId"]
+        state = await engine.flow(forked)
+        assert [task.planned.seq for task in state.tasks if not task.has_ended] == told["effect"]["runs"]
+        known = done(post(own_api, flow, "fork", {**body, "dryRun": True}, **key))
+        assert known["effect"] == NOTHING and f"flow {forked} has this key" in known["warnings"][0]
+        nothing = post(own_api, flow, "fork", {"fromTasks": [9], "dryRun": True})
+        assert refused(nothing) == refused(post(own_api, flow, "fork", {"fromTasks": [9]}))

@@ -24,6 +24,13 @@ def test_an_operation_says_what_it_would_do_and_does_nothing(flower: Flower, own
     assert "are passed over: tasks 1, 2" in told and "may start at once: task 3" in told
     assert "are cut off: tasks 1, 2, 3" in flower("cancel", flow, "--dry-run").stdout
     assert "the flow ends" in flower("cancel", flow, "--dry-run").stdout
+    assert "might start, and must wait then: task 1" in flower("pause", flow, "--dry-run").stdout
+    moved = flower("priority", flow, "-3", "--dry-run").stdout
+    assert "have another priority: tasks 1, 2, 3" in moved and "move at once: task 1" in moved
+    forked = flower("fork", flow, "--from", "load", "--dry-run").stdout
+    assert "the tasks of the new flow" in forked and "run again from the start: tasks 1, 2, 3" in forked
+    held = flower("resume", flow, "--dry-run")
+    assert held.exit_code == 1 and "nothing to resume" in held.output.replace("\n", " ")
     assert "tasks 1, 2 are ignored" in flower("ignore", flow, "load", "--cascade").stdout
     again = flower("rerun", flow, "--task", "load", "--dependents", "--dry-run", "--json")
     effect = json.loads(again.stdout)["effect"]

@@ -17,7 +17,7 @@ from flower_engine.errors import (
 )
 from flower_engine.flows.flow_names import find_flow_id
 from flower_engine.flows.flow_operations import Operator
-from flower_engine.flows.forks import fork
+from flower_engine.flows.forks import Forking, fork
 from flower_engine.flows.history import find_events, find_flow, find_history, find_task
 from flower_engine.flows.past_flows import find_flow_at
 from flower_engine.flows.registrations import Asked, Started, start, start_many
@@ -206,7 +206,7 @@ async def test_a_fork_takes_over_what_is_not_run_again(stores: Stores) -> None:
     flow = await _started(stores)
     await Operator(stores, flow, "eve").ignore([1], "")
     await archive(stores)
-    forked = await fork(stores, flow, "eve", [2], {})
+    forked = await fork(stores, Forking(flow=flow, tasks=[2]), "eve")
     found = await find_flow(stores, forked.task_flow_id)
     assert [task.status for task in found.tasks] == ["Ignore", "Wait"]
     assert found.forked_from == flow

@@ -7,7 +7,7 @@ import pytest
 
 from flower_engine.errors import ParametersError, RefusedError, UnknownVersionError
 from flower_engine.flows.flow_operations import Operator
-from flower_engine.flows.forks import fork
+from flower_engine.flows.forks import Forking, effect_of_forking, fork
 from flower_engine.flows.history import find_flow, find_task
 from flower_engine.flows.parameter_changes import Change
 from flower_engine.flows.registrations import Asked, start
@@ -37,9 +37,15 @@ async def _ended(stores: Stores, workflow: WorkflowDefinition, asked: Asked | No
 async def _forked(
     stores: Stores, flow: str, tasks: list[int], version: str = "newest", **more: Any
 ) -> dict[str, str]:
-    """The status of each task of the fork, by program."""
-    new = (await fork(stores, flow, "eve", tasks, {}, version=version, **more)).task_flow_id
-    return {task.program: task.status for task in (await find_flow(stores, new)).tasks}
+    """The status of each task of the fork, by program; it is as it was told before."""
+    wanted = Forking(flow=flow, tasks=tasks, version=version, **more)
+    told = (await effect_of_forking(stores, wanted)).effect
+    new = (await fork(stores, wanted, "eve")).task_flow_id
+    made = (await find_flow(stores, new)).tasks
+    over = {task.task_exec_seq for task in made if task.status in ("Finish", "Ignore")}
+    assert {*told.kept, *told.passed_over, *told.cut_off} == over
+    assert told.runs == [task.task_exec_seq for task in made if task.task_exec_seq not in over]
+    return {task.program: task.status for task in made}
 
 
 async def test_what_is_unchanged_with_all_before_it_is_taken_over(stores: Stores) -> None:
@@ -93,7 +99,7 @@ async def test_what_the_flow_was_given_goes_on_and_what_was_defined_is_new(store
             _task(1, parameters={"day": "wed", "n": 1}), _task(2, 1, parameters={"day": "wed", "m": 2})
         ),
     )
-    forked = await fork(stores, flow, "eve", [2], {}, version="newest")
+    forked = await fork(stores, Forking(flow=flow, tasks=[2], version="newest"), "eve")
     found = await find_flow(stores, forked.task_flow_id)
     assert [task.status for task in found.tasks] == ["Ignore", "Wait"]
     assert [task.task_priority for task in found.tasks] == [-3, -3]
@@ -150,11 +156,13 @@ async def test_changed_parameters_come_on_top_of_the_new_bodies(stores: Stores) 
     renumbered = _workflow(_task(5, program="P5"), _task(7, name="a", parameters={"n": 2, "k": 3, "m": 2}))
     await define(stores, renumbered)
     changes = {1: Change({"k": 4}, ["m"], [], "#/parameters")}
-    new = (await fork(stores, flow, "eve", [1], changes, version="newest")).task_flow_id
+    new = (
+        await fork(stores, Forking(flow=flow, tasks=[1], changes=changes, version="newest"), "eve")
+    ).task_flow_id
     tasks = [task.planned for task in (await Operator(stores, new, "").state()).tasks]
     assert [(task.task_seq, task.parameters) for task in tasks] == [(5, {}), (7, {"n": 2, "k": 4})]
     with pytest.raises(RefusedError, match="task 2 is not in that version"):
-        await fork(stores, flow, "eve", [2], {2: changes[1]}, version="newest")
+        await fork(stores, Forking(flow=flow, tasks=[2], changes={2: changes[1]}, version="newest"), "eve")
 
 
 async def test_the_flow_itself_may_be_given_other_parameters(stores: Stores) -> None:
@@ -175,7 +183,8 @@ async def test_the_flow_itself_may_be_given_other_parameters(stores: Stores) -> 
     await define(stores, _workflow(first, second, parameters_schema=newer))
     assert await _forked(stores, flow, []) == {"P1": "Ignore", "P2": "Wait"}, "what is gone is left out"
     given = {"day": "tue", "n": 3}
-    new = (await fork(stores, flow, "eve", [], {}, version="newest", parameters=given)).task_flow_id
+    wanted = Forking(flow=flow, tasks=[], version="newest", parameters=given)
+    new = (await fork(stores, wanted, "eve")).task_flow_id
     state = await Operator(stores, new, "").state()
     assert state.registered.parameters == given
     assert [task.planned.parameters for task in state.tasks] == [{"day": "tue"}, {"n": 3}]
@@ -191,9 +200,9 @@ async def test_the_same_key_gives_the_same_fork_whatever_is_the_newest_version_b
 ) -> None:
     flow = await _ended(stores, _workflow(_task(1), _task(2)))
     await define(stores, _workflow(_task(1), _task(2, parameters={"n": 1})))
-    first = await fork(stores, flow, "eve", [], {}, key="once", version="newest")
+    first = await fork(stores, Forking(flow=flow, tasks=[], key="once", version="newest"), "eve")
     await define(stores, _workflow(_task(1), _task(2)))
-    again = await fork(stores, flow, "eve", [], {}, key="once", version="newest")
+    again = await fork(stores, Forking(flow=flow, tasks=[], key="once", version="newest"), "eve")
     assert again.task_flow_id == first.task_flow_id
 
 
@@ -203,6 +212,6 @@ async def test_a_fork_with_a_version_may_have_very_many_roots(stores: Stores) ->
     flow = (await start(stores, "w", "eve")).flow
     await Operator(stores, flow, "eve").ignore([1], "by hand")
     await define(stores, _workflow(wide[0], *(_task(seq, program="Q") for seq in range(2, 602))))
-    new = (await fork(stores, flow, "eve", [], {}, version="newest")).task_flow_id
+    new = (await fork(stores, Forking(flow=flow, tasks=[], version="newest"), "eve")).task_flow_id
     statuses = [task.status for task in (await find_flow(stores, new)).tasks]
     assert (statuses[0], set(statuses[1:])) == ("Ignore", {"Wait"})

@@ -8,7 +8,7 @@ import pytest
 from flower_engine.errors import ParametersError, RefusedError, UnknownVersionError
 from flower_engine.flows.flow_control_changes import set_control
 from flower_engine.flows.flow_operations import Operator
-from flower_engine.flows.forks import fork
+from flower_engine.flows.forks import Forking, fork
 from flower_engine.flows.history import find_flow
 from flower_engine.flows.memory_stores import MemoryStores
 from flower_engine.flows.parameter_changes import Change
@@ -207,7 +207,7 @@ async def test_what_was_given_as_data_stays_data_among_references(stores: Stores
     await _rerun(stores, flow, [2])
     second = (await _planned(stores, flow))[1]
     assert (second.refs, second.parameters["a"]) == (True, {"$literal": looks_odd})
-    forked = await fork(stores, flow, "eve", [2], {}, version="newest")
+    forked = await fork(stores, Forking(flow=flow, tasks=[2], version="newest"), "eve")
     assert (await _planned(stores, forked.task_flow_id))[1].parameters["a"] == {"$literal": looks_odd}
     await Operator(stores, flow, "eve").ignore([2], "once more")
     await define(stores, data)
@@ -303,9 +303,9 @@ async def test_a_fork_with_a_version_tells_what_was_given_to_tasks_of_another_on
     await define(stores, version("tue"))
     await _rerun(stores, flow, [2])
     await define(stores, version("wed"))
-    forked = await fork(stores, flow, "eve", [1], {}, version="newest")
+    forked = await fork(stores, Forking(flow=flow, tasks=[1], version="newest"), "eve")
     assert [task.parameters["day"] for task in await _planned(stores, forked.task_flow_id)] == ["wed", "wed"]
-    as_it_is = await fork(stores, flow, "eve", [1], {})
+    as_it_is = await fork(stores, Forking(flow=flow, tasks=[1]), "eve")
     planned = await _planned(stores, as_it_is.task_flow_id)
     assert [task.parameters["day"] for task in planned] == ["mon", "tue"]
     assert [bool(task.definition) for task in planned] == [False, True]

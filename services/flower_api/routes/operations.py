@@ -20,8 +20,8 @@ from flower_api.operation_answers import (
 )
 from flower_api.path_ids import FlowIdPath
 from flower_api.problems import Fault, with_faults
-from flower_api.schemas import KeyHeader, RequestBody, Tasks, WorkflowVersion
-from flower_engine.flows.forks import Forked, fork
+from flower_api.schemas import ForkedView, KeyHeader, RequestBody, Tasks, WorkflowVersion
+from flower_engine.flows.forks import Forking, effect_of_forking, fork
 from flower_engine.flows.parameter_changes import Change, asked_changes
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.stand_ins import stand_in
@@ -80,7 +80,7 @@ class RerunBody(MayBeDry, WithParameters):
     )
 
 
-class ForkBody(WithParameters):
+class ForkBody(MayBeDry, WithParameters):
     """Where the new flow begins: these tasks and all behind them run; with another version of the workflow
     also what is not as the flow has done it."""
 
@@ -160,7 +160,7 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
     @app.post(
         "/flows/{task_flow_id}/fork",
         summary="Run from a task on, as a new flow",
-        responses=responses("The new flow", Forked),
+        responses=responses("The new flow; of a dry run its tasks, by their numbers there", ForkedView),
     )
     async def post_fork(
         task_flow_id: FlowIdPath, body: ForkBody, request: Request, key: KeyHeader = None
@@ -171,18 +171,19 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
         """
         _refuse_half(body)
         tasks, changes = await asked(task_flow_id, body.from_tasks or [], body)
-        return reply(
-            await fork(
-                stores,
-                task_flow_id.lower(),
-                by_of(request),
-                tasks,
-                changes,
-                key=key or "",
-                version=_version_of(body),
-                parameters=body.flow_parameters,
-            )
+        wanted = Forking(
+            flow=task_flow_id.lower(),
+            tasks=tasks,
+            changes=changes,
+            key=key or "",
+            version=_version_of(body),
+            parameters=body.flow_parameters,
+            seen=body.version,
         )
+        if not body.dry_run:
+            return reply(await fork(stores, wanted, by_of(request)))
+        told = await effect_of_forking(stores, wanted)
+        return foretold(task_flow_id, "fork", told.effect, warnings=told.warnings)
 
     @app.post(
         "/flows/{task_flow_id}/ignore",

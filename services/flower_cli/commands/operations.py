@@ -119,6 +119,8 @@ def fork(
         list[str] | None,
         typer.Option("--flow-param", help="NAME=VALUE of the flow, with a version. Repeatable"),
     ] = None,
+    dry_run: DryRunOption = False,
+    version: VersionOption = None,
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -126,16 +128,19 @@ def fork(
     if not from_task and not workflow_version:
         raise typer.BadParameter("say where it begins: --from TASK, or --workflow-version, or both")
     of_flow = parameters_of(flow_param)
+    body = {
+        **({"fromTasks": _numbers(from_task)} if from_task else {}),
+        **_parameters(param, task_param, unset),
+        **({"workflowVersion": workflow_version} if workflow_version else {}),
+        **({"flowParameters": of_flow} if of_flow else {}),
+    }
+    if dry_run:
+        _operate(flow, "fork", body | _dry(dry_run), version, url, as_json)
+        return
+    if version is not None:
+        body["version"] = version
     with connected(url) as api:
-        answer = api.post(
-            f"/flows/{path_part(flow_id(api, flow))}/fork",
-            {
-                **({"fromTasks": _numbers(from_task)} if from_task else {}),
-                **_parameters(param, task_param, unset),
-                **({"workflowVersion": workflow_version} if workflow_version else {}),
-                **({"flowParameters": of_flow} if of_flow else {}),
-            },
-        )
+        answer = api.post(f"/flows/{path_part(flow_id(api, flow))}/fork", body)
     if as_json:
         print_json(answer)
     else:
@@ -244,8 +249,12 @@ def _operate(  # one call for all of the above
     done = msgspec.json.decode(answer)
     if effect := done.get("effect"):
         out.print(f"flow {flow}, of version {done['version']}; nothing was done:", markup=False)
+        if verb == "fork":
+            out.print("  the tasks of the new flow, by their numbers there:", markup=False)
         for line in _foretold(effect):
             out.print(f"  {line}", markup=False)
+        for warning in done.get("warnings", ()):
+            out.print(f"  {warning}", markup=False)
         for other in done.get("tree", ()):
             out.print(f"  flow {other['taskFlowId']}:", markup=False)
             for line in _foretold(other["effect"]):

@@ -16,6 +16,7 @@ from flower_engine.client.flow_queries import (
     TaskParameters,
     Tasks,
     dry_run_body,
+    fork_body,
     rerun_body,
 )
 from flower_engine.client.flow_values import Event, Flow, LogLine, Operated, StatusWord, Task
@@ -207,16 +208,32 @@ class FlowHandle(Generic[R]):
         unset: Sequence[str] = (),
         workflow_version: int | str | None = None,
         flow_parameters: Mapping[str, Any] | None = None,
+        version: int | None = None,
     ) -> "FlowHandle[R]":
         """A new flow from these tasks on, which takes over the results before them; with
         ``workflow_version`` (a number, a hash or ``newest``) of that version: what is otherwise in it runs,
         too, and the flow itself may be given other parameters."""
-        body = rerun_body(from_tasks, None, parameters, task_parameters, unset)
-        of_flow = dict(flow_parameters) if flow_parameters else None
-        body |= {"fromTasks": body.pop("tasks") or None, "flowParameters": of_flow}
-        body["workflowVersion"] = workflow_version
+        body = fork_body(from_tasks, parameters, task_parameters, unset)
+        body |= {"workflowVersion": workflow_version, "flowParameters": flow_parameters or None}
+        body["version"] = version
         new = self._client.run(flow_calls.fork(self.id, body, self._client.patience()))
         return FlowHandle(self._client, new, self._result_type)
+
+    def fork_dry_run(
+        self,
+        from_tasks: Tasks = (),
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        task_parameters: TaskParameters | None = None,
+        unset: Sequence[str] = (),
+        workflow_version: int | str | None = None,
+        flow_parameters: Mapping[str, Any] | None = None,
+        version: int | None = None,
+    ) -> Operated:
+        """Only says what a fork would do (``effect``), by the numbers that its tasks have in the new flow."""
+        body = fork_body(from_tasks, parameters, task_parameters, unset)
+        body |= {"workflowVersion": workflow_version, "flowParameters": flow_parameters or None}
+        return self._operate("fork", version=version, **body, **dry_run_body(True))
 
     def ignore(
         self,

@@ -58,6 +58,17 @@ def rerun_body(
     return selected | {name: value for name, value in given.items() if value}
 
 
+def fork_body(
+    from_tasks: Tasks,
+    parameters: Mapping[str, Any] | None,
+    task_parameters: TaskParameters | None,
+    unset: Sequence[str],
+) -> dict[str, Any]:
+    """The body of a fork, as far as it is that of a rerun, too."""
+    body = rerun_body(from_tasks, None, parameters, task_parameters, unset)
+    return body | {"fromTasks": body.pop("tasks") or None}
+
+
 def time_text(time: datetime | str | None) -> str | None:
     """As the API takes a time; UTC where it has no offset."""
     if isinstance(time, datetime):

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from flower_engine.errors import RefusedError
+from flower_engine.errors import MovedError, RefusedError
 from flower_engine.model.definitions.task_rules import rule_in_force
 from flower_engine.model.events.events import TasksPassed, TasksUnneeded
 from flower_engine.model.folding.flow_state import FlowState
@@ -136,3 +136,11 @@ def refuse_ended(flow: FlowState) -> None:
             " with it",
             "ended",
         )
+
+
+def moved_on(flow: FlowState) -> MovedError:
+    """The flow is not of the version that somebody has seen."""
+    return MovedError(
+        f"flow {flow.flow} has moved on: it is at version {flow.version} now. Look at it again, then decide",
+        "moved",
+    )

@@ -12,7 +12,7 @@ from flower_engine.errors import (
     RefusedError,
     UnknownFlowError,
 )
-from flower_engine.flows.effects import Effect
+from flower_engine.flows.effects import Effect, moved_on
 from flower_engine.flows.history import find_state
 from flower_engine.flows.holding_effects import effect_of_pause, effect_of_priority, effect_of_resume
 from flower_engine.flows.matched_maps import rerun_matched
@@ -262,11 +262,7 @@ class Operator:
         """
         state = await self.state()
         if self._version is not None and state.version != self._version:
-            raise MovedError(
-                f"flow {self._flow} has moved on: it is at version {state.version} now. Look at it again,"
-                " then decide",
-                "moved",
-            )
+            raise moved_on(state)
         return state
 
     async def unignore(self, tasks: Sequence[int]) -> Operated:

@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 
 from flower_engine.errors import KeyConflictError, RefusedError
+from flower_engine.flows.effects import Effect, moved_on
+from flower_engine.flows.fork_effects import effect_of_fork
 from flower_engine.flows.forked_items import forked_items
 from flower_engine.flows.given_parameters import Given
 from flower_engine.flows.history import find_state
@@ -23,7 +25,7 @@ from flower_engine.model.folding.flow_state import FlowState
 from flower_engine.model.folding.item_states import of_fork, without_item_tasks
 from flower_engine.model.tasks.status import Status
 from flower_engine.projection.read.view_fields import View
-from flower_engine.transitions.register_transition import FlowPlan
+from flower_engine.transitions.register_transition import FlowPlan, Registered
 
 
 class Forked(View, omit_defaults=True):
@@ -35,54 +37,108 @@ class Forked(View, omit_defaults=True):
     warnings: list[str] = msgspec.field(default_factory=list)
 
 
-async def fork(
-    stores: Stores,
-    flow_id: str,
-    by: str,
-    tasks: Sequence[int],
-    changes: Mapping[int, Change],
-    *,
-    key: str = "",
-    version: str = "",
-    parameters: Mapping[str, Any] | None = None,
-) -> Forked:
-    """Starts a flow in which these tasks and all behind them run, and whatever else is not final yet.
+class ForkedEffect(msgspec.Struct, frozen=True):
+    """What a fork would do, by the numbers of the new flow's tasks, and what could not be checked."""
+
+    effect: Effect
+    warnings: list[str]
+
+
+class Forking(msgspec.Struct, frozen=True, kw_only=True):
+    """A fork of a flow: these ``tasks`` and all behind them run, and whatever else is not final yet.
 
     The same ``key`` gives the same flow. ``version``: of the workflow, another one than the flow's own; see
-    ``version_forks.py``. ``parameters``: of the flow, for which a version must be given.
+    ``version_forks.py``. ``parameters``: of the flow, for which a version must be given. ``seen``: the
+    version of the old flow that the caller has seen; refused if there is a newer one.
+    """
+
+    flow: str
+    tasks: Sequence[int]
+    changes: Mapping[int, Change] = {}
+    key: str = ""
+    version: str = ""
+    parameters: Mapping[str, Any] = {}
+    seen: int | None = None
+
+
+async def fork(stores: Stores, wanted: Forking, by: str) -> Forked:
+    """Starts the new flow, for somebody.
 
     Raises:
         UnknownFlowError: there is no such flow.
         RefusedError: it has no such task.
+        MovedError: it is not of the version that was seen.
         ParametersError: a task or its program cannot take the parameters.
         KeyConflictError: the key belongs to a flow of another workflow.
         Others: see ``version_fork``.
     """
-    state = await find_state(stores, stores.partition_of(flow_id), flow_id)
-    for task in tasks:
+    state = await _forked_state(stores, wanted)
+    known = await _known(stores, wanted, state)
+    warnings: list[str] = []
+    if known is None:
+        plan, warnings = await _plan(stores, state, wanted)
+        await keep_blobs(stores, [task.blob or task.result or b"" for task in state.tasks])
+        known = await stores.registrar.start(Wanted(plan, by, wanted.key))
+    _refuse_foreign(known, wanted, state)
+    return Forked(known.flow, state.workflow, wanted.flow, warnings)
+
+
+async def effect_of_forking(stores: Stores, wanted: Forking) -> ForkedEffect:
+    """What :func:`fork` would do; raises as it does. Nothing is done."""
+    state = await _forked_state(stores, wanted)
+    known = await _known(stores, wanted, state)
+    if known is not None:
+        _refuse_foreign(known, wanted, state)
+        told = f"flow {known.flow} has this key already: it would be that one, and nothing would begin"
+        return ForkedEffect(Effect(version=state.version), [told])
+    plan, warnings = await _plan(stores, state, wanted)
+    return ForkedEffect(effect_of_fork(state, plan), warnings)
+
+
+async def _forked_state(stores: Stores, wanted: Forking) -> FlowState:
+    flow = wanted.flow
+    state = await find_state(stores, stores.partition_of(flow), flow)
+    for task in wanted.tasks:
         if task > len(state.tasks):
-            raise RefusedError(f"flow {flow_id}: it has no task {task}", "unknown")
-    for task in changes:
+            raise RefusedError(f"flow {flow}: it has no task {task}", "unknown")
+    for task in wanted.changes:
         if task <= len(state.tasks) and state.task(task).planned.item is not None:
             raise RefusedError(
-                f"flow {flow_id}: task {task} is an item, which a fork makes anew: it cannot be given"
+                f"flow {flow}: task {task} is an item, which a fork makes anew: it cannot be given"
                 " parameters",
                 "unknown",
             )
-    known = await known_anywhere(stores, key) if key else None
-    warnings: list[str] = []
-    if known is None:
-        if version:
-            plan, warnings = await version_fork(
-                stores, state, tasks, version, changes=changes, parameters=parameters or {}
-            )
-        else:
-            plan, warnings = await _fork_as_it_is(stores, state, tasks, changes)
-        await keep_blobs(stores, [task.blob or task.result or b"" for task in state.tasks])
-        known = await stores.registrar.start(Wanted(plan, by, key))
+    return state
+
+
+async def _known(stores: Stores, wanted: Forking, state: FlowState) -> Registered | None:
+    """The flow that has the key already.
+
+    Raises:
+        MovedError: none has it, and the flow has moved on.
+    """
+    known = await known_anywhere(stores, wanted.key) if wanted.key else None
+    if known is None and wanted.seen is not None and wanted.seen != state.version:
+        raise moved_on(state)
+    return known
+
+
+def _refuse_foreign(known: Registered, wanted: Forking, state: FlowState) -> None:
     if known.word == "known" and known.workflow != state.workflow:
-        raise KeyConflictError(key, known.flow, known.workflow, state.workflow)
-    return Forked(known.flow, state.workflow, flow_id, warnings)
+        raise KeyConflictError(wanted.key, known.flow, known.workflow, state.workflow)
+
+
+async def _plan(stores: Stores, state: FlowState, wanted: Forking) -> VersionFork:
+    if not wanted.version:
+        return await _fork_as_it_is(stores, state, wanted.tasks, wanted.changes)
+    return await version_fork(
+        stores,
+        state,
+        wanted.tasks,
+        wanted.version,
+        changes=wanted.changes,
+        parameters=wanted.parameters,
+    )
 
 
 async def _fork_as_it_is(

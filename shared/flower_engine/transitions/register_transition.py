@@ -13,6 +13,7 @@ from flower_engine.log.partition import Partition
 from flower_engine.model.decisions.decision_tasks import LETTERS, says_true
 from flower_engine.model.definitions.definition import Keying, PlannedTask, dependents_of
 from flower_engine.model.definitions.flow_parameters import FlowParameters
+from flower_engine.model.events.events import FlowRegistered
 from flower_engine.model.flow_control.lanes import lane_of
 from flower_engine.model.folding.kept_results import BLOB, INLINE
 from flower_engine.model.maps.earlier_items import EarlierItem, earlier_text
@@ -46,6 +47,7 @@ class FlowPlan:
     fields: tuple[Arg, ...] = ()
     """Name and value of each field of the flow's hash, flat."""
     _head: tuple[Arg, ...] = ()
+    _told: bytes = b""
 
     def __init__(
         self,
@@ -130,28 +132,29 @@ class FlowPlan:
         if cleanup_ms:
             fields += ("T", cleanup_ms)
         timed = any(task.timeout_ms or task.queue_timeout_ms or task.retry for task in tasks)
+        self._told = self._tail(
+            tasks=tasks,
+            timeout_ms=timeout_ms,
+            cleanup_ms=cleanup_ms,
+            forked_from=forked_from,
+            taken={seq: result for seq, result in taken.items() if isinstance(result, bytes)},
+            blobs={seq: result for seq, result in taken.items() if isinstance(result, BlobRef)},
+            ignored=sorted(ignored),
+            stand_ins=stand_ins,
+            passed=sorted(beginning.passed),
+            unmet=sorted(beginning.unmet),
+            unneeded=sorted(beginning.unneeded),
+            parameters=parameters,
+            definition=definition,
+            earlier=earlier,
+        )
         args: list[Arg] = [
             len(tasks) - len(final),
             len(final),
             ("p" if timed or timeout_ms else "") + rule_flags(tasks) + returns_flag(tasks) + data.flag,
             timeout_ms or 0,
             workflow,
-            self._tail(
-                tasks=tasks,
-                timeout_ms=timeout_ms,
-                cleanup_ms=cleanup_ms,
-                forked_from=forked_from,
-                taken={seq: result for seq, result in taken.items() if isinstance(result, bytes)},
-                blobs={seq: result for seq, result in taken.items() if isinstance(result, BlobRef)},
-                ignored=sorted(ignored),
-                stand_ins=stand_ins,
-                passed=sorted(beginning.passed),
-                unmet=sorted(beginning.unmet),
-                unneeded=sorted(beginning.unneeded),
-                parameters=parameters,
-                definition=definition,
-                earlier=earlier,
-            ),
+            self._told,
             lane_of(workflow, tasks[0]),
             int(wide),
             0 if wide else len(roots),
@@ -173,6 +176,12 @@ class FlowPlan:
     def pinned_by(self) -> set[str]:
         """What says in which partition a flow lies; empty: it may lie anywhere."""
         return pinned_by(self.pin, self.workflow, (task.workflow_key for task in self.planned))
+
+    def registered(self, flow: str) -> FlowRegistered:
+        """The event with which a flow of this plan begins, as far as the plan says it."""
+        head = {"type": "flow.registered", "at": 0, "flow": flow, "v": 1, "order": 0}
+        said = _encode(head)[:-1] + self._told + b"}"
+        return msgspec.json.decode(said, type=FlowRegistered)
 
     def _tail(self, taken: Mapping[int, bytes], stand_ins: Mapping[int, bytes], **given: Any) -> bytes:
         """The event's fields from the workflow on, without the closing brace, as far as they say anything."""
