@@ -34,6 +34,7 @@ class Webhooks:
         self._secrets = SecretSources(settings.secrets_prefix, settings.secrets_folder, environment)
         self._timeout_seconds = settings.hook_timeout_seconds
         self._clients: dict[bool, httpx.AsyncClient] = {}  # one for https, one for http
+        self._making = asyncio.Lock()  # of deliveries that begin at once, one makes it
 
     async def close(self) -> None:
         """Ends what is under way."""
@@ -106,9 +107,9 @@ class Webhooks:
         raise OSError("no address")  # never: there is one at least
 
     async def _client_for(self, secured: bool) -> httpx.AsyncClient:
-        if secured not in self._clients:
-            made = await asyncio.to_thread(self._make_client, secured)
-            self._clients.setdefault(secured, made)  # another delivery may have made one meanwhile
+        async with self._making:
+            if secured not in self._clients:
+                self._clients[secured] = await asyncio.to_thread(self._make_client, secured)
         return self._clients[secured]
 
     def _make_client(self, secured: bool) -> httpx.AsyncClient:

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from acceptance.running import TESTS, RunningEngine
-from flower_cli.local.api_address import ApiAddress
 from flower_engine.embedded.processes import tail
+from held_port import held_port
 
 SERVICES = ("api", "projector", "watcher", "worker")
 _READ_ONLY = 'mount -o remount,bind,ro / && mount -t tmpfs tmpfs "$TMPDIR" && cd / && exec "$@"'
@@ -39,7 +39,7 @@ def test_services_need_no_place_to_write_but_for_temporary_files(tmp_path: Path)
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     with RunningEngine.started(tmp_path) as engine, ExitStack() as stack:
-        address = ApiAddress.choose("127.0.0.1", 0)
+        port = stack.enter_context(held_port())
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": "/nonexistent",
@@ -48,7 +48,7 @@ def test_services_need_no_place_to_write_but_for_temporary_files(tmp_path: Path)
             "FLOWER_REDIS_URL": engine.addresses.redis_url,
             "FLOWER_DATABASE_URL": engine.addresses.database_url,
             "FLOWER_PROGRAMS": "metrics.failing",
-            "FLOWER_PORT": str(address.port),
+            "FLOWER_PORT": str(port),
             "FLOWER_METRICS_PORT": "0",
         }
         found: list[subprocess.Popen[bytes]] = []
@@ -65,7 +65,7 @@ def test_services_need_no_place_to_write_but_for_temporary_files(tmp_path: Path)
                 )
             )
             stack.callback(found[-1].kill)
-        client = stack.enter_context(httpx.Client(base_url=address.url, timeout=120))
+        client = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120))
         engine.wait_for("the API", lambda: _answers(client))
         tasks = [{"taskSeq": 1, "program": "logs"}, {"taskSeq": 2, "program": "logs_in_process"}]
         client.put("/workflows/here", json={"tasks": tasks}).raise_for_status()

@@ -51,6 +51,25 @@ async def make_due(tables: Connection) -> None:
     await tables.execute("UPDATE kr_hook_delivery SET next_ts = now() WHERE state = 'waiting'")
 
 
+async def test_deliveries_that_begin_at_once_make_one_client_for_all(
+    hooked: Hooked, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one would be dropped without being closed."""
+    made: list[httpx.AsyncClient] = []
+
+    class Counted(httpx.AsyncClient):
+        def __init__(self, **options: Any) -> None:
+            made.append(self)
+            super().__init__(**options)
+
+    monkeypatch.setattr(httpx, "AsyncClient", Counted)
+    await hooked.hook("ops", receiver.url)
+    await note(hooked, "ops", "msg_1", "msg_2", "msg_3")
+    await hooked.deliver()
+    assert len(receiver.calls) == 3
+    assert len(made) == 1
+
+
 async def test_a_webhook_comes_signed_and_is_noted_as_delivered(
     hooked: Hooked, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

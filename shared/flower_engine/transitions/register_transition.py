@@ -24,7 +24,7 @@ from flower_engine.model.waits.wait_parameters import DECISION
 from flower_engine.transitions.data_fields import data_fields
 from flower_engine.transitions.loader import Arg, Script
 from flower_engine.transitions.rule_fields import Beginning, rule_flags
-from flower_engine.transitions.sent_fields import NOT_THERE, drop_sent, dropped_on_error, send_ahead
+from flower_engine.transitions.sent_fields import call_with_fields_ahead
 from flower_engine.transitions.task_fields import returns_flag, task_fields, typed_fields
 
 _register = Script("register/register")
@@ -262,20 +262,18 @@ async def _send(
     client: AsyncRedis, partition: Partition, part: Sequence[Start], commands: Sequence[Sequence[str | int]]
 ) -> tuple[list[bytes], list[Any]]:
     """A word for each, and the replies to the commands behind the call."""
-    plan = part[0].plan
-    ahead = await send_ahead(client, partition, plan.tasks, plan.fields) if len(part) == 1 else ""
-    words: list[bytes] = [NOT_THERE]
     more: list[Any] = []
-    async with dropped_on_error(client, partition, [ahead] if ahead else []):
-        for name in (ahead, "") if ahead else ("",):
-            if words == [NOT_THERE]:
-                sent = (client, partition.keys.meta, _args(partition, part, name))
-                reply, *more = (
-                    await _register.run_then(*sent, commands) if commands else [await _register.run(*sent)]
-                )
-                words = partition.check(reply)[1:]
-    if ahead and words != [b"ok"]:
-        await drop_sent(client, partition, [ahead])
+
+    async def call(ahead: str) -> list[bytes]:
+        nonlocal more
+        sent = (client, partition.keys.meta, _args(partition, part, ahead))
+        reply, *more = await _register.run_then(*sent, commands) if commands else [await _register.run(*sent)]
+        return partition.check(reply)[1:]
+
+    if len(part) > 1:
+        words = await call("")
+    else:
+        words = await call_with_fields_ahead(client, partition, part[0].plan, call, taken=b"ok")
     return words, more
 
 
@@ -292,7 +290,7 @@ def _registered(start: Start, word: str) -> Registered:
     return Registered("known", flow, workflow)
 
 
-def _args(partition: Partition, starts: Sequence[Start], ahead: str = "") -> list[Arg]:
+def _args(partition: Partition, starts: Sequence[Start], ahead: str) -> list[Arg]:
     """``ahead``: the name of the fields of the only one, where they were sent ahead."""
     numbers: dict[int, int] = {}
     plans: list[Arg] = []

@@ -10,8 +10,8 @@ once more with all fields in it.
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncGenerator, Sequence
-from typing import Any, cast
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import Any, Protocol, cast
 
 from redis.exceptions import RedisError
 
@@ -27,6 +27,14 @@ NOT_THERE = b"anew"
 
 NOT_SENT = "-"
 """A name under which nothing is ever sent: of fields that are not needed yet."""
+
+
+class HasFields(Protocol):
+    """A plan of flows, as far as this page needs it."""
+
+    tasks: int
+    fields: tuple[Arg, ...]
+
 
 _KEEP_SECONDS = 60
 _DROP_SECONDS = 1.0  # whoever waits is to hear what went wrong
@@ -62,6 +70,33 @@ async def send_ahead(client: AsyncRedis, partition: Partition, tasks: int, field
                 if isinstance(error, Exception):
                     raise error
     return name
+
+
+async def call_with_fields_ahead(
+    client: AsyncRedis,
+    partition: Partition,
+    plan: HasFields,
+    call: Callable[[str], Awaitable[list[bytes]]],
+    *,
+    taken: bytes | None = None,
+) -> list[bytes]:
+    """The words of a call that begins a flow of this plan, alone. ``call`` is told the name of the fields
+    that were sent ahead, or "" where they come with it; ``taken``: the word that says that it took them
+    (None: none says it for sure).
+
+    Raises:
+        OutOfMemoryError: there is no room for them.
+    """
+    ahead = await send_ahead(client, partition, plan.tasks, plan.fields)
+    if not ahead:
+        return await call("")
+    async with dropped_on_error(client, partition, [ahead]):
+        words = await call(ahead)
+        if words == [NOT_THERE]:
+            words = await call("")
+    if taken is None or words != [taken]:
+        await drop_sent(client, partition, [ahead])
+    return words
 
 
 @contextlib.asynccontextmanager

@@ -9,7 +9,7 @@ from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition
 from flower_engine.transitions.loader import Arg, Script
 from flower_engine.transitions.register_transition import FlowPlan
-from flower_engine.transitions.sent_fields import NOT_THERE, drop_sent, dropped_on_error, send_ahead
+from flower_engine.transitions.sent_fields import call_with_fields_ahead
 
 _tree = Script("watcher/tree")
 _begin_children = Script("watcher/begin_children")
@@ -105,18 +105,14 @@ async def begin_children(
 async def _send(
     client: AsyncRedis, partition: Partition, begun: Sequence[tuple[DueChild, Begun]]
 ) -> list[bytes]:
+    async def call(ahead: str) -> list[bytes]:
+        args = _args(partition, begun, ahead)
+        return partition.check(await _begin_children.run(client, partition.keys.meta, args))[1:]
+
     plan = begun[0][1].plan
-    ahead = ""
-    if plan is not None and len(begun) == 1:
-        ahead = await send_ahead(client, partition, plan.tasks, plan.fields)
-    words = [NOT_THERE]
-    async with dropped_on_error(client, partition, [ahead] if ahead else []):
-        for name in (ahead, "") if ahead else ("",):
-            if words == [NOT_THERE]:
-                args = _args(partition, begun, name)
-                words = partition.check(await _begin_children.run(client, partition.keys.meta, args))[1:]
-    await drop_sent(client, partition, [ahead] if ahead else [])
-    return words
+    if plan is None or len(begun) > 1:
+        return await call("")
+    return await call_with_fields_ahead(client, partition, plan, call)
 
 
 def _tasks(one: tuple[DueChild, Begun]) -> int:
