@@ -1,9 +1,9 @@
 // Paints what a Gantt chart sums up: where rows are low, a pixel shows how many of its tasks do what at a time.
 import type { Stage } from "../lib/statuses.ts";
-import type { PaintedGantt } from "./gantt-paint.ts";
 import { ganttRowsOf } from "./gantt-rows.ts";
 import { AXIS, gutterOf, timesOf } from "./gantt-view.ts";
 import { eachLivePart } from "./live-parts.ts";
+import type { PaintedGantt } from "./painted-gantt.ts";
 
 const CLASSES: Partial<Record<Stage, number>> = {
   waiting: 0,

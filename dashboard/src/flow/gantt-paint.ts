@@ -3,26 +3,13 @@
 import type { Stage } from "../lib/statuses.ts";
 import { duration } from "../lib/times.ts";
 import { coloursOf, shortened } from "../ui/painting.ts";
-import type { Size } from "../ui/place-size.ts";
 import { densityOf } from "./gantt-density.ts";
 import { ganttRowsOf } from "./gantt-rows.ts";
-import { AXIS, type GanttView, gutterOf, marksOf, namedOf, timesOf, xOf, yOf } from "./gantt-view.ts";
+import { AXIS, gutterOf, marksOf, namedOf, timesOf, xOf, yOf } from "./gantt-view.ts";
 import { eachLivePart } from "./live-parts.ts";
-import type { ShownFlow } from "./shown-flow.ts";
-import type { Timeline } from "./timeline.ts";
+import type { PaintedGantt } from "./painted-gantt.ts";
 
 export const DENSE = 3; // pixels a row: lower ones are summed up
-
-export interface PaintedGantt {
-  shown: ShownFlow;
-  timeline: Timeline;
-  view: GanttView;
-  chosen: number | null;
-  nowMs: number;
-  /** The moment that is shown; null: now. */
-  atMs: number | null;
-  size: Size;
-}
 
 export function paintGantt(canvas: HTMLCanvasElement, painted: PaintedGantt): void {
   const context = canvas.getContext("2d");

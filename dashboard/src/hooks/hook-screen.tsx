@@ -12,8 +12,7 @@ import { ProblemLine } from "../ui/problem-line.tsx";
 import { leaveSaid, Said, useSaid } from "../ui/said.tsx";
 import { StatusMark } from "../ui/status-mark.tsx";
 import { HookDialog } from "./hook-dialog.tsx";
-import { type Delivery, definitionOf, type HookView } from "./hook-types.ts";
-import { markOf } from "./hooks-screen.tsx";
+import { type Delivery, definitionOf, type HookView, markOf } from "./hook-types.ts";
 
 const REST_MS = 2_000;
 const STATES: [Delivery["state"], string, Stage][] = [

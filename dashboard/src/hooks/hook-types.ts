@@ -36,3 +36,11 @@ export function definitionOf(hook: HookView): Record<string, unknown> {
   const all = { taskId, occasions, kind, target, secret, lateAfterSeconds };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== null));
 }
+
+/** How a hook stands, in a word. */
+export function markOf(hook: HookView) {
+  if ((hook.problems?.length ?? 0) > 0)
+    return { stage: "suspended", word: "something is wrong with it" } as const;
+  if (hook.isPaused) return { stage: "paused", word: "paused" } as const;
+  return { stage: "running", word: "active" } as const;
+}

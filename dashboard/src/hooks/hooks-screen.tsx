@@ -10,7 +10,7 @@ import { Said, useSaid } from "../ui/said.tsx";
 import { StatusMark } from "../ui/status-mark.tsx";
 import { HookDialog } from "./hook-dialog.tsx";
 import { HookScreen } from "./hook-screen.tsx";
-import type { HookView } from "./hook-types.ts";
+import { type HookView, markOf } from "./hook-types.ts";
 
 const REST_MS = 4_000;
 
@@ -109,13 +109,6 @@ function Line({ hook: one, isChosen }: { hook: HookView; isChosen: boolean }) {
       </td>
     </tr>
   );
-}
-
-export function markOf(hook: HookView) {
-  if ((hook.problems?.length ?? 0) > 0)
-    return { stage: "suspended", word: "something is wrong with it" } as const;
-  if (hook.isPaused) return { stage: "paused", word: "paused" } as const;
-  return { stage: "running", word: "active" } as const;
 }
 
 function NoHook() {
