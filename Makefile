@@ -7,7 +7,7 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run dashboard test stalls test-cluster test-deployment test-runbooks test-ui bench-ui screenshots fuzz test-install chaos check check-dashboard bench bench-peers lock-peers format lock lock-chart release release-build third-party audit test-upgrade test-matrix site test-site diagrams lock-site clean
+.PHONY: help demo run dashboard test stalls test-cluster test-deployment test-runbooks test-ui bench-ui screenshots fuzz exhaust test-install chaos check check-dashboard bench bench-peers lock-peers format lock lock-chart release release-build third-party audit test-upgrade test-matrix site test-site diagrams lock-site clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16 | sed 's/^/  make /'
@@ -55,6 +55,12 @@ fuzz: SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 fuzz: .venv/.tests ## the tests of Hypothesis with random examples, many times as many as in the suite; FUZZ=20 SEED=
 	@echo "make fuzz FUZZ=$(FUZZ) SEED=$(SEED) repeats this"
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) -m hypothesis --fuzz $(FUZZ) --hypothesis-seed=$(SEED)
+
+TASKS ?= 4
+EVERY ?= 1
+
+exhaust: .venv/.tests ## every flow of up to 4 tasks, all outcomes in all orders, by the fold and by the oracle of rules; EVERY=20 one in so many of the largest, TASKS=3
+	@PYTHONPATH=tests $(BIN)/python -m small_flows --tasks $(TASKS) --every $(EVERY)
 
 test-deployment: .venv/.tests .venv-chart/.installed ## the Helm chart against the schemas of Kubernetes, and services on a file system that is read-only
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest tests/deployment

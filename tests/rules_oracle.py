@@ -97,11 +97,27 @@ class Oracle:
     def has_ended(self) -> bool:
         return not any(stands in UNSETTLED for stands in self.stand.values())
 
-    def end(self, task: int) -> None:
-        """A running task ends as the world has it."""
+    def copied(self) -> "Oracle":
+        """Another one, which stands as this one does."""
+        other = Oracle.__new__(Oracle)
+        other.world, other.is_ending = self.world, self.is_ending
+        other.stand, other.either, other.began = dict(self.stand), set(self.either), dict(self.began)
+        return other
+
+    def end(self, task: int, becomes: str = "") -> None:
+        """A running task ends so, or as the world has it."""
         assert self.stand[task] == "!"
         self.began[task] = True
-        self.stand[task] = self.world[task - 1].becomes
+        self.stand[task] = becomes or self.world[task - 1].becomes
+        self._follow()
+
+    def let_go(self, task: int, becomes: str, *, have_begun: bool = True) -> None:
+        """A held task is given up, as nobody decided in time, or passed over. What may run has begun, or it
+        is decided anew whether it may."""
+        assert self.stand[task] == "S"
+        self.stand[task] = becomes
+        if not have_begun:
+            self.stand.update(dict.fromkeys(self.running, "."))
         self._follow()
 
     def cancel(self) -> None:

@@ -278,6 +278,7 @@ CONTROLS = (
     FlowControl(scope="workflow", name="diamond", max_flows=2, count_suspended=True, is_paused=True),
     FlowControl(scope="workflow", name="fragile", max_flows=1),
     FlowControl(scope="workflow", name="two:roots", max_flows=1, max_running=1),
+    FlowControl(scope="workflow", name="contest", max_flows=1),
     FlowControl(scope="program", name="A", max_running=2),
     FlowControl(scope="program", name="B", max_running=4),
     FlowControl(scope="program", name="B", is_paused=True),
