@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal import charmap
 from hypothesis.internal.conjecture import providers
 from hypothesis.internal.conjecture.engine import ConjectureRunner
 
@@ -32,8 +33,11 @@ def examples(count: int) -> int:
 
 
 def know_constants() -> None:
-    """Reads the constants of all modules that are there, from which Hypothesis draws: before this process
-    is copied, as each copy would read them for itself."""
+    """Reads the constants of all modules that are there, from which Hypothesis draws, and which characters
+    there are: before this process is copied, as each copy would do it for itself. What UTF-8 can say is tried
+    with a million characters in a checkout that has no ``.hypothesis`` yet."""
+    charmap.charmap()
+    charmap.intervals_from_codec("utf-8")
     providers._get_local_constants()  # pyright: ignore[reportPrivateUsage]
 
 

@@ -17,6 +17,7 @@ from doctor.faults import Expected, Fault, Given, redis, sql
 from flower_engine.doctor.examination import examine
 from flower_engine.doctor.findings import Finding
 from flower_engine.doctor.subject import Subject
+from flower_engine.log.client import connect_blocking, send_blocking
 from flower_engine.runtime.settings_loading import load_settings
 
 ALL = ("api", "projector", "watcher", "worker")
@@ -178,10 +179,12 @@ def _stands_still(process: psutil.Process) -> bool:
 
 
 def _all_that_is_stored(engine: RunningEngine) -> tuple[Any, Any]:
-    keys = {key: redis(engine, "DUMP", key) for key in redis(engine, "KEYS", "*")}
+    with connect_blocking(engine.addresses.redis_url) as client:
+        keys = {key: send_blocking(client, "DUMP", key) for key in send_blocking(client, "KEYS", "*")}
     tables = sql(engine, "SELECT relname FROM pg_stat_user_tables ORDER BY relname")
-    rows = [
-        (name, *sql(engine, f"SELECT count(*), max(xmin::text::bigint) FROM {name}")[0])  # noqa: S608
+    counts = " UNION ALL ".join(
+        f"SELECT '{name}', count(*), max(xmin::text::bigint) FROM {name}"  # noqa: S608
         for (name,) in tables
-    ]
+    )
+    rows = sql(engine, f"{counts} ORDER BY 1")
     return keys, rows

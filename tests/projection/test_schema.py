@@ -103,7 +103,8 @@ DEFINE = (
     [
         (DEFINE.format("'big'", 10_000), ["big"]),
         (DEFINE.format("'flow ' || number % 3", 10_000), ["flow 0", "flow 1", "flow 2"]),
-        (DEFINE.format("'flow ' || number", 10_000), [""]),
+        (DEFINE.format("'flow ' || number", 100), sorted(f"flow {number}" for number in range(1, 101))),
+        (DEFINE.format("'flow ' || number", 101), [""]),
         ("UPDATE ms_task_definition SET task_id = 'after'", ["after", "before"]),
         ("UPDATE ms_task_definition SET queue = 'other' WHERE task_seq > 1", ["before"]),
         ("DELETE FROM ms_task_definition", ["before"]),

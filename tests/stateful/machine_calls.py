@@ -46,7 +46,7 @@ from flower_engine.transitions.worker_transitions import (
     attend,
     finish_and_claim,
 )
-from stateful.client_at_once import client_at_once, result_of
+from stateful.client_at_once import client_at_once, replies_of, result_of
 from stateful.compared_flows import ComparedFlows
 from stateful.oracle import Oracle
 from stateful.plans import QUEUES, plain_plans
@@ -256,12 +256,18 @@ class MachineCalls(RuleBasedStateMachine):
 
     def _in_line(self) -> set[str]:
         """The flows that wait for a place."""
+        return self._members(self._lines())
+
+    def _lines(self) -> list[str]:
+        """The keys of all lines in which flows may wait for one."""
         if not (self.limits or self.had_limits):
-            return set()
-        with self.blocking.pipeline(transaction=False) as pipe:  # pyright: ignore[reportUnknownMemberType]
-            for workflow in {plan.workflow for plan in self.plans}:
-                pipe.execute_command("ZRANGE", self.partition.keys.new(workflow), 0, -1)  # pyright: ignore[reportUnknownMemberType]
-            return {flow.decode() for flows in pipe.execute() for flow in flows}
+            return []
+        return [self.partition.keys.new(workflow) for workflow in {plan.workflow for plan in self.plans}]
+
+    def _members(self, keys: Sequence[str]) -> set[str]:
+        """What is in any of these sorted sets."""
+        replies = replies_of(self.client, *(("ZRANGE", key, 0, -1) for key in keys))
+        return {member.decode() for members in replies for member in members}
 
     @invariant()
     def redis_equals_the_fold_of_its_log(self) -> None:

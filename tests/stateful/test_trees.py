@@ -1,7 +1,7 @@
 """The state machine of the transitions, with trees of flows: children begin once, doubled, late and not at
 all, and whatever is done to parents and children, each knows how the other stands, or somebody will look."""
 
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import pytest
@@ -113,13 +113,8 @@ class TreeTransitions(RuledTransitions):
         self.run(begin_children(self.client, self.partition, begun))
         self._read_log()
 
-    def _in_line(self) -> set[str]:
-        found = super()._in_line()
-        for workflow in self.children:
-            new = self.partition.keys.new(workflow)
-            flows = cast(list[bytes], send_blocking(self.blocking, "ZRANGE", new, 0, -1))
-            found |= {flow.decode() for flow in flows}
-        return found
+    def _lines(self) -> list[str]:
+        return [*super()._lines(), *map(self.partition.keys.new, self.children)]
 
     def _is_done(
         self, asked: expectations.Asked, flow: FlowState, tasks: set[int], version_before: int
@@ -172,7 +167,8 @@ class TreeTransitions(RuledTransitions):
         """The first counts; what is of an earlier attempt, or in a pause, changes nothing."""
         begun: list[tuple[DueChild, Begun]] = []
         expected: list[str] = []
-        held = {name for name in self.oracle.flows if self._is_held(name)}
+        in_line = self._in_line()
+        held = {name for name in self.oracle.flows if self._is_held(name, in_line)}
         for flow, task, child in self._tasks_that(has_child=False):
             says = data.draw(st.sampled_from(["begins", "begins", "begins", "cannot", "late"]))
             attempt = task.attempt - (says == "late")
@@ -210,9 +206,9 @@ class TreeTransitions(RuledTransitions):
             self.fire_now("r", 30)
             self._begin_all()
 
-    def _is_held(self, flow: str) -> bool:
+    def _is_held(self, flow: str, in_line: set[str]) -> bool:
         state = self.oracle.flows[flow]
-        return state.paused is not None or flow in self.oracle.delayed or flow in self._in_line()
+        return state.paused is not None or flow in self.oracle.delayed or flow in in_line
 
     @rule(most=st.integers(1, 3))
     def look_at_trees(self, most: int) -> None:

@@ -2,12 +2,10 @@
 place in it, give it and get it back, whatever is done to them and to those that await them."""
 
 from collections import Counter
-from typing import cast
 
 import pytest
 from hypothesis.stateful import invariant  # pyright: ignore[reportUnknownVariableType]
 
-from flower_engine.log.client import send_blocking
 from flower_engine.model.definitions.child_flows import child_flow_id
 from flower_engine.model.flow_control.map_windows import Window
 from flower_engine.model.tasks.status import Status
@@ -42,13 +40,9 @@ class WindowedTreeTransitions(MappedTreeTransitions):
 
     def _waiting_children(self) -> set[str]:
         """Those that wait for a place in a window, begun or not."""
-        found: set[str] = set()
-        for flow in self.oracle.flows.values():
-            for window in {task.planned.window for task in flow.tasks} - {""}:
-                outside = self.partition.keys.outside(window)
-                waiting = cast(list[bytes], send_blocking(self.blocking, "ZRANGE", outside, 0, -1))
-                found |= {child.decode() for child in waiting}
-        return found
+        flows = self.oracle.flows.values()
+        windows = {task.planned.window for flow in flows for task in flow.tasks} - {""}
+        return self._members([self.partition.keys.outside(window) for window in windows])
 
     def _in_line(self) -> set[str]:
         return super()._in_line() | (self._waiting_children() & self.oracle.flows.keys())
