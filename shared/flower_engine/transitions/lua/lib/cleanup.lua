@@ -30,8 +30,13 @@ local function spared_tasks(flow)
       end
     end
   end
+  local rules_before, is_cleanup = nil, false
   for task = 1, flow.count do
-    if by.cleans_up(flow.tasks[task].rules) then
+    local rules = flow.tasks[task].rules
+    if rules ~= rules_before then
+      rules_before, is_cleanup = rules, by.cleans_up(rules)
+    end
+    if is_cleanup then
       spare(task)
     end
   end

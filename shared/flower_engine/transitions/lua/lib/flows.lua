@@ -129,13 +129,14 @@ end
 
 -- The same of so many tasks, which are final now.
 local function count_ends(flow, tasks, count)
-  if flow.steps then
-    for index = 1, count do
-      count_end(flow, tasks[index], 1)
+  flow.left, flow.done = flow.left - count, flow.done + count
+  local steps, defined = 0, flow.defined
+  for index = 1, flow.steps and count or 0 do
+    if tasks[index] + 0 <= defined then
+      steps = steps + 1
     end
-  else
-    flow.left, flow.done = flow.left - count, flow.done + count
   end
+  flow.steps = flow.steps and flow.steps + steps
 end
 
 local function set_state(flow, task, status, attempt, lost, lease)

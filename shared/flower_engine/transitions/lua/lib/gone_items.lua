@@ -27,19 +27,39 @@ local function by_maps(flow)
   -- behind another one than their items. A list; those that go along one of them are in it, too, whether they
   -- run again or not.
   local function to_expand(again, asked)
-    local anew, maps, behind_of = {}, {}, tasks_behind
+    local anew, maps, tasks = {}, {}, flow.tasks
     if not has_flag(flow, HAS_ITEMS) then
       return maps
     end
+    local of_items, last_item = false, 0
+    local maps_by_text = {} -- of the tasks of a text those maps that run again and have items; false: none
+    local function maps_behind(known, text)
+      local found = {}
+      for _, number in ipairs(tasks_behind(known)) do
+        if again[number] and tasks[number].items then
+          found[#found + 1] = number
+        end
+      end
+      maps_by_text[text] = found[1] and found or false
+      return found[1] and found
+    end
+    for _, map in ipairs(flow.of_world) do
+      anew[map] = again[map] and tasks[map].items and asked[map] or nil
+    end
     for task = 1, flow.count do
-      local known = flow.tasks[task]
-      if again[task] then
-        anew[task] = anew[task] or (known.items and asked[task])
-        for _, number in ipairs(behind_of(known)) do
-          local behind = flow.tasks[number]
-          if again[number] and behind.items and not is_item_of(behind, task)
-            and not goes_along(behind, task) then
-            anew[number] = true
+      local known = again[task] and tasks[task]
+      local text = known and known.dependents
+      if text and (text ~= of_items or task > last_item) then
+        local found = maps_by_text[text]
+        if found == nil then
+          found = maps_behind(known, text)
+        end
+        for index = 1, found and #found or 0 do
+          local items = tasks[found[index]].items
+          if task >= items.first and task <= items.last then
+            of_items, last_item = #found == 1 and text, items.last -- so are others with this text, then
+          elseif items.along ~= task then
+            anew[found[index]] = true
           end
         end
       end
@@ -49,7 +69,7 @@ local function by_maps(flow)
         anew[task] = anew[task] or anew[flow.tasks[task].items.along]
       end
     end
-    for task = 1, flow.count do
+    for _, task in ipairs(flow.of_world) do
       if anew[task] then
         maps[#maps + 1] = task
       end
@@ -59,16 +79,23 @@ local function by_maps(flow)
 
   -- The items of these maps do not run again; returns them by status, or nil, the map and its item that runs.
   local function items_taken(again, maps)
-    local gone = { [WAIT] = {}, [SUSPEND] = {}, [FINISH] = {}, [IGNORE] = {} }
+    local gone, tasks, numbers = {}, flow.tasks, digits_of
+    for _, status in ipairs({ WAIT, SUSPEND, FINISH, IGNORE }) do
+      gone[status] = {}
+    end
     for _, map in ipairs(maps) do
-      for item = flow.tasks[map].items.first, flow.tasks[map].items.last do
-        local known = flow.tasks[item]
-        if known.status == RUNNING then
+      local status_before, list, n = nil, nil, 0
+      for item = tasks[map].items.first, tasks[map].items.last do
+        local status = tasks[item].status
+        if status == RUNNING then
           return nil, digits(map), digits(item)
+        elseif status ~= status_before then
+          status_before, list = status, gone[status]
+          n = #list
         end
         again[item] = nil
-        local list = gone[known.status]
-        list[#list + 1] = digits(item)
+        n = n + 1
+        list[n] = numbers[item] or digits(item)
       end
     end
     return gone
@@ -85,26 +112,74 @@ local function by_maps(flow)
   -- The items of these maps are no longer theirs; reopen (see whole_flow.lua) must follow.
   local function drop_items(maps)
     local forgotten, read, along, n = {}, {}, {}, 0
-    local change, set_free, take_out = become, set_free_state, unplace
+    local tasks, changed, numbers = flow.tasks, flow.changed, digits_of
+    local names, own_of = names_of(flow, state_field('')), next
+    local links = names_of(flow, dependents_field(''))
     local has_rounds = #maps > 0 and call('HEXISTS', flow.key, ROUNDS) == 1
+    -- What is done with an item that has nothing of its own but its lease: worked out once for all that are
+    -- alike.
+    local function usual_of(alike, known)
+      local reads = known.reads
+      alike.vanishing = { waits = known.status == WAIT, lane = known.lane, left = is_final(known) and 0 or 1,
+        has_begun = known.attempt ~= '0', may_have_failures = may_have_failures(known),
+        reads = known.reads, links = reads and reads ~= '' and '<' .. reads .. '!',
+        meta = changed_alike(alike, to_vanish).meta,
+        state = VANISHED_STATE .. ' ' .. known.attempt .. ' 0 ' .. NO_LEASE }
+      return alike.vanishing
+    end
+    -- The same of one that has more of its own.
+    local function only(known, text)
+      if known.status == WAIT then
+        unplace(flow, text, known)
+      else
+        leave_held(flow, text, known)
+      end
+      local reads = known.new_reads or known.reads -- by other parameters that it was given in this call
+      local found = { left = is_final(known) and 0 or 1, has_begun = known.attempt ~= '0',
+        may_have_failures = may_have_failures(known), reads = known.reads,
+        links = reads and reads ~= '' and '<' .. reads .. '!',
+        state = VANISHED_STATE .. ' ' .. known.attempt .. ' 0 ' .. NO_LEASE }
+      become(known, to_vanish)
+      return found
+    end
+
+    local alike_before, usual, left = nil, nil, 0 -- left: those of the items that had not ended
+    local in_lanes, pulled_of_lane = {}, nil -- what is in a lane, by that
     for _, map in ipairs(maps) do
-      local items = flow.tasks[map].items
-      local over = items.along and flow.tasks[items.along].items
+      local items = tasks[map].items
+      local over = items.along and tasks[items.along].items
       for item = items.first, items.last do
-        local known, text = flow.tasks[item], digits(item)
-        if known.status == WAIT and known.lease == NO_LEASE then
-          pull(known.lane, flow, text)
-        elseif known.status == WAIT then
-          take_out(flow, text, known)
+        local known, text, found = tasks[item], numbers[item] or digits(item), nil
+        local own = own_of(known)
+        if not own or (own == 'lease' and own_of(known, own) == nil) then
+          local alike, lease = known.alike, known.lease
+          if alike ~= alike_before then
+            alike_before, usual = alike, alike.vanishing or usual_of(alike, known)
+            pulled_of_lane = in_lanes[usual.lane]
+            if not pulled_of_lane then
+              pulled_of_lane = {}
+              in_lanes[usual.lane] = pulled_of_lane
+            end
+          end
+          if usual.waits and lease == NO_LEASE then
+            found = usual
+            pulled_of_lane[#pulled_of_lane + 1] = text
+          elseif not usual.waits and lease ~= WITH_CHILD then
+            found = usual
+          end
+        end
+        if found then
+          setmetatable(known, found.meta)
+          known.lease = nil
         else
-          leave_held(flow, text, known)
+          found = only(known, text)
         end
-        if not is_final(known) then
-          count_end(flow, item, 1)
-          read[#read + 1] = items.along and known.reads or nil
+        left = left + found.left
+        if items.along and found.left == 1 then
+          read[#read + 1] = found.reads or nil
         end
-        if known.attempt ~= '0' then
-          if may_have_failures(known) then
+        if found.has_begun then
+          if found.may_have_failures then
             n = n + 1
             forgotten[n] = failures_field(text)
           end
@@ -115,17 +190,17 @@ local function by_maps(flow)
             forgotten[n] = round_field(text)
           end
         end
-        change(known, to_vanish)
-        set_free(flow, text, VANISHED_STATE, known)
+        local name, at, state = names[item], flow.changes, found.state -- as `set` does
+        changed[at + 1], changed[at + 2] = name, state
+        flow.changes, flow[name] = at + 2, state
         if over then
           along[#along + 1] = { text, over.first + item - items.first }
         end
-        local reads = known.new_reads or known.reads -- by other parameters that it was given in this call
-        if reads and reads ~= '' then
-          set(flow, dependents_field(text), '<' .. reads .. '!')
+        if found.links then
+          set(flow, links[item], found.links)
         else
           n = n + 1
-          forgotten[n] = dependents_field(text)
+          forgotten[n] = links[item]
         end
       end
       n = n + 1
@@ -143,6 +218,10 @@ local function by_maps(flow)
         producer.dependents = string.gsub(left, '^,?(.-),?$', '%1')
         set_links(flow, digits(one[2]), producer)
       end
+    end
+    flow.left, flow.done = flow.left - left, flow.done + left
+    for lane, texts in pairs(in_lanes) do
+      pull_many(lane, flow, texts)
     end
     read_uses(flow, read, {})
     for _, producer in ipairs(read) do -- each item that goes along another one reads that alone

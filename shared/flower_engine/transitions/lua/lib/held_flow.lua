@@ -58,12 +58,13 @@ local function prioritise_flow(flow, priority)
   local other_lanes, waits, has_children, count = {}, {}, {}, flow.left + flow.done
   for first = 1, count, CHUNK do
     local last, moving = math.min(count, first + CHUNK - 1), {}
-    local texts = texts_of(flow, first, last)
-    local states, state_names = read_column(flow, state_field(''), first, last, texts)
-    local lanes_now, lane_names = read_column(flow, lane_field(''), first, last, texts)
-    for index = 1, #texts do
-      local state = flow[state_names[index]] or states[index] or NEVER
-      local lane, text = flow[lane_names[index]] or lanes_now[index], texts[index]
+    write_digits(flow, first, last)
+    local states, state_names = read_column(flow, state_field(''), first, last)
+    local lanes_now, lane_names = read_column(flow, lane_field(''), first, last)
+    for index = 1, last - first + 1 do
+      local state = flow[state_names[first + index - 1]] or states[index] or NEVER
+      local lane_name, text = lane_names[first + index - 1], digits(first + index - 1)
+      local lane = flow[lane_name] or lanes_now[index]
       local to = other_lanes[lane]
       if not to then
         to = string.gsub(lane, '^([^:]*):[^:]*', '%1:' .. priority, 1)
@@ -74,7 +75,7 @@ local function prioritise_flow(flow, priority)
         waits[state], has_children[state] = status == WAIT and lease == NO_LEASE, lease == WITH_CHILD
       end
       if to ~= lane then
-        set(flow, lane_names[index], to)
+        set(flow, lane_name, to)
         if waits[state] and not flow.held then
           local members = moving[lane]
           if not members then

@@ -128,17 +128,17 @@ end
 -- A map is final: nobody reads the results of its items any more ("<first> <how many>"). Forgets up to so
 -- many from that index (from 1) on; returns the index to go on from, or nil. Much faster than count_readers.
 local function forget_items(flow, items, from, most)
-  local bytes_kept = {} -- by what is said of a result; most often many are alike
+  local bytes_kept, numbers = {}, digits_of -- by what is said of a result; most often many are alike
   local number, count = match(items, '^(%d+) (%d+)')
   local first, last = number + from - 1, number + math.min(tonumber(count), from + most - 1) - 1
   for step = first, last, CHUNK do
-    local names, items_of_step, forgotten, n = {}, {}, {}, 0
+    local names, forgotten, n, size = {}, {}, 0, 0
     for item = step, math.min(step + CHUNK - 1, last) do
-      local index, text = item - step + 1, digits(item)
-      items_of_step[index], names[index] = text, readers_field(text)
+      size = size + 1
+      names[size] = readers_field(numbers[item] or digits(item))
     end
     local counted = call('HMGET', flow.key, unpack(names))
-    for index = 1, #names do
+    for index = 1, size do
       local use, name = counted[index], names[index]
       local bytes = use and bytes_kept[use]
       if use and bytes == nil then
@@ -147,10 +147,10 @@ local function forget_items(flow, items, from, most)
       end
       if flow[name] or (use and not bytes and use ~= '1' and use ~= '0') then
         flow[name] = flow[name] or use
-        count_reader(flow, items_of_step[index], -1)
+        count_reader(flow, digits(step + index - 1), -1)
       elseif bytes then
         flow.kept = flow.kept - bytes
-        forgotten[n + 1], forgotten[n + 2] = name, result_field(items_of_step[index])
+        forgotten[n + 1], forgotten[n + 2] = name, result_field(numbers[step + index - 1])
         n = n + 2
       elseif use then
         n = n + 1

@@ -1,7 +1,7 @@
 -- Maps that are expanded anew, and whose items take over what the same ones came to before: until it has its
 -- items, such a map keeps what is known of those that it had. Which these are is worked out from the flow's
 -- history, and sent with the rerun.
--- needs: base, flow_fields, flows, operation, ready, statuses
+-- needs: base, flow_fields, flows, operation, statuses
 
 -- Earlier items that an operation was sent, (map, stamp, text) from values[first] on, by map.
 local function earlier_given(values, first, count)
@@ -14,14 +14,10 @@ end
 
 -- The maps of a whole flow that run again, and are to be expanded: they have no items, or are expanded anew.
 local function maps_to_expand(flow, again, is_anew)
-  local maps, lane_before, is_map = {}, nil, false
-  for task = 1, flow.count do
+  local maps = {}
+  for _, task in ipairs(flow.of_world) do
     local known = again[task] and flow.tasks[task]
-    local lane = known and known.lane or lane_before
-    if lane ~= lane_before then
-      lane_before, is_map = lane, string.byte(lane) == OF_THE_WORLD and match(lane, ':%%40map') ~= nil
-    end
-    if is_map and known and (is_anew[task] or not known.items) then
+    if known and match(known.lane, ':%%40map') and (is_anew[task] or not known.items) then
       maps[#maps + 1] = digits(task)
     end
   end

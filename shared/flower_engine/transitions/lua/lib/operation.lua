@@ -123,17 +123,18 @@ end
 
 -- Tasks (numbers, or these as texts) as runs of numbers, "2-9,12", in their order.
 local function runs_of(tasks)
-  local runs, first, last = {}, nil, nil
+  local runs, first, last, n = {}, nil, nil, 0
   for index = 1, #tasks + 1 do
-    local task = tasks[index]
-    task = type(task) == 'number' and task or tonumber(task)
-    if not first or task ~= last + 1 then
+    local task = tonumber(tasks[index] or nil)
+    if first and task == last + 1 then
+      last = task
+    else
       if first then
-        runs[#runs + 1] = first == last and digits(first) or digits(first) .. '-' .. digits(last)
+        n = n + 1
+        runs[n] = first == last and digits(first) or digits(first) .. '-' .. digits(last)
       end
-      first = task
+      first, last = task, task
     end
-    last = task
   end
   return concat(runs, ',')
 end

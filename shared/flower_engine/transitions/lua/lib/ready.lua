@@ -23,19 +23,21 @@ end
 local function push(lane, flow, task, member)
   if flow.held then
     return
-  elseif string.byte(lane) == OF_THE_WORLD then
-    local n = #to_await
-    to_await[n + 1], to_await[n + 2] = flow.id, task
-    return
-  elseif flow.timed then
-    start_queue_timer(flow, task)
   end
   local list = pushed[lane]
   if not list then
+    if string.byte(lane) == OF_THE_WORLD then
+      local n = #to_await
+      to_await[n + 1], to_await[n + 2] = flow.id, task
+      return
+    end
     lane_of(lane) -- a window is known then
     list = { lowest = 2 ^ 53, n = 0 }
     pushed[lane] = list
     pushed_lanes[#pushed_lanes + 1] = lane
+  end
+  if flow.timed then
+    start_queue_timer(flow, task)
   end
   local order = flow.order_number
   if not order then
@@ -75,11 +77,11 @@ end
 -- Takes a task out of its lane, if it is there; mend_lanes must follow.
 local pulled, pulled_lanes = {}, {}
 local function pull(lane, flow, task, member)
-  if string.byte(lane) == OF_THE_WORLD then
-    return
-  end
   local list = pulled[lane]
   if not list then
+    if string.byte(lane) == OF_THE_WORLD then
+      return
+    end
     list = { n = 0 }
     pulled[lane] = list
     pulled_lanes[#pulled_lanes + 1] = lane
@@ -89,6 +91,27 @@ local function pull(lane, flow, task, member)
   if flow.timed then
     drop_timer(queue_timer(flow.id, task))
   end
+end
+
+-- The same for many tasks of a flow, texts.
+local function pull_many(lane, flow, tasks)
+  local first = tasks[1]
+  if first then
+    pull(lane, flow, first)
+  end
+  local list, id = pulled[lane], flow.id .. ':'
+  if not list or flow.timed then -- what awaits the world is in no lane
+    for index = 2, #tasks do
+      pull(lane, flow, tasks[index])
+    end
+    return
+  end
+  local n = list.n
+  for index = 2, #tasks do
+    n = n + 1
+    list[n] = id .. tasks[index]
+  end
+  list.n = n
 end
 
 -- Removes what was pulled, and makes claims see each lane as it is then.

@@ -17,8 +17,8 @@ end
 local function missing_results(flow, again, given)
   local wanted, asked = {}, {}
   for task = 1, flow.count do
-    local known = flow.tasks[task]
-    if again[task] and (is_final(known) or known.new_reads) then
+    local known = again[task] and flow.tasks[task]
+    if known and (is_final(known) or known.new_reads) then
       for _, producer in ipairs(tasks_read(known.new_reads or known.reads or '')) do
         local number = tonumber(producer)
         if not asked[number] and not again[number] and is_final(flow.tasks[number]) then

@@ -26,21 +26,6 @@ local function behind_given_up(flow, again, anew)
   return nil
 end
 
--- Open dependencies of every task of a whole flow, counted from the statuses of those before it.
-local function count_open(flow)
-  local open, tasks, count_one = {}, flow.tasks, count_behind_one
-  for task = 1, flow.count do
-    open[task] = 0
-  end
-  for task = 1, flow.count do
-    local known = tasks[task]
-    if known.dependents and not is_final(known) then
-      count_one(open, known)
-    end
-  end
-  return open
-end
-
 local function is_retrying(known) return known.status == WAIT and sub(known.lease, 1, 1) == '@' end
 
 -- Whether it waits elsewhere than in a lane: for the time of its retry, or for the world.
@@ -48,15 +33,10 @@ local function is_away(known) return known.status == WAIT and known.lease ~= NO_
 
 -- The same as find_ready, by what the tasks have heard so far.
 local function find_ready_by_rules(flow)
-  local by, count_one = rules_of_edges(), count_behind_one
-  local ready, has_dependencies = {}, {}
+  local by, tasks = rules_of_edges(), flow.tasks
+  local ready, has_dependencies = {}, count_dependencies(flow)
   for task = 1, flow.count do
-    if flow.tasks[task].dependents then
-      count_one(has_dependencies, flow.tasks[task])
-    end
-  end
-  for task = 1, flow.count do
-    local known = flow.tasks[task]
+    local known = tasks[task]
     if known.status ~= WAIT then
       ready[task] = false
     elseif not has_dependencies[task] then
@@ -80,9 +60,9 @@ local function find_ready(flow)
   if flow.ruled then
     return find_ready_by_rules(flow)
   end
-  local open, ready = count_open(flow), {}
+  local open, ready, tasks = count_dependencies(flow, true), {}, flow.tasks
   for task = 1, flow.count do
-    ready[task] = flow.tasks[task].status == WAIT and open[task] == 0
+    ready[task] = tasks[task].status == WAIT and not open[task]
   end
   return ready
 end
@@ -178,51 +158,58 @@ local function reopen(flow, again)
   local before, in_lanes, leases = find_ready(flow), {}, {}
   local forgotten, are_plain, has_rounds = {}, {}, call('HEXISTS', flow.key, ROUNDS) == 1
   -- What reopening does with a task that has nothing of its own but its lease, beside all that are like it:
-  -- worked out once for all of them. Nil: it is one of those with which there is more to do.
-  local function find_usual(known)
-    local own = next(known)
-    if own and (own ~= 'lease' or next(known, own)) then
-      return nil
-    end
-    local alike, lease = known.alike, known.lease
-    if alike.reopening == nil then
-      local status = known.status
-      alike.reopening = is_plain_lane(known.lane) and { ends_no_more = is_final(known),
-        waits = status == WAIT, is_held = flow.ruled and status == SUSPEND, is_finished = status == FINISH,
-        may_have_failures = may_have_failures(known),
-        state = WAIT .. ' ' .. known.attempt .. ' 0 ' .. NO_LEASE }
-    end
-    local usual = alike.reopening
-    if not usual or lease == WITH_CHILD or (usual.waits and lease ~= NO_LEASE) then
-      return nil
-    end
-    return usual
+  -- worked out once for all of them. False: it is one of those with which there is more to do.
+  local function usual_of(alike, known)
+    local status = known.status
+    alike.reopening = is_plain_lane(known.lane) and { ends_no_more = is_final(known) and 1 or 0,
+      waits = status == WAIT, is_held = flow.ruled and status == SUSPEND, is_finished = status == FINISH,
+      may_have_failures = may_have_failures(known), meta = changed_alike(alike, to_wait_again).meta,
+      state = WAIT .. ' ' .. known.attempt .. ' 0 ' .. NO_LEASE } or false
+    return alike.reopening
   end
 
-  local change, asker, tasks, set_one, reopened = become, asker_of(flow), flow.tasks, set, 0
-  local has_steps = flow.steps ~= nil
+  local asker, tasks, changed, reopened = asker_of(flow), flow.tasks, flow.changed, 0
+  local names = names_of(flow, state_field(''))
+  local n, own_of, numbers = 0, next, digits_of -- n: of what is forgotten
+  local alike_before, usual, defined, steps = nil, nil, flow.steps and flow.defined or 0, 0
   for task = 1, flow.count do
     local known = again[task] and tasks[task]
-    local usual, text = known and find_usual(known), digits(task)
-    if usual and text ~= asker then
-      if usual.ends_no_more and has_steps then
-        count_end(flow, task, -1)
-      elseif usual.ends_no_more then
-        reopened = reopened + 1
+    local text, is_so = known and (numbers[task] or digits(task)), false
+    local own = known and own_of(known)
+    if known and text ~= asker and (not own or (own == 'lease' and own_of(known, own) == nil)) then
+      local alike, lease = known.alike, known.lease
+      if alike ~= alike_before then
+        alike_before, usual = alike, alike.reopening
+        if usual == nil then
+          usual = usual_of(alike, known)
+        end
+      end
+      is_so = usual and lease ~= WITH_CHILD and not (usual.waits and lease ~= NO_LEASE)
+    end
+    if is_so then
+      reopened = reopened + usual.ends_no_more
+      if task <= defined then
+        steps = steps + usual.ends_no_more
       end
       if usual.is_held then
         drop_timer(hold_timer(flow.id, text))
       elseif usual.is_finished then
-        forgotten[#forgotten + 1] = progress_field(text)
+        n = n + 1
+        forgotten[n] = progress_field(text)
       end
       if usual.may_have_failures then
-        forgotten[#forgotten + 1] = failures_field(text)
+        n = n + 1
+        forgotten[n] = failures_field(text)
       end
       if has_rounds then
-        forgotten[#forgotten + 1] = round_field(text)
+        n = n + 1
+        forgotten[n] = round_field(text)
       end
-      change(known, to_wait_again)
-      set_one(flow, state_field(text), usual.state)
+      setmetatable(known, usual.meta)
+      known.lease = nil
+      local name, at, state = names[task], flow.changes, usual.state -- as `set` does
+      changed[at + 1], changed[at + 2] = name, state
+      flow.changes, flow[name] = at + 2, state
     elseif known then
       local status, lane = known.status, known.lane
       leases[task] = known.lease
@@ -240,16 +227,19 @@ local function reopen(flow, again)
           let_items_start(flow, digits(known.items.first))
         end
       elseif status == FINISH then
-        forgotten[#forgotten + 1] = progress_field(text)
+        n = n + 1
+        forgotten[n] = progress_field(text)
       end
       if asker == text then
         forget_asker(flow, text)
       end
       if may_have_failures(known) then
-        forgotten[#forgotten + 1] = failures_field(text)
+        n = n + 1
+        forgotten[n] = failures_field(text)
       end
       if has_rounds then
-        forgotten[#forgotten + 1] = round_field(text)
+        n = n + 1
+        forgotten[n] = round_field(text)
       end
       if are_plain[lane] == nil then
         are_plain[lane] = is_plain_lane(lane)
@@ -269,7 +259,7 @@ local function reopen(flow, again)
           stop_awaiting(flow, text, known.lease)
         end
       end
-      change(known, to_wait_again)
+      become(known, to_wait_again)
       if known.edges and match(known.edges, '!') then -- it has not begun any more
         known.edges = string.gsub(known.edges, '!', '')
         set(flow, edges_field(text), known.edges)
@@ -283,7 +273,8 @@ local function reopen(flow, again)
     end
   end
   flow.left, flow.done = flow.left + reopened, flow.done - reopened
-  if #forgotten > 0 then
+  flow.steps = flow.steps and flow.steps - steps
+  if n > 0 then
     call_chunked('HDEL', flow.key, forgotten, CHUNK)
   end
   if not flow.ruled and has_flag(flow, HAS_GIVEN_UP) then
@@ -293,28 +284,29 @@ local function reopen(flow, again)
     end
     set_flag(flow, HAS_GIVEN_UP, has_given_up)
   end
-  local after = not flow.ruled and count_open(flow)
-  local ruled, unreleased = flow.ruled, flow.unreleased
+  local after = not flow.ruled and count_dependencies(flow, true)
+  local ruled, unreleased, to_lane = flow.ruled, flow.unreleased, push
   for task = 1, flow.count do
-    local known = tasks[task]
+    local known, status = tasks[task], tasks[task].status
     local in_lane = before[task] and (leases[task] or known.lease) == NO_LEASE
       and not (unreleased and unreleased[task]) and not known.moved
+    local open = not ruled and after[task] or 0
     if ruled then
       in_lanes[task] = in_lane
-    elseif known.open and tonumber(known.open) ~= after[task] then
-      set(flow, open_field(digits(task)), digits(after[task]))
+    elseif known.open and tonumber(known.open) ~= open then
+      set(flow, open_field(digits(task)), digits(open))
     end
-    if not ruled and known.status == WAIT then
-      local text = digits(task)
-      if after[task] > 0 then
+    if not ruled and status == WAIT then
+      local text = numbers[task] or digits(task)
+      if open > 0 then
         if in_lane or is_away(known) then
           unplace(flow, text, known)
           if is_away(known) then
             set_state(flow, text, WAIT, known.attempt, known.lost, NO_LEASE)
           end
         end
-      elseif not in_lane and not is_away(known) then
-        push(known.lane, flow, text)
+      elseif not in_lane and known.lease == NO_LEASE then
+        to_lane(known.lane, flow, text)
       elseif in_lane and known.retimed and flow.timed and not flow.held then
         drop_timer(queue_timer(flow.id, text))
         start_queue_timer(flow, text)

@@ -2,21 +2,43 @@
 -- rarely used
 -- needs: base, flow_fields, flows, kept_results, keys
 
+local FEW_NOTES = 10
+
+-- Takes those notes off the list of which `is_one` says so: few one by one, of many the list is written anew
+-- without them, as to find one takes as long as the list is.
+local function drop_notes(is_one)
+  if tonumber(call('HGET', meta_key(), 'fanout') or 0) <= 0 then
+    return
+  end
+  local key, dropped, left = fanout_key(), {}, {}
+  local notes = call('LRANGE', key, 0, -1)
+  for index = 1, #notes do
+    local list = is_one(notes[index]) and dropped or left
+    list[#list + 1] = notes[index]
+  end
+  if #dropped > FEW_NOTES then
+    call('UNLINK', key)
+    if #left > 0 then
+      call_chunked('RPUSH', key, left, CHUNK)
+    end
+  end
+  for index = 1, #dropped <= FEW_NOTES and #dropped or 0 do
+    call('LREM', key, 1, dropped[index])
+  end
+  if #dropped > 0 then
+    call('HINCRBY', meta_key(), 'fanout', #left - #notes)
+  end
+end
+
 -- Takes the flow's notes of wide fan-outs off the list (see release.lua): what they had still to count is
 -- counted now (of roots, task 0, nothing is), and flow.unreleased names what they had still to push. Whoever
 -- loads a flow as a whole pushes that, or places it otherwise, and saves the flow. A note of a flow that had
 -- ended in the middle is void: the state that was put back has everything counted.
 local function drain_notes(flow)
-  if tonumber(call('HGET', meta_key(), 'fanout') or 0) <= 0 then
-    return
-  end
-  local fanout = fanout_key()
-  for _, note in ipairs(call('LRANGE', fanout, 0, -1)) do
+  drop_notes(function(note)
     local id, task, from = match(note, '^(.-):(%d+):(%d+)$') -- none with a kind: see whole_rules.lua
     local of_map, map, kind, index = match(note, '^(.-):(%d+):([ik])(%d+)$')
     if of_map == flow.id then
-      call('LREM', fanout, 1, note)
-      call('HINCRBY', meta_key(), 'fanout', -1)
       local items = not flow.restored and call('HGET', flow.key, items_field(map))
       if items and kind == 'k' then
         forget_items(flow, items, tonumber(index), math.huge)
@@ -29,8 +51,6 @@ local function drain_notes(flow)
         end
       end
     elseif id == flow.id then
-      call('LREM', fanout, 1, note)
-      call('HINCRBY', meta_key(), 'fanout', -1)
       flow.unreleased = flow.unreleased or {}
       local dependents = not flow.restored and links_of(call('HGET', flow.key, dependents_field(task)))
       for dependent in string.gmatch(sub(dependents or '', tonumber(from)), '%d+') do
@@ -42,5 +62,6 @@ local function drain_notes(flow)
         end
       end
     end
-  end
+    return of_map == flow.id or id == flow.id
+  end)
 end

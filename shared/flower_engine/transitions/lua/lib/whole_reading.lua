@@ -7,16 +7,9 @@ local HEAD = '^%S+ %d+ %d+ ' -- of a state: all but its lease
 -- map whose items these go along, or nil; flow.along lists such maps).
 local function load_items(flow)
   flow.along = {}
-  local maps, names = {}, {}
-  local lane_before, is_of_world = nil, false
-  for task = 1, flow.count do
-    local lane = flow.tasks[task].lane
-    if lane ~= lane_before then
-      lane_before, is_of_world = lane, string.byte(lane) == OF_THE_WORLD
-    end
-    if is_of_world then
-      maps[#maps + 1], names[#names + 1] = task, items_field(digits(task))
-    end
+  local maps, names = flow.of_world, {}
+  for index = 1, #maps do
+    names[index] = items_field(digits(maps[index]))
   end
   local values = values_of(flow, names)
   for index = 1, #maps do
@@ -50,16 +43,46 @@ local function tasks_behind(known)
   return found
 end
 
--- Counts one more dependency (in `counts`) of each task behind one. Most have but one behind them.
-local function count_behind_one(counts, known)
-  local only = tonumber(known.dependents or nil)
+-- Counts so many more dependencies (in `counts`) of each task of a text. Most have but one behind them.
+local function count_of_text(counts, text, by_so_many)
+  local only = tonumber(text)
   if only then
-    counts[only] = (counts[only] or 0) + 1
+    counts[only] = (counts[only] or 0) + by_so_many
     return
   end
-  for _, dependent in ipairs(tasks_behind(known)) do
-    counts[dependent] = (counts[dependent] or 0) + 1
+  for _, dependent in ipairs(tasks_behind({ dependents = text })) do
+    counts[dependent] = (counts[dependent] or 0) + by_so_many
   end
+end
+
+-- How many dependencies each task of a whole flow has (nil: none); `is_open`: that have not ended. What
+-- stands behind tasks that follow each other, as items of a map do, is counted together.
+local function count_dependencies(flow, is_open)
+  local counts, tasks, text_before, alike = {}, flow.tasks, nil, 0
+  for task = 1, flow.count do
+    local known = tasks[task]
+    local text = known.dependents
+    if text and is_open then
+      local status = known.status
+      if status == FINISH or status == IGNORE or known.kind == GIVEN_UP then
+        text = nil
+      end
+    end
+    if text then
+      if text == text_before then
+        alike = alike + 1
+      else
+        if alike > 0 then
+          count_of_text(counts, text_before, alike)
+        end
+        text_before, alike = text, 1
+      end
+    end
+  end
+  if alike > 0 then
+    count_of_text(counts, text_before, alike)
+  end
+  return counts
 end
 
 -- What this call knows of these fields of tasks better than Redis does, by what their names begin with:
@@ -76,16 +99,27 @@ local function learned_columns(flow)
   return columns
 end
 
--- One field, "s" for example, of the tasks from first to last, and its names; `texts`: their numbers as
--- digits.
-local function read_column(flow, column, first, last, texts, learned)
-  local names = {}
-  for index = 1, last - first + 1 do
-    names[index] = column .. texts[index]
+-- The names of one field, "s" for example, of tasks, by their numbers: those that were read.
+local function names_of(flow, column)
+  flow.names = flow.names or {}
+  local names = flow.names[column]
+  if not names then
+    names = {}
+    flow.names[column] = names
   end
-  local got = call('HMGET', flow.key, unpack(names))
+  return names
+end
+
+-- One field, "s" for example, of the tasks from first to last, whose digits are written; and the names, by
+-- task.
+local function read_column(flow, column, first, last, learned)
+  local names, numbers = names_of(flow, column), digits_of
+  for task = first, last do
+    names[task] = column .. numbers[task]
+  end
+  local got = call('HMGET', flow.key, unpack(names, first, last))
   if learned then
-    for index = 1, #names do
+    for index = 1, last - first + 1 do
       got[index] = learned[first + index - 1] or got[index]
     end
   end
@@ -105,7 +139,9 @@ local function make_alike(flow, has_items, state, lane, links, rules)
     known.rule, known.most, known.branch = rules_of_edges().rule_in(known.rules)
   end
   known.alike = { known = known, meta = { __index = known }, others = {}, state = state,
-    head = match(state, HEAD), links = links, rules = rules }
+    head = match(state, HEAD), links = links, rules = rules,
+    is_of_world = lane and string.byte(lane) == OF_THE_WORLD,
+    start = status ~= WAIT and status ~= RUNNING and match(state, '^%S+ %d+ %d+ %d') }
   return known.alike
 end
 
@@ -115,21 +151,26 @@ local to_be_cut_off = { status = IGNORE, kind = CUT_OFF, lease = NO_LEASE }
 local to_vanish = { status = IGNORE, kind = VANISHED, lost = '0', lease = NO_LEASE, dependents = false,
   vanished = true }
 
--- A task of a whole flow is so (one of those above) from here on, as others are that were like it.
-local function become(known, change)
-  local other = known.alike.others[change]
+-- What tasks that are alike are from here on, as others that become so (one of those above).
+local function changed_alike(alike, change)
+  local other = alike.others[change]
   if not other then
     local common = {}
     other = { known = common, meta = { __index = common }, others = {} }
-    for name, value in pairs(known.alike.known) do
+    for name, value in pairs(alike.known) do
       common[name] = value
     end
     for name, value in pairs(change) do
       common[name] = value
     end
-    known.alike.others[change], common.alike = other, other
+    alike.others[change], common.alike = other, other
   end
-  setmetatable(known, other.meta)
+  return other
+end
+
+-- A task of a whole flow is so (one of those above) from here on, as others are that were like it.
+local function become(known, change)
+  setmetatable(known, changed_alike(known.alike, change).meta)
   local own = next(known)
   if own == 'lease' and change.lease and next(known, own) == nil then -- as most often
     known.lease = nil
@@ -163,30 +204,28 @@ end
 -- Reads of a flow's tasks what only those have that others lead to: counts of open dependencies (of more than
 -- one, as a rule; but a map may have had more items), and how these stand.
 local function load_dependencies(flow, has_items)
-  local tasks, before = flow.tasks, {}
-  for task = 1, flow.count do
-    if tasks[task].dependents then
-      count_behind_one(before, tasks[task])
+  local tasks, before = flow.tasks, count_dependencies(flow)
+  local names, having, n, is_ruled = {}, {}, 0, flow.ruled
+  local function read_of(task)
+    names[n + 1], having[n + 1] = open_field(digits(task)), tasks[task]
+    n = n + 1
+    if is_ruled then
+      n = n + 1
+      names[n], having[n] = edges_field(digits(task)), false
     end
   end
-  local names, having, n, is_ruled = {}, {}, 0, flow.ruled
-  local lane_before, is_of_world = nil, false
-  for task = 1, flow.count do
-    local count, lane = before[task] or 0, has_items and tasks[task].lane
-    if lane ~= lane_before then
-      lane_before, is_of_world = lane, lane and string.byte(lane) == OF_THE_WORLD
+  for task, count in pairs(before) do
+    if count > 1 or is_ruled or has_items then
+      read_of(task)
     end
-    if count > 1 or is_of_world or (count == 1 and (is_ruled or has_items)) then
-      names[n + 1], having[n + 1] = open_field(digits(task)), tasks[task]
-      n = n + 1
-      if is_ruled then
-        n = n + 1
-        names[n], having[n] = edges_field(digits(task)), false
-      end
+  end
+  for _, task in ipairs(has_items and flow.of_world or {}) do
+    if not before[task] then
+      read_of(task)
     end
   end
   local values = values_of(flow, names)
-  for index = 1, #names do
+  for index = 1, n do
     local known, value = having[index], flow[names[index]] or values[index] or nil
     if known then
       known.open = value
@@ -196,31 +235,31 @@ local function load_dependencies(flow, has_items)
   end
 end
 
--- The numbers from first to last as digits. Of many that are read for the first time each is put together of
--- two parts, which takes half as long as writing it.
-local function texts_of(flow, first, last)
-  local texts, known = {}, digits_of
-  local last_three = flow.last_three or {} -- digits, "000" to "999"
+-- The numbers from first to last are known as digits from here on. Of many each is put together of two parts,
+-- which takes half as long as writing it.
+local function write_digits(flow, first, last)
+  local known, last_three = digits_of, flow.last_three or {} -- digits, "000" to "999"
   flow.last_three = last_three
+  local above, thousands = 0, nil -- what these come to; as digits
   for task = first, last do
-    local text = known[task]
-    if not text then
+    if not known[task] then
       if task < 1000 then
-        text = digits(task)
+        digits(task)
       else
-        local rest = task % 1000
+        if task >= above + 1000 then
+          above = task - task % 1000
+          thousands = digits(above / 1000)
+        end
+        local rest = task - above
         local three = last_three[rest]
         if not three then
           three = string.format('%03d', rest)
           last_three[rest] = three
         end
-        text = digits((task - rest) / 1000) .. three
-        known[task] = text
+        known[task] = thousands .. three
       end
     end
-    texts[task - first + 1] = text
   end
-  return texts
 end
 
 -- Reads who is behind the tasks of a flow that was loaded for their places only, and their rules.
@@ -228,10 +267,10 @@ local function load_links(flow)
   local before = nil
   for first = 1, flow.count, CHUNK do
     local last = math.min(flow.count, first + CHUNK - 1)
-    local texts = texts_of(flow, first, last)
-    local got = read_column(flow, dependents_field(''), first, last, texts)
+    write_digits(flow, first, last)
+    local got = read_column(flow, dependents_field(''), first, last)
     local rules = flow.ruled and not flow.knows_rules
-      and read_column(flow, rules_field(''), first, last, texts)
+      and read_column(flow, rules_field(''), first, last)
     for index = 1, last - first + 1 do
       local links = got[index]
       if rules and rules[index] then
@@ -253,15 +292,16 @@ local function load_links(flow)
   load_dependencies(flow, has_flag(flow, HAS_ITEMS))
 end
 
--- Reads every task of a loaded flow into flow.tasks: {status, attempt, lost, lease, lane, open, dependents,
--- reads, is_long}. `open` is the count that is kept (nil: none is), `dependents` a text "2,3" or nil; that
--- and the others as links_of has them. Of a flow with rules {kind, rules, edges}, too, as its fields have it
--- (of one without them the kind of what was given up, as another round was asked for);
--- of one with items whether a task has `vanished`, as it belongs to no map any more. What a task has not, or
--- not any more, is nil or false.
+-- Reads every task of a loaded flow into flow.tasks (flow.of_world lists those that await the world):
+-- {status, attempt, lost, lease, lane, open, dependents, reads, is_long}. Of a task that neither waits nor
+-- runs the lease may be another one that was given out once. `open` is the count that is kept (nil: none is),
+-- `dependents` a text "2,3" or nil; that and the others as links_of has them. Of a flow with rules {kind,
+-- rules, edges}, too, as its fields have it (of one without them the kind of what was given up, as another
+-- round was asked for); of one with items whether a task has `vanished`, as it belongs to no map any more.
+-- What a task has not, or not any more, is nil or false.
 -- `least`: 'lanes' for those that only look where tasks wait (then links, open, rules and edges are not read,
 -- and are when somebody asks who is ready), 'places' for those who look at rules, too, 'links' for those to
--- whom `open` says nothing.
+-- whom `open` says nothing, 'leases' for those that are to have each lease as it is.
 -- Most tasks of a large flow are alike: what they have in common lies in one table behind them.
 local function load_whole(flow, least)
   local count = flow.left + flow.done
@@ -269,47 +309,63 @@ local function load_whole(flow, least)
   local tasks, has_items, learned = {}, has_flag(flow, HAS_ITEMS), learned_columns(flow)
   local has_links, knows_rules = least ~= 'places' and least ~= 'lanes', flow.ruled and least ~= 'lanes'
   local alike_by_lane, state_before, links_before = {}, nil, nil
+  local state_same, lane_same, links_same, rules_same, meta = nil, nil, nil, nil, nil
+  local of_world, worldly, ignores_leases = {}, 0, least ~= 'leases'
   for first = 1, count, CHUNK do
     local last = math.min(count, first + CHUNK - 1)
-    local texts = texts_of(flow, first, last)
-    local states = read_column(flow, state_field(''), first, last, texts, learned.s)
-    local lanes_read = read_column(flow, lane_field(''), first, last, texts, learned.l)
-    local links_read = has_links and read_column(flow, dependents_field(''), first, last, texts)
-    local rules_read = knows_rules and read_column(flow, rules_field(''), first, last, texts)
+    write_digits(flow, first, last)
+    local states = read_column(flow, state_field(''), first, last, learned.s)
+    local lanes_read = read_column(flow, lane_field(''), first, last, learned.l)
+    local links_read = has_links and read_column(flow, dependents_field(''), first, last)
+    local rules_read = knows_rules and read_column(flow, rules_field(''), first, last)
     for index = 1, last - first + 1 do
       local state, lane, links = states[index] or NEVER, lanes_read[index], links_read and links_read[index]
       local rules = rules_read and rules_read[index]
-      local alike = alike_by_lane[lane]
-      local head, lease = nil, nil
-      if alike and state ~= alike.state then
-        if sub(state, 1, #alike.head) == alike.head then
-          head, lease = alike.head, sub(state, #alike.head + 1)
-        else
-          head = true
+      if state ~= state_same or lane ~= lane_same or links ~= links_same or rules ~= rules_same then
+        local alike = alike_by_lane[lane]
+        local head, lease = nil, nil
+        if alike and state ~= alike.state then
+          local start = ignores_leases and alike.start
+          if start and sub(state, 1, #start) == start then
+            head = nil -- it is alike, too
+          elseif sub(state, 1, #alike.head) == alike.head then
+            head, lease = alike.head, sub(state, #alike.head + 1)
+          else
+            head = true
+          end
         end
-      end
-      if not alike or rules ~= alike.rules or (head and (head ~= alike.head or state == state_before))
-        or (links ~= alike.links and links == links_before) then
-        alike = make_alike(flow, has_items, state, lane, links, rules)
-        alike_by_lane[lane] = alike
-        head = nil
-      end
-      local known = setmetatable({}, alike.meta)
-      if head then
-        known.lease = lease
-      end
-      if links ~= alike.links then
-        local dependents, reads, is_long = links_of(links)
-        known.dependents = dependents or false
-        if reads ~= alike.known.reads or is_long ~= alike.known.is_long then
-          known.reads, known.is_long = reads or false, is_long or false
+        if not alike or rules ~= alike.rules or (head and (head ~= alike.head or state == state_before))
+          or (links ~= alike.links and links == links_before) then
+          alike = make_alike(flow, has_items, state, lane, links, rules)
+          alike_by_lane[lane] = alike
+          head = nil
         end
+        local known = setmetatable({}, alike.meta)
+        if head then
+          known.lease = lease
+        end
+        if links ~= alike.links then
+          local dependents, reads, is_long = links_of(links)
+          known.dependents = dependents or false
+          if reads ~= alike.known.reads or is_long ~= alike.known.is_long then
+            known.reads, known.is_long = reads or false, is_long or false
+          end
+        end
+        state_before, links_before = state, links
+        tasks[first + index - 1] = known
+        if alike.is_of_world then
+          worldly = worldly + 1
+          of_world[worldly] = first + index - 1
+        elseif not head and links == alike.links then -- the next one may be the same
+          state_same, lane_same, links_same, rules_same, meta = state, lane, links, rules, alike.meta
+        end
+      else
+        tasks[first + index - 1] = setmetatable({}, meta)
       end
-      state_before, links_before = state, links
-      tasks[first + index - 1] = known
     end
   end
   flow.tasks, flow.count, flow.has_links, flow.knows_rules = tasks, count, has_links, knows_rules
+  flow.of_world = of_world
   if has_links and (flow.ruled or least ~= 'links') then
     load_dependencies(flow, has_items)
   end

@@ -1,19 +1,13 @@
 -- Rules of a whole flow: how all of its tasks stand is counted anew from their statuses, and whatever follows
 -- from that is done. Needed where an operation changes tasks that others have heard of already.
--- needs: base, edges, fanout_notes, flow_fields, flows, kept_results, keys, places, ready, rules
--- needs: statuses, timers, whole_flow, whole_reading
+-- needs: base, edges, fanout_notes, flow_fields, flows, kept_results, places, ready, rules
+-- needs: statuses, timers, whole_flow, whole_notes, whole_reading
 
 -- Takes the flow's notes off the list: what they had still to tell is counted anew.
 local function take_notes(flow)
-  if tonumber(call('HGET', meta_key(), 'fanout') or 0) <= 0 then
-    return
-  end
-  for _, note in ipairs(call('LRANGE', fanout_key(), 0, -1)) do
-    if sub(note, 1, 36) == flow.id then
-      call('LREM', fanout_key(), 1, note)
-      call('HINCRBY', meta_key(), 'fanout', -1)
-    end
-  end
+  drop_notes(function(note)
+    return sub(note, 1, 36) == flow.id
+  end)
 end
 
 -- Whether a rule has passed over a task, or its decision.
@@ -38,7 +32,7 @@ end
 -- Second those that all tasks share to which nobody leads.
 local function count_edges(flow, without_past)
   local by, tasks, behind_of = rules_of_edges(), flow.tasks, tasks_behind
-  local all, none, nobody_behind = {}, by.no_edges(''), {}
+  local all, none = {}, by.no_edges('')
   for task = 1, flow.count do
     local known = tasks[task]
     if not (without_past and known.kind == CUT_OFF) then
@@ -46,16 +40,21 @@ local function count_edges(flow, without_past)
       all[task] = is_told and by.no_edges(known.branch and 'u' or '') or none
     end
   end
-  for task = 1, flow.count do
-    local known = tasks[task]
-    local kind = known.dependents and kind_of(known)
-    local text = known.dependents and digits(task)
-    for _, number in ipairs(text and behind_of(known) or nobody_behind) do
-      local edges, behind = all[number], tasks[number]
-      if edges == none then
-        edges = by.no_edges(behind.branch and 'u' or '')
-        all[number] = edges
-      end
+
+  -- The edges of a task behind others, which it shares with nobody from here on; nil: it has none.
+  local function own_edges(number)
+    local edges = all[number]
+    if edges == none then
+      edges = by.no_edges(tasks[number].branch and 'u' or '')
+      all[number] = edges
+    end
+    return edges
+  end
+
+  local function count_one(task, known, kind)
+    local text = digits(task)
+    for _, number in ipairs(behind_of(known)) do
+      local edges, behind = own_edges(number), tasks[number]
       if edges and (not kind or kind == 's') then
         edges.left = edges.left + 1
       elseif edges then
@@ -69,6 +68,62 @@ local function count_edges(flow, without_past)
         end
       end
     end
+  end
+
+  -- Tasks that follow each other and stand alike before one and the same, as items of a map do, are counted
+  -- together, where it is nothing to that which of them they are: `run`.
+  local run = { text = false, count = 0 }
+  local function end_run()
+    local edges, kind = own_edges(run.number), run.kind
+    if edges and (not kind or kind == 's') then
+      edges.left = edges.left + run.count
+    elseif edges then
+      edges.cause = digits(run.last)
+      by.add(edges, kind, run.count, nil, false, edges.cause)
+    end
+    run.text, run.count = false, 0
+  end
+  local function begin_run(task, text, kind)
+    local number = tonumber(text)
+    local behind = number and tasks[number]
+    if not behind or behind.branch or behind.rule == 'failed' or behind.rule == 'at_least' then
+      return false
+    end
+    run.last_one = flow.count
+    if behind.reads then
+      local items = behind.items
+      if not items or task < items.first or task > items.last then
+        return false
+      end
+      run.last_one = items.last
+    end
+    run.text, run.kind, run.count, run.number, run.last = text, kind, 1, number, task
+    return true
+  end
+
+  local status_before, of_kind, stands = nil, nil, nil
+  for task = 1, flow.count do
+    local known = tasks[task]
+    local text = known.dependents
+    if text then
+      local status, kind = known.status, known.kind
+      if status ~= status_before or kind ~= of_kind then
+        status_before, of_kind, stands = status, kind, kind_of(known)
+      end
+      if text == run.text and stands == run.kind and task <= run.last_one then
+        run.count, run.last = run.count + 1, task
+      else
+        if run.text then
+          end_run()
+        end
+        if not begin_run(task, text, stands) then
+          count_one(task, known, stands)
+        end
+      end
+    end
+  end
+  if run.text then
+    end_run()
   end
   return all, none
 end
@@ -289,8 +344,9 @@ local function redecide(flow, in_lane)
   take_notes(flow)
   local all, none = count_edges(flow, string.find(flow.flags, ENDING))
   local groups, causes, has_given_up = {}, {}, false
+  local tasks, numbers = flow.tasks, digits_of
   for task = 1, flow.count do
-    local known, edges, text = flow.tasks[task], all[task], digits(task)
+    local known, edges, text = tasks[task], all[task], numbers[task] or digits(task)
     has_given_up = has_given_up or known.kind == GIVEN_UP
     if edges and edges ~= none then
       edges.used = still_used(flow, known) or edges.used

@@ -118,11 +118,15 @@ local function in_need_of(text, readers)
 end
 
 if flow.kept and result == '' then
+  local dependents_before, readers = nil, nil
   for index = 1, count do
     local dependents = known_tasks[numbers[index]].dependents
-    local readers = dependents and (readers_by_text[dependents] or open_readers(dependents))
-    local text = chosen[numbers[index]]
-    local needing = readers and readers.needed[text] and in_need_of(text, readers)
+    if dependents ~= dependents_before then
+      dependents_before = dependents
+      readers = dependents and (readers_by_text[dependents] or open_readers(dependents))
+    end
+    local text = readers and chosen[numbers[index]]
+    local needing = text and readers.needed[text] and in_need_of(text, readers)
     if needing then
       return refused(flow, 'needed', text, needing)
     end
@@ -144,8 +148,9 @@ if is_counted and not flow.ruled then
 end
 local in_lane = {} -- for the rules
 for task = 1, flow.ruled and flow.count or 0 do
-  local is_unreleased = flow.unreleased and flow.unreleased[task]
-  in_lane[task] = ready[task] and flow.tasks[task].lease == NO_LEASE and not is_unreleased
+  local unreleased = flow.unreleased
+  in_lane[task] = ready[task] and known_tasks[task].lease == NO_LEASE
+    and not (unreleased and unreleased[task])
 end
 
 -- A task leaves where it waits, or what it is held for.
@@ -171,7 +176,7 @@ local stood = { [WAIT] = { n = 0 }, [SUSPEND] = { n = 0 } }
 -- All of them before any is released: they may depend on each other.
 local function leave_all()
   local alike, list, state, is_waiting, lane = nil, nil, nil, false, nil
-  local set_one, take_out = set, pull
+  local in_lanes, pulled_of_lane, changed = {}, nil, flow.changed -- what is in a lane, by that
   for index = 1, count do
     local task = numbers[index]
     local known, text = known_tasks[task], chosen[task]
@@ -179,15 +184,22 @@ local function leave_all()
       alike, list, lane = known.alike, stood[known.status], known.lane
       state = ended .. ' ' .. known.attempt .. ' ' .. known.lost .. ' ' .. NO_LEASE
       is_waiting = known.status == WAIT
+      pulled_of_lane = in_lanes[lane] or {}
+      in_lanes[lane] = pulled_of_lane
     end
     local n = list.n + 1
     list[n], list.n = task, n
     if is_waiting and text ~= asker and known.lease == NO_LEASE then
-      take_out(lane, flow, text)
+      pulled_of_lane[#pulled_of_lane + 1] = text
     else
       leave(text, known)
     end
-    set_one(flow, state_field(text), state)
+    local name, at = state_field(text), flow.changes -- as `set` does
+    changed[at + 1], changed[at + 2] = name, state
+    flow.changes, flow[name] = at + 2, state
+  end
+  for in_lane_now, texts in pairs(in_lanes) do
+    pull_many(in_lane_now, flow, texts)
   end
 end
 leave_all()
@@ -195,7 +207,15 @@ count_ends(flow, numbers, count)
 
 -- Runs of numbers as an event has them: "[1,3],[5,5]"; tasks are sorted then.
 local function ranges_in(name, found)
-  table.sort(found)
+  local is_sorted = true
+  for index = 2, #found do
+    if found[index] < found[index - 1] then
+      is_sorted = false
+    end
+  end
+  if not is_sorted then
+    table.sort(found)
+  end
   local ranges = string.gsub(runs_of(found) .. ',', '(%d+)%-?(%d*),', function(first, last)
     return '[' .. first .. ',' .. (last == '' and first or last) .. '],'
   end)
@@ -234,12 +254,23 @@ local ignored = { status = IGNORE, kind = false, lease = NO_LEASE }
 local passed_over = { status = IGNORE, kind = 'p', lease = NO_LEASE }
 local function release_ruled()
   local keeps, change = flow.kept and flow.left > 0, payload and passed_over or ignored
+  local own_of, alike, meta = next, nil, nil
   for index = 1, count do
     local known = known_tasks[numbers[index]]
     if keeps and (payload or known.reads) then
       settle_data(flow, chosen[numbers[index]], payload, known.dependents, known.reads or nil, {})
     end
-    become(known, change)
+    local own = own_of(known)
+    if own and (own ~= 'lease' or own_of(known, own) ~= nil) then
+      become(known, change)
+    else
+      if known.alike ~= alike then
+        alike = known.alike
+        meta = changed_alike(alike, change).meta
+      end
+      setmetatable(known, meta)
+      known.lease = nil
+    end
   end
   flow.unreleased = nil
   redecide(flow, in_lane)
@@ -253,7 +284,7 @@ local function release_plain()
     if known.dependents and #known.dependents > WIDE_BYTES then
       release_in_steps(flow, chosen[numbers[index]])
     elseif known.dependents then
-      count_behind_one(counts, known)
+      count_of_text(counts, known.dependents, 1)
     end
   end
   for task = 1, flow.count do

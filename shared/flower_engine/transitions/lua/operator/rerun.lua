@@ -70,19 +70,28 @@ end
 -- Selects what was asked for; a refusal, or nil.
 local function select_asked()
   if selection == 'all' then
+    local tasks, n = flow.tasks, stack.n
     for task = 1, flow.count do
-      anew.asked[task] = not (flow.tasks[task].items and flow.tasks[task].items.along)
-      if not keeps_its_answer(task, flow.tasks[task]) then
-        select(task)
+      local known = tasks[task]
+      local items = known.items
+      if items then
+        anew.asked[task] = not items.along
+      end
+      if not known.vanished and not (keeps_answers and keeps_its_answer(task, known)) then
+        n = n + 1
+        again[task], stack[n] = true, task
       end
     end
+    stack.n = n
   elseif selection == 'failed' then
+    local tasks, n = flow.tasks, stack.n
     for task = 1, flow.count do
-      if flow.tasks[task].status == SUSPEND
-        and not (of_children == '-' and is_held_for_child(flow.tasks[task])) then
-        select(task)
+      if tasks[task].status == SUSPEND and not (of_children == '-' and is_held_for_child(tasks[task])) then
+        n = n + 1
+        again[task], stack[n] = true, task
       end
     end
+    stack.n = n
   end
   for index = at + 1, #ARGV do
     local task = tonumber(ARGV[index])
@@ -124,11 +133,17 @@ if anew.told then
 end
 -- What runs again because these do, by the scope: all behind them, or what read a result that goes.
 local function walk_on()
-  local behind_of, nobody_behind = tasks_behind, {}
+  local behind_of, nobody_behind, tasks = tasks_behind, {}, flow.tasks
   while stack.n > 0 do
-    local task = stack[stack.n]
-    local known = flow.tasks[task]
-    stack.n = stack.n - 1
+    local n = stack.n
+    local task = stack[n]
+    local known = tasks[task]
+    stack.n = n - 1
+    while n > 1 and not known.dependents do -- behind these there is nothing
+      n = n - 1
+      task = stack[n]
+      known, stack.n = tasks[task], n - 1
+    end
     for _, number in ipairs(known.dependents and behind_of(known) or nobody_behind) do
       local behind = flow.tasks[number]
       local read_it = flow.kept and is_final(known) and is_reader(behind, task) and uses(behind, task)
@@ -153,9 +168,10 @@ end
 
 -- A dependent that waits for its retry, or the world, began on a result that goes.
 local function select_retrying()
+  local tasks = flow.tasks
   for task = 1, flow.count do
-    local known = flow.tasks[task]
-    if again[task] and known.dependents and (is_final(known) or (flow.ruled and known.status == SUSPEND)) then
+    local known = again[task] and tasks[task]
+    if known and known.dependents and (is_final(known) or (flow.ruled and known.status == SUSPEND)) then
       for _, dependent in ipairs(tasks_behind(known)) do
         local behind = flow.tasks[dependent]
         if is_away(behind) and uses(behind, task) then
@@ -258,10 +274,12 @@ local lists =
 local ran, unchanged = { n = 0 }, {}
 local function list_all()
   local is_all = selection == 'all' and #anew.maps == 0 -- then nobody stays behind one that runs again
+  local tasks, count = flow.tasks, 0 -- of `ran`
   for task = 1, flow.count do
     if again[task] then
-      local known = flow.tasks[task]
-      if known.status == RUNNING then
+      local known = tasks[task]
+      local status = known.status
+      if status == RUNNING then
         return refused(flow, 'running', digits(task))
       elseif not is_all and known.dependents
         and (is_final(known) or (flow.ruled and known.status == SUSPEND)) then
@@ -276,17 +294,19 @@ local function list_all()
           end
         end
       end
-      if known.status == WAIT and known.attempt == '0'
+      if status == WAIT and known.attempt == '0'
         and not messages[digits(task)] and not is_other_body(bodies, task) and not anew.is[task] then
         unchanged[#unchanged + 1] = task -- it waits as it did; only what is before it may change
       else
-        local list = lists[known.status]
-        local n, count = ran.n + 1, list.n + 1
-        ran[n], ran.n = task, n
-        list[count], list.n = digits(task), count
+        local list = lists[status]
+        local n = list.n + 1
+        count = count + 1
+        ran[count] = task
+        list[n], list.n = digits(task), n
       end
     end
   end
+  ran.n = count
 end
 refusal = list_all()
 if refusal then

@@ -106,7 +106,7 @@ end
 
 local function write(id, key, extra)
   local flow = keep_flow(id, key, call('HGET', key, COUNTERS))
-  load_whole(flow)
+  load_whole(flow, 'leases')
   push_unreleased(flow)
   local returns, returned = match(call('HGET', key, RETURNED) or '', '^(%d+) (.*)$')
   local tasks = {}
