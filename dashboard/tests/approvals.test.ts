@@ -116,3 +116,26 @@ test("a signal that is kept is deleted, by mouse and by keyboard, after one ques
   });
   assert.deepEqual(await kept(), []);
 });
+
+test("a rerun asks again, or leaves the answers that there are, and says beforehand which", async () => {
+  const flow = await registered("asked-once", [
+    { taskSeq: 1, taskName: "read", program: "read_rows", dependsOn: [] },
+    { taskSeq: 2, taskName: "ok", program: "@approval", dependsOn: ["read"], parameters: { title: "Go?" } },
+  ]);
+  const answered = () =>
+    api(`flows/${flow}/tasks/ok/answer`, post({ answer: { approved: true } })).then(
+      () => true,
+      () => false, // nobody is asked yet
+    );
+  await until(answered);
+  await until(async () => (await statusOf(flow)) === "Finish");
+  await shown(`#/flows/${flow}?task=1`, async (page) => {
+    await page.getByRole("button", { name: "Rerun task" }).click();
+    await page.getByText(/2 tasks will run again/).waitFor();
+    await page.getByLabel("waits that have ended keep what came of them").check();
+    await page.getByText(/1 task will run again/).waitFor();
+    await page.getByRole("dialog").getByRole("button", { name: "Rerun task" }).click();
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+  });
+  await until(async () => (await statusOf(flow)) === "Finish"); // nobody was asked again
+});

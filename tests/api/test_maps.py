@@ -140,6 +140,31 @@ async def test_an_item_says_that_its_map_lets_no_more_run_or_is_held(own_api: Ru
         await engine.check()
 
 
+async def test_what_follows_the_failure_of_an_item_is_shown_with_it(own_api: RunningApi) -> None:
+    passing = {**TASKS[1], "onFailure": "pass", "standIn": {"rows": 0}}
+    own_api.define("passing", TASKS[0], passing, {**TASKS[2], "parameters": {"all": {"$from": "totals"}}})
+    flow = own_api.register("passing")
+    async with own_api.engine() as engine:
+        engine.programs |= {"A"}
+        decider = Decider(engine.client, engine.partition, "w1")
+        await engine.finish(*await engine.claim(), payload=b"[1,2]")
+        await decider.run_once()
+        first, second = await engine.claim()
+        await engine.suspend(first)
+        await engine.finish(second, payload=b'{"rows":5}')
+        await decider.run_once()
+        await own_api.project()
+        shown = own_api.flow(flow)
+        of_map, item, other = shown["tasks"][1], *shown["tasks"][3:]
+        assert (item["status"], item["endedAs"], item["ignoredBy"]) == ("Ignore", "passedOver", "on_failure")
+        assert (item["onFailure"], item["hasStandIn"], other["onFailure"]) == ("pass", True, "pass")
+        assert (of_map["status"], of_map["items"]["ignored"]) == ("Finish", 1)
+        whole = own_api.client.get(f"/flows/{flow}/tasks/2").json()
+        assert whole["result"] == [{"rows": 0}, {"rows": 5}]
+        await engine.work_off()
+        await engine.check()
+
+
 async def test_a_dry_run_says_which_items_vanish_and_so_it_is(own_api: RunningApi) -> None:
     async with own_api.engine() as engine:
         flow = await expanded(own_api, engine)

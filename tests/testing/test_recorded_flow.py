@@ -9,7 +9,7 @@ import pytest
 
 from flower_cli.commands.recorded_flow import recorded_test
 from flower_cli.commands.recorded_text import NotRecordableError
-from flower_engine import Again, Fatal, RetryPolicy, program, workflow
+from flower_engine import Again, Fatal, RetryPolicy, hold, program, workflow
 from flower_engine.testing import FlowerTest, Run, by_element, hangs
 from flower_engine.testing.private_server import server
 
@@ -169,6 +169,38 @@ def test_a_flow_with_maps_says_by_element_what_items_came_to(flower: FlowerTest,
         assert ("('2026-01-02', [recorded_error" in text) is True
         assert "assert run.settle() == 'Failed'" in text  # one was given up
         _passes(text, tmp_path)
+
+
+@workflow("recorded.report")
+def failing(rows: list[int]) -> list[str]:
+    printed.having(name="given", on_failure="give_up", after=[]).map(rows)
+    printed.having(name="held", on_failure=hold("1h")).map(rows)
+    return printed.having(name="passed", on_failure="pass", stand_in="none").map(rows)
+
+
+def test_a_flow_with_items_that_failed_each_as_its_map_says(flower: FlowerTest, tmp_path: Path) -> None:
+    flower.stub(printed, by_element("rows", [(1, [Fatal("no")]), (2, ["2 rows"])]), task="given")
+    flower.stub(printed, by_element("rows", [(1, ["1 row"]), (2, [Fatal("no")])]), task="held")
+    flower.stub(printed, by_element("rows", [(1, ["1 row"]), (2, [Fatal("no")])]), task="passed")
+    run = flower.start(failing, [1, 2])
+    assert run.settle() == "Failed"
+    assert run.tasks["passed"].result == ["1 row", "none"]
+    text = _recorded(flower, run, keeps_values=True, document=failing.document())
+    assert "run.ignore" not in text
+    _passes(text, tmp_path)
+
+
+def test_a_flow_that_was_cancelled_behind_items_that_failed(flower: FlowerTest, tmp_path: Path) -> None:
+    flower.stub(printed, by_element("rows", [(1, [Fatal("no")]), (2, ["2 rows"])]), task="given")
+    flower.stub(printed, by_element("rows", [(1, ["1 row"]), (2, [hangs()])]), task="held")
+    flower.stub(printed, by_element("rows", [(1, ["1 row"]), (2, [Fatal("no")])]), task="passed")
+    run = flower.start(failing, [1, 2])
+    run.work()
+    assert run.tasks["passed"].status == "Finish"
+    run.cancel()
+    text = _recorded(flower, run, keeps_values=True, document=failing.document())
+    assert "assert run.tasks['passed'].status == 'Finish'" in text
+    _passes(text, tmp_path)
 
 
 def test_a_flow_with_maps_that_was_cancelled(flower: FlowerTest, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from flower_engine import Fatal, program, workflow
-from flower_engine.errors import DefinitionError, RefusedError
+from flower_engine.errors import DefinitionError, ParametersError, RefusedError
 from flower_engine.testing import FlowerTest, StuckError
 from flower_engine.testing.private_server import server
 
@@ -80,6 +80,12 @@ def test_options_of_steps_are_none_of_a_flow_or_a_limit(flower: FlowerTest) -> N
         flower.start(careful, "d")
     with pytest.raises(DefinitionError, match=r"limited is sub.one_day.having"):
         flower.limit(careful, max_flows=1)
+
+
+def test_a_definition_takes_its_parameters_by_name(flower: FlowerTest) -> None:
+    start: Any = flower.start
+    with pytest.raises(ParametersError, match="takes its parameters by name, and was given 1 without one"):
+        start(one_day.document(), "d")
 
 
 def test_an_argument_that_does_not_fit_names_the_workflow() -> None:

@@ -99,7 +99,7 @@ def _body(
         if task.get("endedAs") == "notTaken" or is_wait(task):  # by itself, as in the test
             continue
         if task["status"] == "Ignore" and not does:
-            does.append(f"recorded_error('Ignored', {task['ignoreReason'] or ''!r}, is_final=True)")
+            does.append(_ignored(task))
         elif task["status"] == "Suspend" and not does:
             does.append(_error(task["error"], is_final=True))
         if does:
@@ -138,16 +138,29 @@ def _is_unneeded(task: Json) -> bool:
 
 def _stands_for(task: Json) -> list[str]:
     """What a stub in the place of its program, or of an item's, does, attempt by attempt."""
+    if task["ignoredBy"] == "on_failure":
+        return [_ignored(task)]
     return ["hangs()"] if _is_unneeded(task) else [_does(task, one) for one in _last_attempts(task)]
+
+
+def _stands_for_item(task: Json) -> list[str]:
+    """The same of an item of a flow that was cancelled, without its earlier attempts."""
+    if task["ignoredBy"] == "on_failure":
+        return [_ignored(task)]
+    if task.get("endedAs") == "givenUp":
+        return [_error(task["error"], is_final=True)]
+    return [literal(task["result"]) if task["status"] == "Finish" else "hangs()"]
+
+
+def _ignored(task: Json) -> str:
+    return f"recorded_error('Ignored', {task['ignoreReason'] or ''!r}, is_final=True)"
 
 
 def _body_of_cancelled(flow: Json, tasks: Sequence[Json], waits: Sequence[Happening]) -> Iterator[str]:
     """What had finished finishes, without its earlier attempts, so that no time passes; what had not hangs,
     and then the flow is cancelled."""
     own = [task for task in tasks if task["itemOf"] is None]
-    yield from stubs_of_items(
-        tasks, lambda item: [literal(item["result"]) if item["status"] == "Finish" else "hangs()"]
-    )
+    yield from stubs_of_items(tasks, _stands_for_item)
     passed_over = [
         task
         for task in own  # before: a cancel passes over the others at its own moment
@@ -159,7 +172,7 @@ def _body_of_cancelled(flow: Json, tasks: Sequence[Json], waits: Sequence[Happen
         if task["status"] == "Finish":
             does = literal(task["result"])
         elif task in passed_over or (_is_by_itself(task) and not _is_unneeded(task)):
-            does = f"recorded_error('Ignored', {task['ignoreReason'] or ''!r}, is_final=True)"
+            does = _ignored(task)
         else:
             does = "hangs()"
         yield from lines_of("flower.stub", [repr(task["program"]), does, f"task={name_of(task)!r}"])
@@ -172,7 +185,7 @@ def _body_of_cancelled(flow: Json, tasks: Sequence[Json], waits: Sequence[Happen
         yield f"run.ignore({name_of(task)!r}{result})"
         yield "run.work()"
     yield "run.cancel()"
-    yield "assert run.settle() == 'Cancelled'"
+    yield f"assert run.settle() == {words.status_word(flow)!r}"
     for task in own:
         if task["status"] == "Finish":
             yield f"assert run.tasks[{name_of(task)!r}].status == 'Finish'"

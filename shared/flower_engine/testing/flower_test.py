@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, cast, overload
 
 from flower_engine.authoring.workflow import OfFlow, Prepared, Workflow, without_options
-from flower_engine.errors import SecretError
+from flower_engine.errors import ParameterFault, ParametersError, SecretError
 from flower_engine.flows.registrations import Asked
 from flower_engine.model.flow_control.flow_control import AtMaxFlows, FlowControl, Scope
 from flower_engine.model.tasks.durations import Duration, duration_ms
@@ -88,6 +88,9 @@ class FlowerTest:
             document, parameters = written.document(), written.parameters(*args, **kwargs)
             result_type = written.result_type
             self._define_children(written, {written.name})
+        elif args:
+            said = f"a definition takes its parameters by name, and was given {len(args)} without one"
+            raise ParametersError([ParameterFault(said, "#/parameters")])
         asked = Asked(parameters=parameters) if said is None else _asked(said, parameters)
         self._server.call(self._engine.define(document))
         flow = self._server.call(self._engine.register(document["taskId"], asked))
