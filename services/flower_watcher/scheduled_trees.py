@@ -22,6 +22,8 @@ class TreesOfSchedules:
         self._changes = DefinitionChanges()
         self._known: dict[str, ScheduledWorkflow] = {}
         self._is_looking = False
+        self._changed: set[str] = set()
+        """What changed and was not gone into yet: of a change is told once, whatever fails behind that."""
 
     async def learn(
         self, connection: Connection, workflows: Mapping[str, ScheduledWorkflow]
@@ -43,7 +45,8 @@ class TreesOfSchedules:
         """Makes the schedules new below whose workflows something is another one."""
         if not self._known:
             return
-        changed = set(await self._changes.look(connection) or ())
+        self._changed.update(await self._changes.look(connection) or ())
+        changed = self._changed
         if not changed:
             return
         concerned = {
@@ -55,3 +58,4 @@ class TreesOfSchedules:
         other = [name for name, one in now.items() if one != self._known[name]]
         if other:
             await renew_schedules_of(connection, other)
+        changed.clear()

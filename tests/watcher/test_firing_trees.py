@@ -4,6 +4,7 @@ import asyncio
 from functools import partial
 from typing import Any
 
+import psycopg
 import pytest
 
 from flower_engine.model.definitions.workflow_versions import version_of
@@ -80,6 +81,20 @@ async def test_a_watcher_that_begins_hears_of_an_edit_that_nobody_saw(watched: W
     await watched.tables.execute(_EDIT, ["other"])
     watched.sync = watched.new_sync()
     await _until_of(watched, uid, await _hash(watched, "etl"))
+
+
+async def test_an_edit_is_not_forgotten_where_what_is_below_cannot_be_read_just_then(
+    watched: Watched,
+) -> None:
+    await _tree(watched)
+    await watched.define(task_id="week")
+    assert await watched.bring() == 1
+    await watched.tables.execute(_EDIT, ["other"])
+    await watched.tables.execute("ALTER TABLE ms_task_definition RENAME TO away")
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        await watched.bring()
+    await watched.tables.execute("ALTER TABLE away RENAME TO ms_task_definition")
+    assert [await watched.bring() for _ in range(3)] == [0, 1, 0]
 
 
 @pytest.mark.parametrize("is_new", [False, True])
