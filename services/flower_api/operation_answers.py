@@ -1,7 +1,7 @@
 """What operations on one flow have in common: what they say, for whom they are done, and their answers."""
 
 import hashlib
-from typing import Any
+from typing import Any, ClassVar
 
 from fastapi import Request
 from pydantic import Field
@@ -29,6 +29,7 @@ class Operation(RequestBody):
 class MayBeDry(Operation):
     """An operation that can say what it would do."""
 
+    came_later: ClassVar[frozenset[str]] = frozenset({"dry_run"})
     dry_run: bool = Field(False, description="only say what it would do to the flow as it stands")
 
 
@@ -54,9 +55,18 @@ def operator_of(
 
 def operation_of(request: Request, body: RequestBody | None, key: str) -> str:
     """An id that the same key gives to the same call only, whoever else uses that key for something else."""
-    said = body.model_dump_json() if body else ""
+    said = said_in(body) if body else ""
     whole = "\0".join((by_of(request), request.url.path, key, said))
     return hashlib.sha256(whole.encode(errors="surrogatepass")).hexdigest()[:32]
+
+
+def said_in(body: RequestBody) -> str:
+    """What a body says, as ids of operations are made of it: a service of the version before, to which the
+    first sending may have gone, makes the same of it. So a field that a call got later counts only where it
+    says something."""
+    fields = type(body).model_fields
+    silent = {name for name in body.came_later if getattr(body, name) == fields[name].default}
+    return body.model_dump_json(exclude=silent)
 
 
 def foretold(

@@ -1,6 +1,6 @@
 """The JSON of the API: what it takes (pydantic, which finds every fault) and what it sends (msgspec)."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import msgspec
 from fastapi import Header
@@ -91,6 +91,8 @@ class RequestBody(BaseModel):
     """The root of what the API takes: unknown keys are refused, so that none is ignored silently."""
 
     model_config = ConfigDict(extra="forbid", strict=True, alias_generator=_name_in_json)
+    came_later: ClassVar[frozenset[str]] = frozenset()
+    """Fields that its calls did not have from the first; see ``said_in`` of ``operation_answers.py``."""
 
 
 _BOTH_STARTS: dict[str, Any] = {

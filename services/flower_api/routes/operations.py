@@ -1,7 +1,7 @@
 """``POST /flows/{id}/...``: what operators do to one flow."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from fastapi import FastAPI, Request
 from pydantic import Field
@@ -45,10 +45,13 @@ class WithParameters(RequestBody):
 class CancelBody(WithReason, MayBeDry):
     """Why the flow is to end."""
 
+    came_later: ClassVar[frozenset[str]] = frozenset()
+
 
 class RerunBody(MayBeDry, WithParameters):
     """What is to run again: `tasks` by taskExecSeq or name, or a `selection`."""
 
+    came_later: ClassVar[frozenset[str]] = frozenset()
     tasks: Tasks | None = None
     selection: Literal["failed", "all"] | None = None
     scope: Literal["only", "dependents", "changed"] | None = Field(
@@ -98,6 +101,7 @@ class ForkBody(MayBeDry, WithParameters):
 class IgnoreBody(WithReason, MayBeDry):
     """The tasks to pass over."""
 
+    came_later: ClassVar[frozenset[str]] = frozenset()
     tasks: Tasks
     result: Any = Field(
         None,
