@@ -75,6 +75,7 @@ async def test_a_signal_counts_once_and_an_ended_flow_takes_none(own_api: Runnin
         ({"name": ""}, 422, "name"),
         ({"name": "a\nb"}, 422, "name"),
         ({"name": "paid", "key": "x" * 201}, 422, "key"),
+        ({"name": "paid", "id": "x" * 1_000_000}, 422, "255 characters at most"),
         ({"name": "paid", "payload": "x" * 70_000}, 413, "65,536"),
         ({"name": "paid", "payload": "\0"}, 422, "payload"),
         ({"name": "paid", "key": "7", "payload": {"n": "7"}}, 422, "task 1"),
