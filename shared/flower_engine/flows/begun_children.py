@@ -151,7 +151,7 @@ class ChildPlans:
         )
 
     async def _newest(self, workflow: str) -> FlowPlan:
-        """Of a tree whose versions nobody fixed: a schedule began it."""
+        """Of a tree whose versions nobody fixed: an older version brought its schedule."""
         definition = await self._definitions.read(workflow)
         if definition is None:
             raise UnknownWorkflowError(f"there is no workflow {workflow!r} (any more)")
