@@ -13,6 +13,7 @@ from flower_engine.model.events.events import TasksPassed, TasksUnneeded
 from flower_engine.model.tasks.status import Status
 from rules_oracle import Oracle, World
 from small_flows.folded import Folded
+from small_flows.ways import next_ends, stand_of
 
 
 class Walked(NamedTuple):
@@ -82,10 +83,7 @@ def walk(world: World, *, ruled: bool = True, at_once: bool = True, refuses: boo
 def _key(stand: _Stand, nobody_behind: list[bool]) -> tuple[object, ...]:
     """What all that comes later follows from."""
     oracle = stand.oracle
-    stands = "".join(
-        "F" if is_last and letter in "XPpTE" else letter
-        for letter, is_last in zip(oracle.stand.values(), nobody_behind, strict=True)
-    )
+    stands = stand_of(oracle, nobody_behind)
     if not any(node.cleans_up for node in oracle.world):
         return (stands, stand.folded.begun_with)
     return (stands, stand.folded.begun_with, stand.was_late, oracle.is_ending, *oracle.began.values())
@@ -94,19 +92,10 @@ def _key(stand: _Stand, nobody_behind: list[bool]) -> tuple[object, ...]:
 def _next_steps(stand: _Stand, *, ruled: bool) -> Iterator[tuple[str, Step]]:
     """All that may come next, in words and on both sides."""
     oracle = stand.oracle
-    world = oracle.world
-    for task, stands in oracle.stand.items():
-        is_needed = any(task in node.needs for node in world)
-        passed = ("Pp" if is_needed else "P") if ruled or not is_needed else ""
-        given_up = "X" if ruled else ""
-        if stands == "!":
-            finished = "TE" if world[task - 1].decides else "F"
-            for becomes in f"{finished}S{given_up}{passed if ruled else ''}":
-                yield f"{task}{becomes}", _ending(task, becomes)
-        elif stands == "S":
-            for becomes in f"{given_up}{passed}":
-                yield f"{task}S{becomes}", _letting_go(task, becomes)
-    if any(node.cleans_up for node in world) and not oracle.has_ended:
+    for task, becomes in next_ends(oracle, ruled=ruled):
+        is_end = len(becomes) == 1
+        yield f"{task}{becomes}", _ending(task, becomes) if is_end else _letting_go(task, becomes[1])
+    if any(node.cleans_up for node in oracle.world) and not oracle.has_ended:
         yield "cancel", _cancel
         if not (oracle.is_ending or stand.was_late):
             yield "timeout", _time_out

@@ -53,7 +53,7 @@ local function make_rules_of_flows()
       if open then
         set(flow, open_name, digits(left))
       end
-      if (kind == 'X' or kind == 'N') and rule == 'failed' then
+      if (kind == 'X' or kind == 'N') and rule == 'failed' and not is_gate then
         edges.held = edges.held - 1
       end
     end
