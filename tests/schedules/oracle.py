@@ -74,7 +74,7 @@ def read(text: str) -> Expression:
         in_week = any(test(when) for test in of_week)
         return when.month in months and (in_month and in_week if both else in_month or in_week)
 
-    return Expression(values(second, 0, 59), values(minute, 0, 59), values(hour, 0, 23), is_day)
+    return Expression(values(second, 0, 59), values(minute, 0, 59), values(hour, 0, 23), cache(is_day))
 
 
 def values(text: str, low: int, high: int, names: Iterable[str] = (), first: int = 0) -> list[int]:
@@ -114,16 +114,14 @@ def day_of_week(term: str) -> Callable[[date], bool]:
     if number or term.endswith("L"):
         (wanted,) = values(day.removesuffix("L") if not number else day, 0, 7, DAYS)
 
-        def is_chosen(when: date) -> bool:
-            alike = [
-                other
-                for other in (when.replace(day=1) + timedelta(days=days) for days in range(31))
-                if other.month == when.month and other.isoweekday() % 7 == wanted % 7
-            ]
+        @cache
+        def chosen_of(year: int, month: int) -> list[date]:
+            days = (date(year, month, 1) + timedelta(days=days) for days in range(31))
+            alike = [day for day in days if day.month == month and day.isoweekday() % 7 == wanted % 7]
             place = int(number) - 1 if number else -1
-            return when in alike[place : place + 1 or None]
+            return alike[place : place + 1 or None]
 
-        return is_chosen
+        return lambda when: when in chosen_of(when.year, when.month)
     known = [one % 7 for one in values(term, 0, 7, DAYS)]
     return lambda when: when.isoweekday() % 7 in known
 
