@@ -19,13 +19,13 @@ import forked_flower
 import fuzzing
 import stalls
 from databases import EMPTY, ReusedDatabase, fresh_database
-from flower_engine import secrets
 from flower_engine.embedded.home import Home
 from flower_engine.embedded.postgres import EmbeddedPostgres
 from flower_engine.embedded.valkey import EmbeddedValkey
 from flower_engine.log.client import connect_blocking, send_blocking
 from interrupts import heed_interrupts
 from memory_folder import memory_folder
+from own_secrets import own_secrets
 from prepared_postgres import make_tables, prepare_ahead, prepare_postgres
 
 gc.disable()  # while tests are collected, and looks at far less from then on: see pytest_collection_finish
@@ -58,7 +58,7 @@ def _nothing_from_outside(request: pytest.FixtureRequest) -> Iterator[None]:
     """What the person who runs the tests has set, and what the test before did, must not change a test. One
     fixture does all of it: four, and a ``monkeypatch``, cost a fifth of what a small test takes."""
     with ExitStack() as stack:
-        for around in (_no_settings, _own_secrets, _own_logging):
+        for around in (_no_settings, own_secrets, _own_logging):
             stack.enter_context(around())
         stack.enter_context(_patient_requests(request.path.stem))
         yield
@@ -88,15 +88,6 @@ def _patient_requests(module_of_test: str) -> Generator[None]:
     yield
     for module, name, seconds in before:
         setattr(module, name, seconds)
-
-
-@contextmanager
-def _own_secrets() -> Generator[None]:
-    """What a test gives as a password or token ("any", "wrong") is no secret in the texts of the next one."""
-    known = secrets._known  # pyright: ignore[reportPrivateUsage]
-    values, pattern = known._values, known.pattern  # pyright: ignore[reportPrivateUsage]
-    yield
-    known._values, known.pattern = values, pattern  # pyright: ignore[reportPrivateUsage]
 
 
 @contextmanager

@@ -45,17 +45,29 @@ def slots(api: RunningApi, backfill: str) -> list[Json]:
 @pytest.fixture
 async def stores(own_api: RunningApi) -> AsyncGenerator[PostgresStores]:
     """Those of a watcher; a schedule with a slot at every hour, of which nothing has become yet."""
-    own_api.define("etl", {"parameters": {"hour": ""}})
+    await set_hourly(own_api)
+    async with open_stores(own_api.settings) as stores:
+        yield stores
+
+
+@pytest.fixture(scope="module")
+async def refusing(api: RunningApi) -> RunningApi:
+    """One with that schedule, for all tests in which nothing becomes of a slot."""
+    await set_hourly(api)
+    api.sql("UPDATE kr_schedule SET pruned_to = '2010-01-01'")
+    return api
+
+
+async def set_hourly(api: RunningApi) -> None:
+    api.define("etl", {"parameters": {"hour": ""}})
     said = {
         "taskId": "etl",
         "everySeconds": 3600,
         "anchor": at(0),
         "parameters": {"hour": {"$slot": "utc"}},
     }
-    own_api.client.put("/schedules/hourly", json=said).raise_for_status()
-    await bring(own_api)
-    async with open_stores(own_api.settings) as stores:
-        yield stores
+    api.client.put("/schedules/hourly", json=said).raise_for_status()
+    await bring(api)
 
 
 async def bring(api: RunningApi) -> None:
@@ -210,16 +222,12 @@ async def test_it_is_paused_resumed_and_cancelled(own_api: RunningApi, stores: P
         ({"other": 1}, "#/other"),
     ],
 )
-async def test_what_makes_no_sense_is_refused(
-    own_api: RunningApi, stores: PostgresStores, wrong: Json, pointer: str
-) -> None:
-    own_api.sql("UPDATE kr_schedule SET pruned_to = '2010-01-01'")
-    reply = own_api.client.post("/schedules/hourly/backfills", json={"from": at(0), "to": at(4), **wrong})
+def test_what_makes_no_sense_is_refused(refusing: RunningApi, wrong: Json, pointer: str) -> None:
+    reply = refusing.client.post("/schedules/hourly/backfills", json={"from": at(0), "to": at(4), **wrong})
     assert reply.status_code == 422, reply.text
     assert pointer in {one.get("pointer") for one in reply.json()["problems"]}
-    assert (
-        own_api.client.post("/schedules/no/backfills", json={"from": at(0), "to": at(1)}).status_code == 404
-    )
+    unknown = refusing.client.post("/schedules/no/backfills", json={"from": at(0), "to": at(1)})
+    assert unknown.status_code == 404
 
 
 async def test_two_watchers_take_turns(own_api: RunningApi, stores: PostgresStores) -> None:

@@ -130,12 +130,12 @@ async def test_from_the_id_of_any_event_it_goes_on_exactly(own_api: RunningApi) 
 
 @pytest.mark.parametrize("position", ["0-0", "99999999999999-0", "1-1"])
 async def test_behind_a_position_that_is_none_of_the_flow_all_of_it_is_told(
-    own_api: RunningApi, position: str
+    api: RunningApi, position: str
 ) -> None:
-    own_api.define("etl", {})
-    flow = own_api.register("etl")
-    await own_api.project()
-    async with watching(own_api, f"/flows/{flow}/changes", position) as stream:
+    api.define("etl", {})
+    flow = api.register("etl")
+    await api.project()
+    async with watching(api, f"/flows/{flow}/changes", position) as stream:
         assert (await stream.next())[0] == "table"
 
 

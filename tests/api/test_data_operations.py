@@ -96,15 +96,15 @@ async def test_null_is_a_result_that_may_stand_in(own_api: RunningApi) -> None:
 
 
 @pytest.mark.parametrize("result", ["a\0b", "x" * 70_000, [[["deep"]]]])
-async def test_a_result_that_cannot_be_kept_is_refused(own_api: RunningApi, result: Any) -> None:
-    own_api.define("pipe", *PIPE)
-    flow = own_api.register("pipe")
+async def test_a_result_that_cannot_be_kept_is_refused(api: RunningApi, result: Any) -> None:
+    api.define("pipe", *PIPE)
+    flow = api.register("pipe")
     if isinstance(result, list):
         for _ in range(120):
             result = [result]
-    reply = post(own_api, flow, "ignore", {"tasks": [1], "result": result})
+    reply = post(api, flow, "ignore", {"tasks": [1], "result": result})
     assert reply.status_code in (400, 422), reply.text
-    assert own_api.flow(flow)["tasks"][0]["status"] == "Wait"
+    assert api.flow(flow)["tasks"][0]["status"] == "Wait"
 
 
 @pytest.mark.parametrize(
@@ -120,19 +120,19 @@ async def test_a_result_that_cannot_be_kept_is_refused(own_api: RunningApi, resu
     ],
 )
 async def test_what_cannot_be_kept_is_refused_with_its_place(
-    own_api: RunningApi, call: str, body: dict[str, Any]
+    api: RunningApi, call: str, body: dict[str, Any]
 ) -> None:
-    own_api.define("pipe", *PIPE)
-    flow = own_api.register("pipe")
+    api.define("pipe", *PIPE)
+    flow = api.register("pipe")
     if call == "register":
-        reply = own_api.client.post("/register/pipe", json=body)
+        reply = api.client.post("/register/pipe", json=body)
     elif call == "workflow":
-        reply = own_api.client.put("/workflows/other", json=body)
+        reply = api.client.put("/workflows/other", json=body)
     elif call == "deploy":
         body = {"source": "x", "workflows": [{"taskId": "other", **body}]}
-        reply = own_api.client.post("/deploy", json=body)
+        reply = api.client.post("/deploy", json=body)
     else:
-        reply = own_api.client.post(f"/flows/{call.format(flow=flow)}", json=body)
+        reply = api.client.post(f"/flows/{call.format(flow=flow)}", json=body)
     assert reply.status_code == 422, reply.text
     assert "NUL (character 1)" in reply.text and "/1" in reply.text, reply.text
 

@@ -14,9 +14,16 @@ from flower_engine.runtime.clock import ManualClock
 TOKENS = "alice:s3cret-token,ci:other-token:read"
 
 
+@pytest.fixture(scope="module")
+def guarded_api(start_shared_api: Callable[..., RunningApi]) -> RunningApi:
+    return start_shared_api(api_tokens=TOKENS)
+
+
 @pytest.fixture
-def guarded(start_api: Callable[..., RunningApi]) -> RunningApi:
-    return start_api(api_tokens=TOKENS)
+def guarded(guarded_api: RunningApi) -> RunningApi:
+    """One with a client that has no session yet."""
+    guarded_api.client.cookies.clear()
+    return guarded_api
 
 
 def log_in(api: RunningApi, token: str = "s3cret-token") -> dict[str, str]:

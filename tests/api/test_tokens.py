@@ -14,9 +14,16 @@ from flower_engine.runtime.settings_loading import load_settings
 TOKENS = "alice:s3cret-token,ci:other-token:read"
 
 
+@pytest.fixture(scope="module")
+def guarded_api(start_shared_api: Callable[..., RunningApi]) -> RunningApi:
+    return start_shared_api(api_tokens=TOKENS, host="127.0.0.1")
+
+
 @pytest.fixture
-def guarded(start_api: Callable[..., RunningApi]) -> RunningApi:
-    return start_api(api_tokens=TOKENS, host="127.0.0.1")
+def guarded(guarded_api: RunningApi) -> RunningApi:
+    """One that knows nobody yet."""
+    guarded_api.client.headers.pop("Authorization", None)
+    return guarded_api
 
 
 def ask(api: RunningApi, method: str, path: str, token: str | None) -> httpx.Response:

@@ -179,8 +179,8 @@ async def test_more_than_may_wait_are_answered_at_once(start_api: Callable[..., 
         ({"wait": 1, "at": "1-1"}, "give at, or wait"),
     ],
 )
-def test_a_wait_that_cannot_be_is_refused(own_api: RunningApi, query: dict[str, Any], said: str) -> None:
-    reply = own_api.client.get(f"/flows/{'0' * 8}-0000-7000-8000-{'0' * 12}", params=query)
+def test_a_wait_that_cannot_be_is_refused(api: RunningApi, query: dict[str, Any], said: str) -> None:
+    reply = api.client.get(f"/flows/{'0' * 8}-0000-7000-8000-{'0' * 12}", params=query)
     assert reply.status_code == 422, reply.text
     assert said in details(reply)[0]
 

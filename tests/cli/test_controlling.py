@@ -64,8 +64,8 @@ def test_what_is_told_of_a_limit_beside_its_settings_is_known_to_whoever_sends_t
         (("unstrike", "nobody"), 1),
     ],
 )
-def test_what_cannot_be_is_refused(flower: Flower, words: tuple[str, ...], code: int) -> None:
-    assert flower(*words).exit_code == code
+def test_what_cannot_be_is_refused(refusing: Flower, words: tuple[str, ...], code: int) -> None:
+    assert refusing(*words).exit_code == code
 
 
 def test_a_queue_is_held_and_released_and_a_flow_says_so(flower: Flower, own_api: RunningApi) -> None:

@@ -133,14 +133,14 @@ def test_what_an_earlier_deploy_of_the_source_brought_is_pruned_when_asked(
     ],
 )
 def test_what_is_wrong_with_a_file_is_said_with_its_line_and_nothing_is_deployed(
-    flower: Flower, own_api: RunningApi, folder: Path, content: str, said: str
+    refusing: Flower, api: RunningApi, folder: Path, content: str, said: str
 ) -> None:
     (folder / "broken.py").write_text(content)
     (folder / "good.json").write_text(json.dumps(document()))
-    wrong = flower("deploy", "good.json", "broken.py", "--yes")
+    wrong = refusing("deploy", "good.json", "broken.py", "--yes")
     assert wrong.exit_code == 1
     assert said in wrong.stderr.replace("\n", ""), wrong.stderr
-    assert own_api.client.get("/workflows").json()["workflows"] == []
+    assert api.client.get("/workflows").json()["workflows"] == []
 
 
 def test_targets_that_are_not_there_are_said(flower: Flower, own_api: RunningApi, folder: Path) -> None:
@@ -165,10 +165,10 @@ def test_targets_that_are_not_there_are_said(flower: Flower, own_api: RunningApi
     ],
 )
 def test_yaml_that_is_no_definition_is_wrong_usage(
-    flower: Flower, folder: Path, content: str, said: str
+    refusing: Flower, folder: Path, content: str, said: str
 ) -> None:
     (folder / "flows.yaml").write_text(content)
-    wrong = flower("deploy", "flows.yaml")
+    wrong = refusing("deploy", "flows.yaml")
     assert (wrong.exit_code, said in _said(wrong.stderr)) == (2, True), wrong.output
 
 

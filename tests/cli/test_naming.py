@@ -63,8 +63,8 @@ def test_every_command_that_takes_a_flow_takes_a_short_name(own_api: RunningApi,
 
 
 @pytest.mark.parametrize("name", ["%zz", "01%", "last2", "0" * 65, "\N{SNOWMAN}", "%2e%2e%2fflows"])
-def test_names_that_no_flow_can_have_are_refused(own_api: RunningApi, name: str) -> None:
-    assert own_api.client.get(f"/flow-names/{name}").status_code in (404, 422)
+def test_names_that_no_flow_can_have_are_refused(api: RunningApi, name: str) -> None:
+    assert api.client.get(f"/flow-names/{name}").status_code in (404, 422)
 
 
 def test_what_was_done_is_said_of_one_task_and_of_many(flower: Flower, own_api: RunningApi) -> None:

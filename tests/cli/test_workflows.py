@@ -106,11 +106,11 @@ def test_yaml_defines_workflows_document_by_document(
     ],
 )
 def test_yaml_that_is_no_definition_is_wrong_usage(
-    flower: Flower, tmp_path: Path, content: str, said: str
+    refusing: Flower, tmp_path: Path, content: str, said: str
 ) -> None:
     file = tmp_path / "wrong.yaml"
     file.write_text(content)
-    refused = flower("workflows", "apply", str(file))
+    refused = refusing("workflows", "apply", str(file))
     assert refused.exit_code == 2
     assert said in " ".join(refused.stderr.replace("│", " ").split())
 
@@ -135,11 +135,11 @@ def test_many_workflows_of_a_file_are_told_one_by_one(
     ],
 )
 def test_a_file_that_is_no_definition_is_wrong_usage(
-    flower: Flower, tmp_path: Path, content: Any, said: str
+    refusing: Flower, tmp_path: Path, content: Any, said: str
 ) -> None:
-    wrong = flower("workflows", "apply", written(tmp_path, content))
+    wrong = refusing("workflows", "apply", written(tmp_path, content))
     assert wrong.exit_code == 2 and said in " ".join(wrong.stderr.replace("│", "").split())
-    assert flower("workflows", "apply", str(tmp_path / "none.json")).exit_code == 2
+    assert refusing("workflows", "apply", str(tmp_path / "none.json")).exit_code == 2
 
 
 def test_a_file_without_a_name_takes_it_from_the_flag(
