@@ -3,7 +3,7 @@ or YAML. All of them read it here, so that a target means the same everywhere.""
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,23 +12,29 @@ import typer
 
 from flower_cli.definition_files import workflows_and_schedules_in
 from flower_engine.errors import ProgramError
+from flower_engine.model.definitions.map_tasks import mapped_program
+from flower_engine.model.tasks.task_spec import WAIT_MARK
+from flower_engine.model.waits.wait_parameters import MAP
 
 _FILES = (".json", ".yaml", ".yml")
 
 
 class Targeted(msgspec.Struct):
     """The documents of the workflows that a target names and of their schedules, and the modules whose
-    programs they may need, which import from ``folder`` ("": the current one)."""
+    programs they may need, which import from ``folder`` ("": the current one). ``below``: the workflows of
+    their sub-flows that it does not name, each behind those that it needs itself."""
 
     documents: list[dict[str, Any]]
     modules: list[str]
     folder: str = ""
     schedules: list[dict[str, Any]] = []
+    below: list[dict[str, Any]] = []
 
     @property
     def programs(self) -> set[str]:
-        """What their tasks run."""
-        return {str(task.get("program")) for task in self._tasks}
+        """What workers run of them: the programs of their tasks, and those of the items of maps."""
+        named = {str(_mapped(task) or task.get("program")) for task in self._tasks}
+        return {name for name in named if not name.startswith(WAIT_MARK)}
 
     @property
     def queues(self) -> list[str]:
@@ -39,7 +45,7 @@ class Targeted(msgspec.Struct):
     @property
     def _tasks(self) -> list[dict[str, Any]]:
         """As far as they are tasks; what is wrong with the others the API says."""
-        lists: list[Any] = [one.get("tasks") for one in self.documents]
+        lists: list[Any] = [one.get("tasks") for one in (*self.below, *self.documents)]
         tasks: list[Any] = [task for some in lists if isinstance(some, list) for task in cast(Any, some)]
         return [task for task in tasks if isinstance(task, dict)]
 
@@ -71,7 +77,26 @@ def targeted(target: str, programs: Sequence[str] = ()) -> Targeted:
         raise ProgramError(f"{file} has no workflows: put @workflow above a function in it")
     documents = [one.document() for one in workflows]
     schedules = [schedule.document() for one in workflows for schedule in one.schedules.values()]
-    return Targeted(documents, list(dict.fromkeys([module, *programs])), str(folder), schedules)
+    below: dict[str, dict[str, Any]] = {}
+    for one in workflows:
+        _add_below(one, {other.name for other in workflows}, below)
+    modules = list(dict.fromkeys([module, *programs]))
+    return Targeted(documents, modules, str(folder), schedules, list(below.values()))
+
+
+def _add_below(workflow: Any, named: Collection[str], below: dict[str, dict[str, Any]]) -> None:
+    for child in workflow.children():
+        if child.name not in named and child.name not in below:
+            _add_below(child, {*named, child.name}, below)
+            below[child.name] = child.document()
+
+
+def _mapped(task: dict[str, Any]) -> str:
+    """The program of the items of a map; "": it is none."""
+    parameters: Any = task.get("parameters")
+    if task.get("program") != MAP or not isinstance(parameters, dict):
+        return ""
+    return mapped_program(cast("dict[str, Any]", parameters))
 
 
 def look_in(folder: Path) -> None:

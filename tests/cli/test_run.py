@@ -26,7 +26,7 @@ from forked_flower import flower, start
 
 PROGRAMS = """
 import time
-from flower_engine import program, workflow
+from flower_engine import program, sleep as naps, workflow
 
 @program("run.double")
 def double(number: int) -> int:
@@ -44,6 +44,12 @@ def sleep() -> None:
 def twice(number: int = 3) -> int:
     return double.step(number)
 
+@workflow("run.all")
+def all_of_it(number: int) -> list[int]:
+    first = double.step(number)
+    naps.having(after=[first])("1ms")
+    return twice.map(double.map([number, 1]))
+
 @workflow("run.wrong")
 def wrong(number: int = 3) -> int:
     if number:
@@ -55,6 +61,8 @@ FILE = """
   tasks:
     - {taskSeq: 1, taskName: first, program: run.double, parameters: {number: 1}, queue: slow}
     - {taskSeq: 2, program: run.double, parameters: {number: 2}}
+    - {taskSeq: 3, program: "@sleep", parameters: {seconds: 0.001}}
+    - {taskSeq: 4, program: "@map", parameters: {over: [3], program: run.double, as: number}}
 """
 
 
@@ -87,14 +95,22 @@ def test_a_file_runs_to_its_end(folder: Path) -> None:
     words = ("run", "flows.yaml", "number=5", "--programs", "run_programs")
     ended = flower(*words, environment=environment(folder), timeout=600)
     assert ended.returncode == 0, ended.stderr
-    assert "doubling 5" in ended.stderr
+    assert "doubling 5" in ended.stderr and "task 4 @map: Finish" in ended.stderr
     assert "task 1 first: Finish" in ended.stderr and "task 2 run.double: Finish" in ended.stderr
     json.loads(ended.stdout)
     assert_nothing_left(folder)
 
 
+def test_what_a_target_needs_is_told_of_what_is_below_it_too(folder: Path) -> None:
+    found = targeted("run_programs:run.all")
+    assert found.programs == {"run.double"}
+    assert [one["taskId"] for one in found.below] == ["run.twice"]
+    assert targeted("run_programs:run.twice").below == []
+
+
 def test_what_fails_is_said_and_its_data_kept_where_it_should_be(folder: Path) -> None:
-    words = ("run", "flows.yaml", "--param", "number=-1", "--programs", "run_programs", "--home", "kept")
+    # What it needs of the flows below it is there, too: else it could not begin.
+    words = ("run", "run_programs:run.all", "--param", "number=-1", "--home", "kept")
     ended = flower(*words, environment=environment(folder), timeout=600)
     assert ended.returncode == 1, ended.stderr
     assert "task 1 (first): LookupError: no such number" in ended.stderr

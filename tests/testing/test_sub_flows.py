@@ -6,7 +6,7 @@ import pytest
 
 from flower_engine import Fatal, program, workflow
 from flower_engine.errors import DefinitionError, ParametersError, RefusedError
-from flower_engine.testing import FlowerTest, StuckError
+from flower_engine.testing import FlowerTest, StubError, StuckError
 from flower_engine.testing.private_server import server
 
 
@@ -80,6 +80,9 @@ def test_options_of_steps_are_none_of_a_flow_or_a_limit(flower: FlowerTest) -> N
         flower.start(careful, "d")
     with pytest.raises(DefinitionError, match=r"limited is sub.one_day.having"):
         flower.limit(careful, max_flows=1)
+    for given in (lambda: flower.stub(load.having(units=2), 7), lambda: flower.limit(load.having(units=2))):
+        with pytest.raises(StubError, match=r"sub.load.having\(...\), whose options are of a step"):
+            given()
 
 
 def test_a_definition_takes_its_parameters_by_name(flower: FlowerTest) -> None:

@@ -108,7 +108,8 @@ def _run(
     from flower_cli.local.task_watch import PrintedLines, watch
     from flower_engine.client import flow_calls, named
 
-    client.workflows.put(document)
+    for one in (*found.below, document):
+        client.workflows.put(one)
     until_served(engine, client, found.programs)
     flow = client.register(named(document["taskId"]), **parameters)
     err.print(f"{document['taskId']}: flow {flow.id}", markup=False)

@@ -11,7 +11,7 @@ from flower_engine.model.values.result_json import MAX_STORED_RESULT_BYTES, enco
 from flower_engine.programs.parameter_binding import read_signature
 from flower_engine.programs.parameter_conversion import strict_decoder, type_name
 from flower_engine.programs.registry import RegisteredProgram
-from flower_engine.programs.steps import steps_of
+from flower_engine.programs.steps import Steps, steps_of
 from flower_engine.testing.element_answers import ByElement
 from flower_engine.testing.faults import StubError
 
@@ -99,10 +99,15 @@ def program_name(program: object) -> str:
     """The name of a program, given as its function or by its name.
 
     Raises:
-        StubError: it is neither.
+        StubError: it is neither; or it has options, which are of one step.
     """
     if isinstance(program, str):
         return program
+    if isinstance(program, Steps):
+        name = program.program
+        raise StubError(
+            f"what is given is {name}.having(...), whose options are of a step: give {name} itself"
+        )
     steps = steps_of(program)
     if steps is None:
         raise StubError(f"{program!r} is no program: give a function under @program, or a program's name")
