@@ -39,9 +39,9 @@ class WithReason(Operation):
     reason: Reason = ""
 
 
-def responses(sentence: str, view: Any = OperatedView) -> Responses:
-    """What an operation answers, and that in words."""
-    return replies({200: (view, sentence)}, problems=_PROBLEMS)
+def responses(sentence: str, view: Any = OperatedView, *more: int) -> Responses:
+    """What an operation answers, and that in words; ``more`` problems that others do not have."""
+    return replies({200: (view, sentence)}, problems=(*_PROBLEMS, *more))
 
 
 def operator_of(

@@ -91,6 +91,34 @@ def test_beyond_the_flow_limit_registrations_are_refused_or_skipped(own_api: Run
     }
 
 
+def test_beyond_the_flow_limit_forks_are_refused_too_and_no_flow_is_named_that_is_not_there(
+    own_api: RunningApi,
+) -> None:
+    own_api.define("one", {})
+    flow = own_api.register("one")
+    own_api.client.post(f"/flows/{flow}/cancel", json={})
+    put(own_api, "workflow/one", maxFlows=1, atMaxFlows="reject")
+    other = own_api.register("one")
+    reply = own_api.client.post(f"/flows/{flow}/fork", json={"fromTasks": [1]})
+    assert (reply.status_code, reply.json()["type"].rpartition(":")[2]) == (429, "flow-limit")
+    put(own_api, "workflow/one", maxFlows=1, atMaxFlows="skip")
+    told = own_api.client.post(f"/flows/{flow}/fork", json={"fromTasks": [1]}).json()
+    assert told["taskFlowId"] == other and "no other was begun" in told["warnings"][0]
+
+
+def test_a_fork_that_several_keys_would_pin_is_refused_before_as_then(own_api: RunningApi) -> None:
+    task = {"program": "A", "parameters": {"customer": "a"}}
+    tasks = [{"taskSeq": 1, **task}, {"taskSeq": 2, **task}]
+    assert own_api.client.put("/workflows/keyed", json={"pin": "key", "tasks": tasks}).is_success
+    put(own_api, "workflow/keyed", limitBy="customer", maxPerKey=1)
+    flow = own_api.register("keyed")
+    body = {"fromTasks": [1, 2], "taskParameters": {"2": {"customer": "b"}}}
+    told = own_api.client.post(f"/flows/{flow}/fork", json={**body, "dryRun": True})
+    done = own_api.client.post(f"/flows/{flow}/fork", json=body)
+    assert (told.status_code, details(told)) == (done.status_code, details(done))
+    assert "several: a, b" in details(done)[0]
+
+
 async def test_keys_and_units_come_from_the_tables(own_api: RunningApi) -> None:
     own_api.define("keyed", {"parameters": {"customer": "x", "size": 3}, "units": 4})
     put(own_api, "workflow/keyed", fairBy="customer")

@@ -164,7 +164,7 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
     @app.post(
         "/flows/{task_flow_id}/fork",
         summary="Run from a task on, as a new flow",
-        responses=responses("The new flow; of a dry run its tasks, by their numbers there", ForkedView),
+        responses=responses("The new flow; of a dry run its tasks, by their numbers there", ForkedView, 429),
     )
     async def post_fork(
         task_flow_id: FlowIdPath, body: ForkBody, request: Request, key: KeyHeader = None

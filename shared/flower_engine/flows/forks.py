@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from flower_engine.errors import KeyConflictError, RefusedError
+from flower_engine.errors import RefusedError
 from flower_engine.flows.effects import Effect, moved_on
 from flower_engine.flows.fork_effects import effect_of_fork
 from flower_engine.flows.forked_items import forked_items
@@ -13,7 +13,8 @@ from flower_engine.flows.given_parameters import Given
 from flower_engine.flows.history import find_state
 from flower_engine.flows.idempotency_keys import known_anywhere
 from flower_engine.flows.parameter_changes import Change, checked_changes, warnings_of
-from flower_engine.flows.registrar import Wanted
+from flower_engine.flows.registrar import Wanted, refuse_several_pins
+from flower_engine.flows.registrations import started
 from flower_engine.flows.result_blobs import keep_blobs
 from flower_engine.flows.stores import Stores
 from flower_engine.flows.taken_over import taken_over
@@ -70,6 +71,7 @@ async def fork(stores: Stores, wanted: Forking, by: str) -> Forked:
         MovedError: it is not of the version that was seen.
         ParametersError: a task or its program cannot take the parameters.
         KeyConflictError: the key belongs to a flow of another workflow.
+        FlowLimitError: as many flows of its workflow are under way as may be.
         Others: see ``version_fork``.
     """
     state = await _forked_state(stores, wanted)
@@ -79,19 +81,24 @@ async def fork(stores: Stores, wanted: Forking, by: str) -> Forked:
         plan, warnings = await _plan(stores, state, wanted)
         await keep_blobs(stores, [task.blob or task.result or b"" for task in state.tasks])
         known = await stores.registrar.start(Wanted(plan, by, wanted.key))
-    _refuse_foreign(known, wanted, state)
-    return Forked(known.flow, state.workflow, wanted.flow, warnings)
+    begun = started(known, state.workflow, wanted.key)
+    if known.word == "skipped":
+        said = f"flow {begun.flow} of its workflow is under way, whose limit says skip: no other was begun"
+        warnings = [*warnings, said]
+    return Forked(begun.flow, state.workflow, wanted.flow, warnings)
 
 
 async def effect_of_forking(stores: Stores, wanted: Forking) -> ForkedEffect:
-    """What :func:`fork` would do; raises as it does. Nothing is done."""
+    """What :func:`fork` would do; raises as it does, but where a limit on flows is reached, which is known
+    when it is registered. Nothing is done."""
     state = await _forked_state(stores, wanted)
     known = await _known(stores, wanted, state)
     if known is not None:
-        _refuse_foreign(known, wanted, state)
+        started(known, state.workflow, wanted.key)
         told = f"flow {known.flow} has this key already: it would be that one, and nothing would begin"
         return ForkedEffect(Effect(version=state.version), [told])
     plan, warnings = await _plan(stores, state, wanted)
+    refuse_several_pins(plan)
     return ForkedEffect(effect_of_fork(state, plan), warnings)
 
 
@@ -121,11 +128,6 @@ async def _known(stores: Stores, wanted: Forking, state: FlowState) -> Registere
     if known is None and wanted.seen is not None and wanted.seen != state.version:
         raise moved_on(state)
     return known
-
-
-def _refuse_foreign(known: Registered, wanted: Forking, state: FlowState) -> None:
-    if known.word == "known" and known.workflow != state.workflow:
-        raise KeyConflictError(wanted.key, known.flow, known.workflow, state.workflow)
 
 
 async def _plan(stores: Stores, state: FlowState, wanted: Forking) -> VersionFork:

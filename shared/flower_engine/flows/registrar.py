@@ -135,8 +135,9 @@ class Registrar:
             raise self._backlogs.refusal(gatherer.partition.number)
 
     def _gatherer(self, wanted: Wanted) -> "Gatherer":
-        if wanted.plan.pinned_by:
-            return self._gatherers[pinned_partition(_pin_of(wanted.plan), self._routed_over)]
+        if pins := wanted.plan.pinned_by:
+            refuse_several_pins(wanted.plan)
+            return self._gatherers[pinned_partition(next(iter(pins)), self._routed_over)]
         if not wanted.key:
             second: Gatherer | None = None
             for gatherer in itertools.islice(self._turns, len(self._gatherers)):
@@ -156,11 +157,11 @@ class Registrar:
         return Start(flow_id, wanted.plan, *said)
 
 
-def _pin_of(plan: FlowPlan) -> str:
-    """By what the flow is pinned.
+def refuse_several_pins(plan: FlowPlan) -> None:
+    """Lets pass what is pinned by one key at most.
 
     Raises:
-        RefusedError: by several keys, so that nobody can say where it is to lie.
+        RefusedError: it is by several, so that nobody can say where it is to lie.
     """
     if len(plan.pinned_by) > 1:
         some = ", ".join(sorted({task.workflow_key for task in plan.planned} - {""})[:5])
@@ -169,7 +170,6 @@ def _pin_of(plan: FlowPlan) -> str:
             f" this flow have several: {some}. Give all of them the same one, or pin the workflow as a whole",
             "several-keys",
         )
-    return next(iter(plan.pinned_by))
 
 
 class Gatherer:
