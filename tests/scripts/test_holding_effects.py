@@ -21,7 +21,7 @@ from flower_engine.model.folding.flow_state import FlowState
 from flower_engine.model.tasks.status import Status
 from flower_engine.model.waits.wait_parameters import PROGRAMS
 from flower_engine.transitions import operator_transitions
-from scripts.engine import Engine
+from scripts.engine import Engine, task
 from scripts.test_operation_effects import done as done_otherwise
 from scripts.test_operation_effects import (
     ended_in,
@@ -182,3 +182,12 @@ async def _try(engine: Engine, flow: str, asked: Asked) -> None:
         if not one.has_ended and one.planned.priority != before.task(one.planned.seq).planned.priority
     }
     assert set(told.prioritised) == others, about
+
+
+@pytest.mark.parametrize("verb", ["pause", "priority"])
+async def test_what_is_foretold_of_a_flow_before_its_start_comes_true(engine: Engine, verb: str) -> None:
+    flow = await engine.register(task(1), task(2), delay_ms=3_600_000)
+    await _try(engine, flow, Asked(verb, priority=7))
+    await _try(engine, flow, Asked("pause"))
+    await _try(engine, flow, Asked("resume"))
+    await engine.check()

@@ -21,12 +21,13 @@ def effect_of_pause(flow: FlowState, now_ms: int) -> Effect:
     refuse_ended(flow)
     effect = _nothing_of(flow)
     if flow.paused is None:
-        effect.withdrawn = _startable(flow, now_ms)
+        effect.withdrawn = startable = _startable(flow, now_ms)
         effect.runs_on = [task.planned.seq for task in flow.tasks if task.status is Status.RUNNING]
         effect.awaits = [
             task.planned.seq
             for task in flow.tasks
-            if (task.is_ready and is_away(task, now_ms))
+            if (task.is_ready and not startable)
+            or (task.is_ready and is_away(task, now_ms))
             or (task.is_held and (task.child or task.gives_up_ms is not None))
         ]
     return effect
@@ -67,6 +68,8 @@ def _nothing_of(flow: FlowState) -> Effect:
 
 
 def _startable(flow: FlowState, now_ms: int) -> list[int]:
-    """The tasks that wait for nothing but a worker (or to be asked of the world), if nothing holds the
-    flow."""
+    """The tasks that wait for nothing but a worker (or to be asked of the world), if no pause holds the flow;
+    none before its start. (No history says that it waits for a place among those of its workflow.)"""
+    if flow.registered.start_ms > now_ms:
+        return []
     return [task.planned.seq for task in flow.tasks if task.is_ready and not is_away(task, now_ms)]
