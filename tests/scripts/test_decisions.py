@@ -288,6 +288,23 @@ async def test_what_its_definition_says_of_failures_follows_where_it_cannot_be_d
     assert [one.ended_as for one in found.tasks] == ["", ended_as or "x", "w", "w"]
 
 
+async def test_a_branch_that_starts_when_something_fails_does_not_count_its_decision_that_was_held(
+    engine: Engine,
+) -> None:
+    flow = await engine.register(
+        *(task(1), task(2)), decision(3, 1, on_failure="hold:60"), branch(4, 3, False, 2, rule="failed")
+    )
+    first, second = await engine.claim()
+    await engine.finish(first, payload=b'{"bad":"x"}')
+    await decider(engine).run_once()
+    await engine.check()
+    await engine.bring_due()
+    await engine.check()
+    assert [one.ended_as for one in (await engine.flow(flow)).tasks] == ["", "", "x", "w"]
+    await engine.suspend(second)
+    await engine.check()
+
+
 async def test_an_operator_brings_back_a_decision_that_was_passed_over_and_its_branches(
     engine: Engine,
 ) -> None:
