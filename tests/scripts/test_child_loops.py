@@ -13,6 +13,7 @@ from flower_engine.model.definitions.child_flows import child_flow_id
 from flower_engine.model.events.attempt_events import FlowAgain, TaskAgain
 from flower_engine.model.folding.flow_state import FlowState
 from flower_engine.model.tasks.status import Status
+from flower_engine.model.tasks.task_spec import RetryPolicy
 from flower_engine.transitions.operator_transitions import cancel, ignore, pause, rerun, resume, unignore
 from flower_engine.transitions.tree_transitions import Begun, DueChild, begin_children
 from flower_engine.transitions.worker_transitions import Claim, Outcome, OutcomeKind
@@ -20,6 +21,8 @@ from scripts.engine import Engine, task
 from scripts.trees import Trees, subflow
 
 RETURNS = {"$from": "last"}
+FIRST_TIMEOUT = 2**50
+"""The score of a timeout that has been due for long."""
 
 
 @pytest.fixture
@@ -445,3 +448,27 @@ async def test_an_ask_while_a_child_of_the_flow_is_under_way_waits_for_its_end(e
     await trees.settle()
     assert (await engine.flow(flow)).task(1).round == 1
     await engine.check()
+
+
+async def test_a_round_ends_once_whatever_else_of_its_flow_is_due_in_the_same_call(engine: Engine) -> None:
+    trees = Trees(engine)
+    patient = RetryPolicy(max_attempts=2, delay_ms=1_000)
+    await trees.define(task(1), task(2, retry=patient), task(3, on_failure="hold:60"), task(4, 3))
+    flow = await engine.register(subflow(1))
+    await trees.settle()
+    child = await trees.child(flow)
+    asks, fails, is_held = await engine.claim()
+    assert await engine.flow_again(asks) == ["ok"]
+    await engine.fail(fails)
+    await engine.suspend(is_held)
+    await engine.check()
+    now = int(await engine.engine_time())
+    later = {f"r:{child}:1": now - 2, f"r:{child}:2": now - 1, f"g:{child}:3": FIRST_TIMEOUT}
+    timers = await send(engine.client, "ZRANGE", engine.keys.timers, 0, -1)
+    assert {member.decode() for member in timers} == set(later)
+    for member, due in later.items():
+        await send(engine.client, "ZADD", engine.keys.timers, due, member)
+    await engine.fire()
+    assert (await engine.flow(child)).ended_ms is not None
+    await engine.check()
+    assert "timers" not in await engine.key_names()

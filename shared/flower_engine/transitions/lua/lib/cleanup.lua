@@ -61,10 +61,16 @@ end
 
 -- Whether an end may leave something of a whole flow, which its tasks tell without who is behind them.
 local function may_spare(flow)
+  local tasks, ruled, rules_before = flow.tasks, flow.ruled, nil
   for task = 1, is_ending(flow) and 0 or flow.count do
-    local known = flow.tasks[task]
-    if known.lease == WITH_CHILD or (flow.ruled and rules_of_edges().cleans_up(known.rules)) then
+    local known = tasks[task]
+    if known.lease == WITH_CHILD then
       return true
+    elseif ruled and known.rules ~= rules_before then
+      rules_before = known.rules
+      if rules_of_edges().cleans_up(rules_before) then
+        return true
+      end
     end
   end
   return false
@@ -132,6 +138,18 @@ local function parents_left(flow, spared)
   return found
 end
 
+-- Reads a flow that is to end: what that spares, see cleanup_of, and who waits for children, see
+-- parents_left.
+local function read_cleanup(flow)
+  load_whole(flow, 'places')
+  if not may_spare(flow) then
+    return nil, nil
+  end
+  load_links(flow)
+  local spared = cleanup_of(flow)
+  return spared, parents_left(flow, spared)
+end
+
 -- These tasks of a whole flow wait for the end of their children alone, until then: lists of those that
 -- awaited them, and of those that were held for them.
 local function await_ends(flow, parents, until_ms)
@@ -162,45 +180,75 @@ end
 -- Ends every task of a whole flow that has not ended, but for those of `spared` and `parents`: what is held
 -- is given up where `gives_up` says so, all else becomes Ignore. Returns lists of them by where they stood,
 -- those that are given up, and all of them. `ready`: which may be in a lane, as find_ready has it; nil: any.
+-- Where nothing is left the flow ends, and what becomes of each of its tasks is noted nowhere.
 local function end_tasks(flow, spared, gives_up, ready, parents)
   local lists, given_up, all = { [WAIT] = {}, [RUNNING] = {}, [SUSPEND] = {} }, {}, {}
   local change, set_free, take_out, tasks = become, set_free_state, unplace, flow.tasks
-  local waiting, waits, ended = lists[WAIT], 0, 0
+  local waiting, waits, ended, numbers = lists[WAIT], 0, 0, digits_of
+  local ends_flow = next(spared) == nil and not parents
+  local in_lanes, lane_before, of_lane, holds = {}, nil, nil, {} -- what is in a lane, by that
+  local own_of, names, changed = next, names_of(flow, state_field('')), flow.changed
+  local alike, meta, cut_off_state = nil, nil, nil
   for task = 1, flow.count do
     local known = tasks[task]
     local status = known.status
     if not spared[task] and not (parents and parents[task]) and not is_closed(status)
       and known.kind ~= GIVEN_UP then
-      local text = digits(task)
-      if status == RUNNING then
-        end_lease(flow, text, known)
-      elseif status == WAIT then
-        if known.lease ~= NO_LEASE then
-          take_out(flow, text, known)
-        elseif not ready or ready[task] then
-          pull(known.lane, flow, text)
-        end
-      else
-        drop_timer(hold_timer(flow.id, text))
-        leave_held(flow, text, known)
-      end
-      local is_given_up = gives_up and status == SUSPEND
+      local text = numbers[task] or digits(task)
       if status == WAIT then
         waits = waits + 1
         waiting[waits] = text
+        if known.lease ~= NO_LEASE then
+          take_out(flow, text, known)
+        elseif not ready or ready[task] then
+          if known.lane ~= lane_before then
+            lane_before = known.lane
+            of_lane = in_lanes[lane_before] or {}
+            in_lanes[lane_before] = of_lane
+          end
+          of_lane[#of_lane + 1] = text
+        end
+      elseif status == RUNNING then
+        end_lease(flow, text, known)
       else
+        if flow.ruled then
+          holds[#holds + 1] = hold_timer(flow.id, text)
+        end
+        leave_held(flow, text, known)
+      end
+      local is_given_up = gives_up and status == SUSPEND
+      if status ~= WAIT then
         local list = is_given_up and given_up or lists[status]
         list[#list + 1] = text
       end
       ended = ended + 1
       all[ended] = task
-      if is_given_up then
+      local own = not ends_flow and own_of(known)
+      if is_given_up and not ends_flow then
         known.lease, known.kind = NO_LEASE, GIVEN_UP
-      else
+        set_free(flow, text, GIVEN_UP_STATE, known)
+      elseif own and (own ~= 'lease' or own_of(known, own) ~= nil) then
         change(known, to_be_cut_off)
+        set_free(flow, text, CUT_OFF_STATE, known)
+      elseif not ends_flow then -- as most are: what becomes of them is the same
+        if known.alike ~= alike then
+          alike = known.alike
+          meta = changed_alike(alike, to_be_cut_off).meta
+          cut_off_state = CUT_OFF_STATE .. ' ' .. known.attempt .. ' ' .. known.lost .. ' ' .. NO_LEASE
+        end
+        setmetatable(known, meta)
+        known.lease = nil
+        local name, at = names[task], flow.changes -- as `set` does
+        changed[at + 1], changed[at + 2] = name, cut_off_state
+        flow.changes, flow[name] = at + 2, cut_off_state
       end
-      set_free(flow, text, is_given_up and GIVEN_UP_STATE or CUT_OFF_STATE, known)
     end
+  end
+  for lane, texts in pairs(in_lanes) do
+    pull_many(lane, flow, texts)
+  end
+  if #holds > 0 then
+    call_chunked('ZREM', timers_key(), holds, CHUNK)
   end
   count_ends(flow, all, ended)
   if #given_up > 0 then
@@ -255,12 +303,7 @@ end
 -- The round of a flow is over, as this task asked for another one: it ends as by a cancel, but that
 -- what is held is given up, and so is still seen.
 local function end_round(flow, asker)
-  load_whole(flow, 'places')
-  if may_spare(flow) then
-    load_links(flow)
-  end
-  local spared = cleanup_of(flow)
-  local parents = parents_left(flow, spared)
+  local spared, parents = read_cleanup(flow)
   local said = ',"cause":"again","by":"again","reason":"task ' .. asker
     .. ' asked for another round of the flow"'
   if spared or parents then

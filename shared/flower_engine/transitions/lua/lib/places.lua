@@ -210,7 +210,7 @@ local function settle_places()
   local left = {}
   for index = 1, #flow_ids do
     local flow = flows[flow_ids[index]]
-    if flow.unreleased then
+    if flow.unreleased and flow.left > 0 then
       count_active(flow) -- the notes that were counted are gone
     end
     local is_parked = flow.active == 0 and has_flag(flow, IS_COUNTED)

@@ -156,7 +156,7 @@ end
 -- anew, by another policy.) Returns which tasks are in their lanes still, but for the moved ones.
 local function reopen(flow, again)
   local before, in_lanes, leases = find_ready(flow), {}, {}
-  local forgotten, are_plain, has_rounds = {}, {}, call('HEXISTS', flow.key, ROUNDS) == 1
+  local forgotten, holds, are_plain, has_rounds = {}, {}, {}, call('HEXISTS', flow.key, ROUNDS) == 1
   -- What reopening does with a task that has nothing of its own but its lease, beside all that are like it:
   -- worked out once for all of them. False: it is one of those with which there is more to do.
   local function usual_of(alike, known)
@@ -192,7 +192,7 @@ local function reopen(flow, again)
         steps = steps + usual.ends_no_more
       end
       if usual.is_held then
-        drop_timer(hold_timer(flow.id, text))
+        holds[#holds + 1] = hold_timer(flow.id, text)
       elseif usual.is_finished then
         n = n + 1
         forgotten[n] = progress_field(text)
@@ -276,6 +276,9 @@ local function reopen(flow, again)
   flow.steps = flow.steps and flow.steps - steps
   if n > 0 then
     call_chunked('HDEL', flow.key, forgotten, CHUNK)
+  end
+  if #holds > 0 then
+    call_chunked('ZREM', timers_key(), holds, CHUNK)
   end
   if not flow.ruled and has_flag(flow, HAS_GIVEN_UP) then
     local has_given_up = false

@@ -55,6 +55,9 @@ local function whole(id)
     local counters = call('HGET', key, COUNTERS)
     flow = counters and keep_flow(id, key, counters)
   end
+  if flow and flow.left == 0 then
+    return nil
+  end
   if flow then
     load_whole(flow)
     whole_tasks = whole_tasks + flow.count
@@ -62,10 +65,19 @@ local function whole(id)
   return flow
 end
 
+-- The same as load_task of a flow that has not ended in this call: what became of its tasks then is noted
+-- nowhere.
+local function load_open(id, task, field_name)
+  local flow, state, value = load_task(id, task, field_name)
+  if flow and flow.left > 0 then
+    return flow, state, value
+  end
+end
+
 local move = {}
 
 function move.r(id, task)
-  local flow, state, lane = load_task(id, task, lane_field(task))
+  local flow, state, lane = load_open(id, task, lane_field(task))
   local status, attempt, lost, lease = match(flow and state or NEVER, STATE)
   if status == WAIT and sub(lease, 1, 1) == '@' then
     local asker = asker_of(flow)
@@ -103,7 +115,7 @@ function move.b(id)
 end
 
 function move.a(id, task)
-  local flow, state, lane = load_task(id, task, lane_field(task))
+  local flow, state, lane = load_open(id, task, lane_field(task))
   local status, attempt, lost, lease = match(flow and state or NEVER, STATE)
   if status == RUNNING then
     local limit = timeouts_of(policy_of(flow, task))
@@ -115,7 +127,7 @@ function move.a(id, task)
 end
 
 function move.q(id, task)
-  local flow, state, lane = load_task(id, task, lane_field(task))
+  local flow, state, lane = load_open(id, task, lane_field(task))
   local status, attempt, lost, lease = match(flow and state or NEVER, STATE)
   if flow and status == WAIT and lease == NO_LEASE then
     local _, limit = timeouts_of(policy_of(flow, task))
@@ -131,7 +143,7 @@ function move.q(id, task)
 end
 
 function move.g(id, task)
-  local flow, state = load_task(id, task, lane_field(task))
+  local flow, state = load_open(id, task, lane_field(task))
   local status, attempt, lost, lease = match(flow and state or NEVER, STATE)
   if flow and status == SUSPEND and match(state, KIND) ~= GIVEN_UP then
     if has_flag(flow, GAVE_PLACE_BACK) then -- it may go on
@@ -207,7 +219,7 @@ end
 
 -- A sleep is over.
 function move.s(id, task)
-  local flow, state = load_task(id, task, wait_field(task))
+  local flow, state = load_open(id, task, wait_field(task))
   if flow and is_awaiting(select(4, match(state, STATE))) then
     end_wait(flow, task, state, '"time"', 'null')
     say('sleep', flow, task)
@@ -216,7 +228,7 @@ end
 
 -- What a task awaited did not come in time: it has its default, or is suspended.
 function move.d(id, task)
-  local flow, state, wait = load_task(id, task, wait_field(task))
+  local flow, state, wait = load_open(id, task, wait_field(task))
   local _, attempt, lost, lease = match(flow and state or NEVER, STATE)
   if not is_awaiting(lease) then
     return
