@@ -216,7 +216,8 @@ class Transitions(OperatingMachine):
     def work_off(self) -> None:
         """The first worker finishes all that it can, so that flows end."""
         worker = self.workers[0]
-        for _ in range(100):
+        tasks = sum(len(flow.tasks) for flow in self.oracle.flows.values())
+        for _ in range(100 + 2 * tasks):  # in steps of one task a call that many tasks take
             outcomes = [outcome_of(claim, OutcomeKind.FINISHED) for claim in worker.held]
             (reply,) = self._call(worker, outcomes, 20, 1)
             worker.held = []
