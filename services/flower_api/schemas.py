@@ -190,8 +190,8 @@ class EffectView(View):
     ``ready``: may start at once; ``withdrawn``: might start, and cannot then, because of what is opened
     before it, or of a pause; ``runsOn``: of a pause, runs, and may end; ``awaits``: what it awaits of the
     world, of time or of its child counts in a pause, too; ``prioritised``: has not ended, and has another
-    priority then; ``moved``: of these, waits for a worker, and at once as the new priority says. ``ends``:
-    the flow does."""
+    priority then; ``moved``: of these, waits for a worker, and at once as the new priority says; ``held``,
+    ``givenUp``: because of a child that is cancelled, as its ``onFailure`` says. ``ends``: the flow does."""
 
     runs: list[int]
     reopens: list[int]
@@ -209,6 +209,8 @@ class EffectView(View):
     awaits: list[int]
     prioritised: list[int]
     moved: list[int]
+    held: list[int]
+    given_up: list[int]
     ends: bool
 
     @classmethod
@@ -220,7 +222,8 @@ class OperatedView(View, omit_defaults=True):
     """What an operation did: the flow's version after it, and the tasks concerned by taskExecSeq.
     ``warnings``: what of it could not be checked. ``effect``: of a dry run, which did nothing; ``version`` is
     the one that it was told for. ``tree``: what it did, or would do, to other flows of the tree: to children
-    and, with ``up``, to parents; ``moreInTree``: to so many children more, which are not told."""
+    and, with ``up``, to parents (``onFailure``: of a child that is cancelled, what the task above makes of
+    that); ``moreInTree``: to so many children more, which are not told."""
 
     task_flow_id: str
     operation: str

@@ -32,6 +32,8 @@ NOTHING: dict[str, Any] = {
             "awaits",
             "prioritised",
             "moved",
+            "held",
+            "givenUp",
         )
     },
     "ends": False,

@@ -1,11 +1,12 @@
 """A rerun with another version of its workflow: what runs again is of that version, and nothing else."""
 
+import re
 from typing import Any
 
 import msgspec
 import pytest
 
-from flower_engine.errors import ParametersError, RefusedError, UnknownVersionError
+from flower_engine.errors import FlowerError, ParametersError, RefusedError, UnknownVersionError
 from flower_engine.flows.flow_control_changes import set_control
 from flower_engine.flows.flow_operations import Operator
 from flower_engine.flows.forks import Forking, fork
@@ -55,8 +56,27 @@ async def _rerun(
     scope: Any = "",
     operation: str = "",
 ) -> Operated:
+    """What it did, which is what a dry run said of it before."""
     operator = Operator(stores, flow, "eve", operation=operation)
-    return await operator.rerun(selection, scope, changes or {}, version)
+    asked = (selection, scope, changes or {}, version)
+    if operation:
+        return await operator.rerun(*asked)
+    before = await operator.state()
+    try:
+        told = await operator.effect_of_rerun(*asked)
+    except FlowerError as error:
+        with pytest.raises(type(error), match=f"^{re.escape(str(error))}$"):
+            await operator.rerun(*asked)
+        raise
+    done = await operator.rerun(*asked)
+    after = await operator.state()
+    over = {one.planned.seq for one in after.tasks if one.ended_as in ("n", "w")}
+    ready, was_ready = ({one.planned.seq for one in state.tasks if one.is_ready} for state in (after, before))
+    assert {*told.runs, *told.reopens} == {*done.tasks}
+    assert set(told.passed_over) == over & {*done.tasks}
+    assert set(told.ready) == ready - was_ready
+    assert (told.ends, told.version) == (after.ended_ms is not None, before.version)
+    return done
 
 
 async def _planned(stores: Stores, flow: str) -> list[PlannedTask]:
@@ -309,3 +329,29 @@ async def test_a_fork_with_a_version_tells_what_was_given_to_tasks_of_another_on
     planned = await _planned(stores, as_it_is.task_flow_id)
     assert [task.parameters["day"] for task in planned] == ["mon", "tue"]
     assert [bool(task.definition) for task in planned] == [False, True]
+
+
+async def test_a_dry_run_knows_the_rules_of_the_version_that_what_runs_again_is_to_have(
+    stores: Stores,
+) -> None:
+    flow = await _flow(stores)
+    failed = _task(2, 1, name="two", rule="failed")
+    await define(stores, _workflow(_task(1, name="one"), failed, _task(3, 2, name="three", rule="settled")))
+    told = await Operator(stores, flow, "eve").effect_of_rerun([2, 3], "", {}, "newest")
+    assert (told.passed_over, told.ready) == ([2], [3])
+    await _rerun(stores, flow, [2, 3])
+
+
+async def test_a_dry_run_knows_what_a_task_no_longer_needs_as_it_is_given_something_else(
+    stores: Stores,
+) -> None:
+    reading = _task(2, 1, name="two", parameters={"n": {"$from": "one"}})
+    ruled = _task(3, 1, rule="settled")
+    flow = await _flow(stores, _workflow(_task(1, name="one"), reading, ruled), ended=0)
+    operator = Operator(stores, flow, "eve")
+    await operator.ignore([1], "", cascade=True)
+    changes = {2: Change({"n": 3}, [], [], "#/parameters")}
+    told = await operator.effect_of_rerun([2], "", changes)
+    await operator.rerun([2], "", changes)
+    task = (await operator.state()).task(2)
+    assert (told.runs, told.ready, task.is_ready) == ([2], [2], True)

@@ -9,6 +9,7 @@ import pytest
 
 import fuzzing
 from flower_engine.errors import RefusedError
+from flower_engine.flows import tree_operations
 from flower_engine.flows.effects import Effect
 from flower_engine.flows.memory_stores import MemoryStores
 from flower_engine.flows.tree_operations import ElsewhereInTree, TreeOperator
@@ -16,7 +17,7 @@ from flower_engine.log.client import send
 from flower_engine.log.durability import Level
 from flower_engine.model.definitions.definition import TaskDefinition
 from flower_engine.model.events.event_base import FlowEvent
-from flower_engine.model.events.events import TaskGivenUp, TasksPassed
+from flower_engine.model.events.events import TaskGivenUp, TaskOverdue, TasksPassed
 from flower_engine.model.events.operator_events import (
     FlowCancelled,
     FlowEnding,
@@ -57,6 +58,12 @@ class Asked(NamedTuple):
 class Foretold(NamedTuple):
     effect: Effect
     elsewhere: Sequence[ElsewhereInTree]
+
+
+def stores_of(engine: Engine) -> MemoryStores:
+    stores = MemoryStores(engine.client, Settings.model_validate({}), SYSTEM_CLOCK)
+    stores.install([engine.partition], [Level("memory")])
+    return stores
 
 
 async def define_all(trees: Trees) -> None:
@@ -212,8 +219,7 @@ async def test_what_is_foretold_of_a_tree_comes_true(engine: Engine, seed: int) 
     trees = Trees(engine)
     await define_all(trees)
     engine.programs |= {"A"}
-    stores = MemoryStores(engine.client, Settings.model_validate({}), SYSTEM_CLOCK)
-    stores.install([engine.partition], [Level("memory")])
+    stores = stores_of(engine)
     for _ in range(8):
         known = await engine.flows()
         trunk = await engine.register(*some_tasks(chance))
@@ -223,6 +229,28 @@ async def test_what_is_foretold_of_a_tree_comes_true(engine: Engine, seed: int) 
             await _try(engine, stores, chance, chance.choice(flows))
         await end_all(engine, trees, trunk)
         await engine.check()
+
+
+def _above(told: Foretold) -> dict[str, Effect]:
+    """The flow of the task that awaits what is cancelled, and what becomes of it."""
+    return {one.flow: one.effect for one in told.elsewhere if one.operation == "onFailure" and one.effect}
+
+
+def _compare_above(told: Foretold, events: Sequence[FlowEvent], about: str) -> None:
+    """What the task above makes of its child, once that has ended."""
+    if not told.effect.ends:
+        return  # its cleanup goes on
+    for name, effect in _above(told).items():
+        own = [event for event in events if event.flow == name]
+        (failed,) = (event.task for event in own if isinstance(event, TaskOverdue))
+        given_up = {event.task for event in own if isinstance(event, TaskGivenUp)}
+        passed = {event.task for event in own if isinstance(event, TaskIgnored)}
+        assert set(effect.given_up) == given_up, f"{about}: above, {name}"
+        assert set(effect.held) == {failed} - given_up - passed, f"{about}: above, {name}"
+        passed |= moved(own, name)["passed"]
+        assert set(effect.passed_over) == passed, f"{about}: above, {name}"
+        ends = any(getattr(event, "ends", False) for event in own)
+        assert effect.ends == ends, f"{about}: above, {name}"
 
 
 async def end_all(engine: Engine, trees: Trees, trunk: str) -> None:
@@ -264,6 +292,8 @@ async def _try(engine: Engine, stores: MemoryStores, chance: random.Random, flow
     if not any(isinstance(event, TaskIgnored | TaskGivenUp) and event.by == "on_failure" for event in events):
         # What the definition of a task above makes of it is its own affair, and not told.
         assert changed <= effects.keys(), f"{about}: nothing was told of {changed - effects.keys()}"
+    _compare_above(told, events, about)
+    effects = {one: effect for one, effect in effects.items() if one not in _above(told)}
     lifted = {(event.flow, event.task) for event in events if isinstance(event, TaskLifted)}
     for name, effect in effects.items():
         own = moved(events, name)
@@ -275,3 +305,45 @@ async def _try(engine: Engine, stores: MemoryStores, chance: random.Random, flow
         assert effect.version == before[name].version, f"{about}: of {name}"
         if asked.verb != "cancel":
             assert {(name, seq) for seq in effect.within} <= lifted, f"{about}: of {name}"
+
+
+async def test_what_the_task_above_makes_of_a_cancelled_child_is_told(engine: Engine) -> None:
+    trees, stores = Trees(engine), stores_of(engine)
+    await define_all(trees)
+    for on_failure, named in (("hold", "held"), ("give_up", "given_up"), ("pass", "passed_over")):
+        rows = (
+            subflow(1, workflow="leaf", on_failure=on_failure),
+            task(2, 1, rule="settled"),
+            task(3, 1, rule="finished"),
+        )
+        trunk = await engine.register(*rows)
+        await trees.settle()
+        child = TreeOperator(stores, await trees.child(trunk), "bob")
+        assert (await child.effect_of_cancel()).ends
+        (above,) = child.elsewhere
+        assert above.effect is not None
+        passed = [3] if on_failure == "give_up" else [1, 3] if on_failure == "pass" else []
+        assert (above.flow, above.operation, above.effect.passed_over) == (trunk, "onFailure", passed)
+        assert 1 in getattr(above.effect, named)
+        await child.cancel("")
+        state = await engine.flow(trunk)
+        assert above.effect.ready == [one.planned.seq for one in state.tasks if one.is_ready]
+        assert {one.planned.seq for one in state.tasks if one.ended_as in ("n", "p")} == {*passed}
+        await end_all(engine, trees, trunk)
+    await engine.check()
+
+
+async def test_children_that_are_not_told_of_are_counted(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trees, stores = Trees(engine), stores_of(engine)
+    await define_all(trees)
+    trunk = await engine.register(*(subflow(seq, workflow="leaf") for seq in (1, 2, 3)))
+    await trees.settle()
+    monkeypatch.setattr(tree_operations, "MOST_TOLD", 1)
+    told = [TreeOperator(stores, trunk, "bob") for _ in range(3)]
+    await told[0].effect_of_cancel()
+    await told[1].effect_of_pause()
+    await told[2].effect_of_priority(3)
+    assert [(len(one.elsewhere), one.more_elsewhere) for one in told] == [(1, 2)] * 3
+    await end_all(engine, trees, trunk)

@@ -17,6 +17,13 @@ export interface DryRun {
     within: number[];
     kept: number[];
     ready: number[];
+    withdrawn: number[];
+    runsOn: number[];
+    awaits: number[];
+    prioritised: number[];
+    moved: number[];
+    held: number[];
+    givenUp: number[];
     ends: boolean;
   };
   tree?: { taskFlowId: string; operation: string; tasks: number[] }[];
@@ -24,6 +31,15 @@ export interface DryRun {
 }
 
 const MOST_NAMES = 8;
+
+const OPERATIONS: Record<string, string> = {
+  rerun: "Run again:",
+  cancel: "Cancelled:",
+  pause: "Paused: all",
+  resume: "Resumed: all",
+  priority: "Another priority: all",
+  onFailure: "Told of its child: the task above, as its on_failure says,",
+};
 
 export function EffectList({ told, live }: { told: DryRun; live: ShownFlow }) {
   const { effect } = told;
@@ -38,6 +54,10 @@ export function EffectList({ told, live }: { told: DryRun; live: ShownFlow }) {
     [effect.cutOff, "will be cut off"],
     [effect.cleanup, "will clean up before the flow ends"],
     [effect.ready, "may start at once"],
+    [effect.withdrawn, "might start, and must wait then"],
+    [effect.runsOn, "run, and may end"],
+    [effect.awaits, "await what comes all the same"],
+    [effect.prioritised, "will have another priority"],
   ];
   return (
     <ul class="effect">
@@ -52,8 +72,9 @@ export function EffectList({ told, live }: { told: DryRun; live: ShownFlow }) {
       {effect.kept.length > 0 && <li>{counted(effect.kept.length, "task")} stay as they ended.</li>}
       {(told.tree ?? []).map((other) => (
         <li key={other.taskFlowId}>
-          {other.operation === "cancel" ? "Cancelled: " : "Run again: "}
-          {counted(other.tasks.length, "task")} of flow <bdi>{other.taskFlowId}</bdi>
+          {OPERATIONS[other.operation] ?? other.operation}
+          {other.tasks.length > 0 && ` ${counted(other.tasks.length, "task")}`} of flow{" "}
+          <bdi>{other.taskFlowId}</bdi>
         </li>
       ))}
       {told.moreInTree && <li>And {counted(told.moreInTree, "child flow")} more, with what is below.</li>}

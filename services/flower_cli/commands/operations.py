@@ -284,6 +284,8 @@ _EFFECTS = {
     "awaits": "await what comes all the same: time, the world, or a child",
     "prioritised": "have another priority",
     "moved": "wait for a worker, and move at once",
+    "held": "are held because of their child",
+    "givenUp": "are given up because of their child",
 }
 
 

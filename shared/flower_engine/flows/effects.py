@@ -25,6 +25,7 @@ class Effect(msgspec.Struct, kw_only=True):
     ``runs_on``: of a pause, they run, and may end; ``awaits``: what they await of the world, of time or of
     their child counts in a pause, too; ``prioritised``: they have not ended, and have another priority;
     ``moved``: of these, they wait for a worker, and at once as the new one says;
+    ``held``, ``given_up``: because of a child, which they awaited, as their ``on_failure`` says;
     ``cut_off``: by a cancel, or because joins go on without them and nobody else needs them;
     ``within``: they go on with the children that they have, in which tasks run again;
     ``cleanup``: it spares these, and they run, or wait (for the end of their children, too), before the flow
@@ -48,6 +49,8 @@ class Effect(msgspec.Struct, kw_only=True):
     awaits: list[int] = []
     prioritised: list[int] = []
     moved: list[int] = []
+    held: list[int] = []
+    given_up: list[int] = []
     ends: bool = False
 
     @property

@@ -29,6 +29,7 @@ from flower_engine.flows.version_reruns import Bodies, are_messages_of, bodies_o
 from flower_engine.log.engine_clock import now_ms
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import last_position
+from flower_engine.model.definitions.definition import PlannedTask
 from flower_engine.model.folding.flow_state import FlowState
 from flower_engine.model.folding.kept_results import NOTHING, payload_of
 from flower_engine.transitions import operator_transitions
@@ -36,7 +37,7 @@ from flower_engine.transitions.operator_transitions import OfChildren, Operated,
 from flower_engine.transitions.park_transitions import unpark
 from flower_engine.transitions.prune_transitions import take_back
 from flower_engine.transitions.restored_flow import Restored
-from flower_engine.transitions.task_fields import task_message
+from flower_engine.transitions.task_fields import decode_message, task_message
 
 _TRIES = 5
 
@@ -193,20 +194,24 @@ class Operator:
         """What :meth:`rerun` would do; raises as it does. Nothing is done. ``within``, ``is_up``: see
         ``operation_effects.py``."""
         state = await self._seen_state()
-        changed = set(changes)
+        bodies: dict[int, PlannedTask] = {}
+        parameters: dict[int, dict[str, Any]] = {}
         if workflow_version:
             messages = dict.fromkeys(may_run_again(state, selection), b"")
-            bodies = await bodies_of_rerun(self._stores, state, messages, workflow_version, changes)
-            changed |= {seq for seq, body in bodies.by_task.items() if body.new_message}
+            new = await bodies_of_rerun(self._stores, state, messages, workflow_version, changes)
+            bodies = {seq: body.planned for seq, body in new.by_task.items() if body.new_message}
         elif changes:
             known = {seq: task_message(state.workflow, state.task(seq).planned) for seq in changes}
-            await new_messages(self._stores, known, changes)
+            given = await new_messages(self._stores, known, changes)
+            parameters = {seq: decode_message(one).parameters for seq, (_, one) in given.by_task.items()}
         now = await self._now_ms()
         return effect_of_rerun(
             state,
             selection,
             scope,
-            changed=changed,
+            changed={*changes, *bodies},
+            bodies=bodies,
+            parameters=parameters,
             now_ms=now,
             keep_answers=keep_answers,
             within=within,

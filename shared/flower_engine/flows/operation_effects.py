@@ -6,12 +6,14 @@ What is taken and refused is what the transitions take and refuse (``operator/re
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from flower_engine.flows.effects import BY, Before, Effect, follow, refuse_ended
 from flower_engine.flows.matched_maps import refuse_too_large
 from flower_engine.flows.run_again import Again, Selection
+from flower_engine.model.definitions.definition import PlannedTask
 from flower_engine.model.events.operator_events import FlowCancelled, FlowEnding, FlowRerun, TasksIgnored
 from flower_engine.model.events.wait_events import TaskLifted
 from flower_engine.model.folding.cleanup import cleanup_of
@@ -31,14 +33,17 @@ def effect_of_rerun(
     scope: Scope,
     *,
     changed: Iterable[int] = (),
+    bodies: Mapping[int, PlannedTask] | None = None,
+    parameters: Mapping[int, dict[str, Any]] | None = None,
     now_ms: int = 0,
     keep_answers: bool = False,
     within: Collection[int] = (),
     is_up: bool = False,
 ) -> Effect:
     """Of a rerun; the state is changed. ``changed``: tasks that have other parameters, or another body, from
-    then on; ``now_ms``: engine time, by which retries are due; ``keep_answers``: see
-    ``transitions/operator_transitions.py``. ``within``: tasks that are held for children in which tasks run
+    then on, as ``bodies`` and ``parameters`` have them, where they are known; ``now_ms``: engine time, by
+    which retries are due; ``keep_answers``: see ``transitions/operator_transitions.py``.
+    ``within``: tasks that are held for children in which tasks run
     again, instead of them; ``is_up``: the one task that is selected awaits the child that it had.
 
     Raises:
@@ -53,7 +58,8 @@ def effect_of_rerun(
             effect.within = sorted(within)
             return effect
         selection = others
-    again = Again(flow, scope, set(changed), now_ms, keep_answers)
+    bodies = bodies or {}
+    again = Again(flow, scope, set(changed), now_ms, keep_answers=keep_answers, bodies=bodies)
     again.select(selection)
     ran = again.checked(selection)
     chosen = set(ran if isinstance(selection, str) else selection)
@@ -71,6 +77,8 @@ def effect_of_rerun(
         ignored=by_status[Status.IGNORE],
         suspended=by_status[Status.SUSPEND],
         waiting=by_status[Status.WAIT],
+        bodies={seq: bodies[seq] for seq in ran if seq in bodies},
+        parameters={**(parameters or {})},
         gone_finished=tuple(seq for seq in gone if flow.task(seq).status is Status.FINISH),
         gone_ignored=tuple(seq for seq in gone if flow.task(seq).status is Status.IGNORE),
         gone_suspended=tuple(seq for seq in gone if flow.task(seq).status is Status.SUSPEND),

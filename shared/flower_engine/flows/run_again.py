@@ -1,8 +1,10 @@
 """What a rerun runs again, found from a flow's state as ``operator/rerun.lua`` finds it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NoReturn
 
+from flower_engine.model.definitions.definition import PlannedTask
+from flower_engine.model.definitions.task_rules import TaskRules
 from flower_engine.model.folding.cleanup import spared_tasks
 from flower_engine.model.folding.flow_state import FlowState, TaskState
 from flower_engine.model.folding.fold_rules import edges_of
@@ -22,11 +24,20 @@ class Again:
     """What runs again, found as the transition finds it."""
 
     def __init__(
-        self, flow: FlowState, scope: Scope, changed: set[int], now_ms: int, keep_answers: bool
+        self,
+        flow: FlowState,
+        scope: Scope,
+        changed: set[int],
+        now_ms: int,
+        *,
+        keep_answers: bool,
+        bodies: Mapping[int, PlannedTask] | None = None,
     ) -> None:
+        """``changed``: tasks that have other parameters, or another body, from then on; ``bodies``: these."""
         self._flow = flow
         self._scope = scope
         self._changed = changed
+        self._bodies = bodies or {}
         self._now_ms = now_ms
         self._keeps_answers = keep_answers
         self._kept: set[int] = set()
@@ -120,7 +131,9 @@ class Again:
     def _refuse_behind_given_up(self) -> None:
         """In a flow without rules no rule passes over what is behind a task that stays given up."""
         changes = {*self._again, *self.gone}
-        for task in self._flow.tasks if not self._flow.ruled else ():
+        bodies = (self._bodies[seq] for seq in self._again if seq in self._bodies)
+        is_ruled = self._flow.ruled or any(TaskRules.of(body) is not None for body in bodies)
+        for task in self._flow.tasks if not is_ruled else ():
             seq = task.planned.seq
             if task.ended_as == GIVEN_UP and seq not in changes:
                 for behind in self._flow.dependents[seq]:

@@ -14,6 +14,7 @@ import msgspec
 
 from flower_engine.errors import HeldForChildrenError, RefusedError, UnknownFlowError
 from flower_engine.flows.effects import Effect
+from flower_engine.flows.failed_children import effect_of_failed_child
 from flower_engine.flows.flow_operations import Operator
 from flower_engine.flows.new_messages import Changes
 from flower_engine.flows.operation_effects import effect_of_cancel
@@ -28,11 +29,12 @@ MOST_TOLD = 200
 """Other flows of a tree of which an effect is told; the histories of all of them are read."""
 
 
-_Elsewhere = Literal["rerun", "cancel", "pause", "resume", "priority"]
+_Elsewhere = Literal["rerun", "cancel", "pause", "resume", "priority", "onFailure"]
 
 
 class ElsewhereInTree(msgspec.Struct, frozen=True, kw_only=True):
-    """What an operation does to another flow of the tree, or would (``effect``)."""
+    """What an operation does to another flow of the tree, or would (``effect``); ``onFailure``: what the task
+    above makes of the flow, as that is cancelled."""
 
     flow: str
     operation: _Elsewhere
@@ -235,6 +237,17 @@ class TreeOperator(Operator):
         return effect
 
     async def effect_of_cancel(self) -> Effect:
+        effect = await self._effect_of_cancel()
+        parent = (await self.state()).parent
+        if parent is not None:
+            above = TreeOperator(self._stores, parent.flow, self._by)
+            state = await above.state()
+            task = state.task(parent.task)
+            if state.ended_ms is None and task.child == parent.attempt and task.is_awaiting:
+                self._tell(above, "onFailure", effect_of_failed_child(state, parent.task))
+        return effect
+
+    async def _effect_of_cancel(self) -> Effect:
         state = await self._seen_state()
         had = _children_of(state)
         where = (self._stores.redis, self._partition, self._flow)
@@ -341,7 +354,7 @@ class TreeOperator(Operator):
             try:
                 if (await child.state()).is_ending:  # its cleanup goes on: another cancel would end that
                     continue
-                effect = await child.effect_of_cancel()
+                effect = await child._effect_of_cancel()
             except (UnknownFlowError, RefusedError):  # it has not begun, or has ended
                 continue
             self._tell(child, "cancel", effect)

@@ -104,6 +104,11 @@ class Body(msgspec.Struct, frozen=True):
             wait_text(new),
         )
 
+    @property
+    def planned(self) -> PlannedTask:
+        """All of it, as the event has it; of one that is to be another."""
+        return msgspec.json.decode(self.whole, type=PlannedTask)
+
 
 class Operated(msgspec.Struct, frozen=True):
     """What an operation did: the flow's version after it and the tasks concerned (none are told where the

@@ -33,7 +33,8 @@ MAX_DEPTH = 20
 """Flows above each other, the trunk of the tree among them."""
 
 CHILD_SUSPENDED = "ChildSuspended"
-CHILD_ERRORS = (CHILD_SUSPENDED, "ChildCancelled", "ChildFailed", "ChildReturnedNothing")
+CHILD_CANCELLED = "ChildCancelled"
+CHILD_ERRORS = (CHILD_SUSPENDED, CHILD_CANCELLED, "ChildFailed", "ChildReturnedNothing")
 """Types of errors with which a task is held because of its child: that may be operated on, and go on."""
 
 _VARIANTS = "89ab"
