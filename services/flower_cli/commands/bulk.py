@@ -165,7 +165,9 @@ def _effect_of(one: dict[str, Any]) -> str:
     if (refusal := one.get("refusal")) is not None:
         return f"refused: {refusal}"
     effect = one["effect"]
-    said = [f"{counted(effect[field], 'task')} {words}" for field, words in _EFFECTS if effect[field]]
+    # An API of the version before says nothing of some.
+    told = [(effect.get(field, 0), words) for field, words in _EFFECTS]
+    said = [f"{counted(tasks, 'task')} {words}" for tasks, words in told if tasks]
     said += [f"so of {counted(effect['elsewhere'], 'other flow')} of its tree"] if effect["elsewhere"] else []
     said += ["it ends"] if effect["ends"] else []
     return ", ".join(said) or _DID.get(one["did"], "all its tasks have the priority")

@@ -296,7 +296,7 @@ class Operated(_Told):
     warnings: list[str] = []
     effect: dict[str, Any] | None = None
     tree: "list[Operated]" = []
-    more_in_tree: int = 0
+    more_in_tree: int | bool = 0  # True: an API of the version before says only that there are more
 
 
 class WorkflowEntry(_Told):
