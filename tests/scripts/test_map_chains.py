@@ -7,6 +7,7 @@ import pytest
 
 from flower_engine.errors import RefusedError
 from flower_engine.flows.operation_effects import effect_of_rerun
+from flower_engine.log.client import send
 from flower_engine.model.flow_control.flow_control import Strike
 from flower_engine.model.tasks.outcome_kinds import OutcomeKind
 from flower_engine.model.tasks.status import Status
@@ -385,3 +386,28 @@ async def test_a_strike_meets_a_result_that_is_false(engine: Engine) -> None:
     await engine.finish(*await engine.claim(), payload=b"false")
     assert await engine.claim() == []
     assert (await engine.flow(flow)).task(2).status is Status.IGNORE
+
+
+async def test_a_result_that_is_longer_than_what_any_strike_names_is_not_read_for_strikes(
+    engine: Engine,
+) -> None:
+    """It may have a megabyte, and be read by each of many tasks, for each of many strikes."""
+    named = [
+        Strike(id=f"s{number}", program="A", parameter="row", value=str(number) * 9) for number in range(9)
+    ]
+    await engine.control(strikes=named)
+    asked: list[int] = []
+    for length in (9, 10_000):
+        await engine.register(task(1), *(task(seq, 1, parameters={"row": {"$from": 1}}) for seq in (2, 3)))
+        await engine.finish(*await engine.claim(), payload=b'"%b"' % (b"x" * length))
+        before = await _gets(engine)
+        claims = await engine.claim(wanted=2)
+        asked.append(await _gets(engine) - before)
+        assert len(claims) == 2
+        await engine.finish(*claims)
+    assert asked[1] <= asked[0] - 2 * len(named)
+
+
+async def _gets(engine: Engine) -> int:
+    told: dict[str, dict[str, int]] = await send(engine.client, "INFO", "commandstats")
+    return told["cmdstat_hget"]["calls"]

@@ -5,13 +5,17 @@
 
 -- What a parameter of a task (`told`: its message) is, where it may be the whole result of another task: that
 -- is looked up, if it is one that a strike may name (a text, a number, true or false) and lies with the flow.
-local function value_struck(flow, told, value)
+-- nil where it is too long to be what is `wanted`: a result may have a megabyte, and many tasks read it.
+local function value_struck(flow, told, value, wanted)
   if type(value) ~= 'table' or value['$from'] == nil or next(value, next(value)) ~= nil or not told.refs then
     return value
   end
   local producer = told.reads and told.reads[tostring(value['$from'])]
-  local name = producer and result_field(digits(producer))
-  local result = name and (flow[name] or call('HGET', flow.key, name))
+  local of = producer and digits(producer)
+  local most = type(wanted) == 'string' and 6 * #wanted + 3 or 400 -- each byte may be written as \u0000
+  local function field(name) return flow[name] or call('HGET', flow.key, name) end
+  local bytes = of and match(field(readers_field(of)) or '', ' (%d+)$') -- none: it is not kept
+  local result = bytes and bytes + 0 <= most and field(result_field(of))
   if not result or not match(result, '^=[^{%[]') then
     return nil
   end
@@ -35,7 +39,7 @@ local function strike_on(flow, lane, message)
     for _, strike in ipairs(known) do
       local value = given[strike.parameter]
       if value == nil then
-        value = value_struck(flow, told, parameters[strike.parameter])
+        value = value_struck(flow, told, parameters[strike.parameter], strike.value)
       end
       if value == strike.value then
         return strike
