@@ -1,6 +1,6 @@
 """Rows of ms_flow_control and ms_strike may hold anything where people wrote them with SQL."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
@@ -9,6 +9,7 @@ import pytest
 from api.serving import RunningApi, details
 from api.test_limits import held, put
 from api.test_strikes import strike
+from databases import ReusedDatabase, fresh_database
 from flower_engine.log.client import connect_blocking, send_blocking
 from flower_engine.projection.database import connect
 from flower_engine.projection.definitions import flow_control_rows
@@ -18,7 +19,7 @@ _DROP_CHECKS = """
 DO $$ DECLARE found record; BEGIN
     FOR found IN SELECT conrelid::regclass AS name, conname FROM pg_constraint
         WHERE contype = 'c' AND conrelid IN ('ms_strike'::regclass, 'ms_flow_control'::regclass)
-    LOOP EXECUTE format('ALTER TABLE %%s DROP CONSTRAINT %%I', found.name, found.conname); END LOOP;
+    LOOP EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', found.name, found.conname); END LOOP;
 END $$
 """
 
@@ -34,6 +35,30 @@ STRIKE_VALUES = [
 ]
 
 
+@pytest.fixture(scope="module")
+def databases_without_checks(postgres_url: str, with_tables: str) -> Iterator[ReusedDatabase]:
+    with fresh_database(postgres_url, with_tables) as template:
+        with psycopg.connect(template, autocommit=True) as connection:
+            connection.execute(_DROP_CHECKS)
+            name = connection.info.dbname
+        reused = ReusedDatabase(postgres_url, name)
+        yield reused
+        reused.close()
+
+
+@pytest.fixture
+def database_without_checks(databases_without_checks: ReusedDatabase) -> Iterator[str]:
+    """One in which rows may be as they were before there were checks."""
+    with databases_without_checks.borrowed() as url:
+        yield url
+
+
+@pytest.fixture
+def unchecked_api(database_without_checks: str, start_api: Callable[..., RunningApi]) -> RunningApi:
+    """An API on such a database, which is emptied when the API has ended."""
+    return start_api(database_url=database_without_checks)
+
+
 async def watch(api: RunningApi) -> list[str]:
     """What a watcher does about the tables as they are."""
     url = api.settings.database_url or ""
@@ -43,25 +68,24 @@ async def watch(api: RunningApi) -> list[str]:
 
 @pytest.mark.parametrize(("value", "said"), STRIKE_VALUES)
 async def test_a_strike_that_cannot_be_is_told_and_everything_else_goes_on(
-    own_api: RunningApi, value: str, said: str
+    unchecked_api: RunningApi, value: str, said: str
 ) -> None:
-    own_api.sql(_DROP_CHECKS)  # as rows that were there before the checks
-    own_api.sql(
+    unchecked_api.sql(
         "INSERT INTO ms_strike (strike_id, program, parameter, value, made_by, reason)"  # noqa: S608
         f" VALUES ('s', 'Nope', 'zz', {value}, repeat('m', 100000), repeat('r', 100000))"
     )
-    good = strike(own_api, parameter="customer", value=7)
-    listed = own_api.client.get("/strikes").json()
+    good = strike(unchecked_api, parameter="customer", value=7)
+    listed = unchecked_api.client.get("/strikes").json()
     assert good in listed["strikes"]
     if said:
         (unreadable,) = listed["unreadable"]
         assert said in unreadable.pop("problem")
         assert unreadable == {"id": "s", "program": "Nope", "parameter": "zz"}
-    put(own_api, "queue/zz", maxRunning=2)
-    assert own_api.client.get("/limits").json()["limits"][0]["name"] == "zz"
-    assert await watch(own_api) == []
-    assert {"q:zz", "x:A"} <= (await held(own_api)).keys()
-    assert own_api.client.delete("/strikes/s").status_code == 204
+    put(unchecked_api, "queue/zz", maxRunning=2)
+    assert unchecked_api.client.get("/limits").json()["limits"][0]["name"] == "zz"
+    assert await watch(unchecked_api) == []
+    assert {"q:zz", "x:A"} <= (await held(unchecked_api)).keys()
+    assert unchecked_api.client.delete("/strikes/s").status_code == 204
 
 
 @pytest.mark.parametrize(("value", "said"), [one for one in STRIKE_VALUES if one[1]])
@@ -89,22 +113,21 @@ def test_the_table_refuses_new_rows_of_the_kind(api: RunningApi, value: str, sai
     ],
 )
 async def test_a_limit_that_cannot_be_is_told_and_everything_else_goes_on(
-    own_api: RunningApi, columns: dict[str, Any], said: str
+    unchecked_api: RunningApi, columns: dict[str, Any], said: str
 ) -> None:
-    own_api.sql(_DROP_CHECKS)
     row = {"scope": "workflow", "name": "a/b\n", "reason": "r" * 100_000, **columns}
     names, marks = ", ".join(row), ", ".join(["%s"] * len(row))
-    own_api.sql(f"INSERT INTO ms_flow_control ({names}) VALUES ({marks})", *row.values())  # noqa: S608
-    put(own_api, "program/A", maxRunning=2)
-    listed = own_api.client.get("/limits").json()
+    unchecked_api.sql(f"INSERT INTO ms_flow_control ({names}) VALUES ({marks})", *row.values())  # noqa: S608
+    put(unchecked_api, "program/A", maxRunning=2)
+    listed = unchecked_api.client.get("/limits").json()
     assert [limit["name"] for limit in listed["limits"]] == ["A"]
     (unreadable,) = listed["unreadable"]
     assert said in unreadable.pop("problem")
     assert unreadable == {"scope": row["scope"], "name": "a/b\n"}
-    assert await watch(own_api) == []
-    assert await held(own_api) == {"p:A": "2 - - 0"}
-    own_api.define("a", {})
-    own_api.register("a")
+    assert await watch(unchecked_api) == []
+    assert await held(unchecked_api) == {"p:A": "2 - - 0"}
+    unchecked_api.define("a", {})
+    unchecked_api.register("a")
 
 
 async def test_a_write_that_redis_cannot_take_is_not_stored(own_api: RunningApi) -> None:

@@ -116,30 +116,30 @@ async def test_a_text_put_over_http_stays_a_text(own_api: RunningApi) -> None:
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-async def test_whoever_registers_reads_no_secret_and_no_result(own_api: RunningApi, secret: Any) -> None:
-    define(own_api, "asked")
+async def test_whoever_registers_reads_no_secret_and_no_result(api: RunningApi, secret: Any) -> None:
+    define(api, "asked")
     is_asking = not isinstance(secret, str)
-    for_all = own_api.client.post("/register/asked", json={"parameters": {"note": secret}})
-    of_one = own_api.client.post("/register/asked", json={"taskParameters": {"reader": {"note": secret}}})
+    for_all = api.client.post("/register/asked", json={"parameters": {"note": secret}})
+    of_one = api.client.post("/register/asked", json={"taskParameters": {"reader": {"note": secret}}})
     for reply in (for_all, of_one):
         assert reply.status_code == (422 if is_asking else 200), reply.text
         if is_asking:
             assert "the parameter 'note' is given as data: $" in details(reply)[0]
-    plain = own_api.client.post("/register/asked", json={"taskParameters": {"plain": {"note": secret}}})
-    found = await messages(own_api, plain.json()["taskFlowId"])
+    plain = api.client.post("/register/asked", json={"taskParameters": {"plain": {"note": secret}}})
+    found = await messages(api, plain.json()["taskFlowId"])
     assert not found[2].refs
     assert as_run(found[2])["note"] == secret
 
 
 @pytest.mark.parametrize("data", [{"$text": "{x}"}, {"$param": "day"}, [{"$literal": 1}, 2], {"$slot": 3}])
-async def test_data_that_looks_like_a_reference_stays_data(own_api: RunningApi, data: Any) -> None:
-    define(own_api, "data")
-    reply = own_api.client.post("/register/data", json={"parameters": {"note": data}})
-    found = await messages(own_api, reply.json()["taskFlowId"])
+async def test_data_that_looks_like_a_reference_stays_data(api: RunningApi, data: Any) -> None:
+    define(api, "data")
+    reply = api.client.post("/register/data", json={"parameters": {"note": data}})
+    found = await messages(api, reply.json()["taskFlowId"])
     assert [as_run(one)["note"] for one in found[1:]] == [data, data]
     only = {"taskParameters": {"reader": {"first": data}}}
-    reply = own_api.client.post("/register/data", json=only)
-    found = await messages(own_api, reply.json()["taskFlowId"])
+    reply = api.client.post("/register/data", json=only)
+    found = await messages(api, reply.json()["taskFlowId"])
     assert (found[1].refs, found[1].reads, found[1].parameters["first"]) == (False, {}, data)
 
 
