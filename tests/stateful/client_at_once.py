@@ -77,7 +77,7 @@ def replies_of(client: AsyncRedis, *commands: Sequence[Any]) -> list[Any]:
     async def ask() -> list[Any]:
         async with client.pipeline(transaction=False) as pipe:
             for command in commands:
-                pipe.execute_command(*command)
+                pipe.execute_command(*command)  # pyright: ignore[reportUnknownMemberType]
             return await pipe.execute()
 
     return result_of(ask())
