@@ -272,3 +272,21 @@ async def test_a_grandchild_that_runs_again_goes_on_while_the_child_above_it_wai
     await trees.settle()
     assert (await engine.flow(flow)).ended_ms is not None
     await engine.check()
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+async def test_a_cancelled_flow_in_which_a_map_was_passed_over_before_its_items_ended_is_verified(
+    engine: Engine, trees: Trees, limit: int
+) -> None:
+    flow = await engine.register(windowed([1, 2, 3], limit), task(2, 1))
+    await trees.settle()
+    where, who = (engine.client, engine.partition, flow), {"by": "ann"}
+    await ignore(*where, **who, tasks=[1], reason="")
+    await engine.check()
+    await rerun(*where, **who, selection=[4])
+    await engine.check()
+    await cancel(*where, **who, reason="")
+    await engine.check()
+    await trees.settle()
+    assert (await engine.flow(flow)).ended_ms is not None
+    await engine.check()

@@ -164,7 +164,8 @@ def _task(flow: FlowState, task: TaskState, held: LiveTask, releasing: Set[int])
         yield f"{where}: its policy is {held.policy!r}, its events say {TaskPolicy.of(task.planned)}"
     yield from flow_wait_differences(where, task, held)
     is_releasing = not releasing.isdisjoint(task.planned.depends_on)
-    is_counted = held.open is not None and task.ended_as != CUT_OFF
+    is_past = flow.is_ending and not flow.ruled and task.status.is_final  # no cleanup: nothing opens again
+    is_counted = held.open is not None and task.ended_as != CUT_OFF and not is_past
     if is_counted and held.open != task.open and not is_releasing:
         yield f"{where}: {held.open} open dependencies, its events say {task.open}"
 
