@@ -212,6 +212,18 @@ async def test_no_child_begins_in_a_pause(engine: Engine, trees: Trees) -> None:
     await engine.check()
 
 
+async def test_a_child_that_was_held_back_by_a_pause_begins_when_it_is_over(
+    engine: Engine, trees: Trees
+) -> None:
+    """And not when its task is looked at again, which is a second later."""
+    flow = await engine.register(subflow(1))
+    await pause(engine.client, engine.partition, flow, by="ann", reason="wait")
+    assert await trees.step() == []
+    await resume(engine.client, engine.partition, flow, by="ann")
+    assert await trees.step() == ["ok"]
+    await engine.check()
+
+
 async def test_children_have_the_priority_of_their_parent(engine: Engine, trees: Trees) -> None:
     flow = await engine.register(subflow(1, priority=-3))
     await trees.settle()

@@ -54,6 +54,14 @@ def test_what_a_workflow_returns_is_the_result_of_its_step(flower: FlowerTest) -
     assert run.result == "20 rows"
 
 
+def test_a_flow_that_was_paused_before_its_child_began_goes_on_with_it(flower: FlowerTest) -> None:
+    run = flower.start(two_days, "monday", "sunday")
+    run.pause()
+    assert run.settle() == "Wait"
+    run.resume()
+    assert run.finish() == flower.run(two_days, "monday", "sunday").result
+
+
 def test_a_program_that_fails_in_a_child_holds_the_task_of_its_parent(flower: FlowerTest) -> None:
     flower.stub(double, ValueError("no"))
     with pytest.raises(StuckError, match="ChildSuspended"):

@@ -1,7 +1,7 @@
 -- A flow as a whole is paused, goes on, or has another priority: what operators do, and what a child takes
 -- over from its parent. The event is the caller's.
--- needs: base, child_windows, flow_fields, flows, keys, lanes, places, ready, statuses, tree_notes
--- needs: whole_flow, whole_reading
+-- needs: base, child_windows, engine_time, flow_fields, flows, keys, lanes, places, ready, statuses
+-- needs: tree_notes, whole_flow, whole_reading
 
 -- Its children are to do the same: "p", "r" or "y", see tree_notes.lua.
 local function hand_down(flow, what)
@@ -25,11 +25,27 @@ local function pause_flow(flow)
   hand_down(flow, 'p')
 end
 
+-- Those that have not begun, as the flow was held, are looked at now, and not when it is their turn again.
+local function begin_held_children(flow)
+  local members = {}
+  for task = 1, flow.count do
+    local known = flow.tasks[task]
+    if known.lease == WITH_CHILD and known.status == WAIT then
+      local member, n = flow.id .. ':' .. digits(task), #members
+      members[n + 1], members[n + 2], members[n + 3], members[n + 4] = now, member, now, member .. '?'
+    end
+  end
+  for first = 1, #members, CHUNK do
+    call('ZADD', tree_key(), 'XX', unpack(members, first, math.min(#members, first + CHUNK - 1)))
+  end
+end
+
 local function resume_flow(flow)
   load_whole(flow, 'links')
   set_flag(flow, PAUSED, false)
   push_ready(flow)
   hand_down(flow, 'r')
+  begin_held_children(flow)
 end
 
 -- Moves those of some waiting tasks that are in a lane to another one: `members` as lanes have them, with
