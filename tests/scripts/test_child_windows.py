@@ -280,12 +280,12 @@ async def test_a_cancelled_flow_in_which_a_map_was_passed_over_before_its_items_
 ) -> None:
     flow = await engine.register(windowed([1, 2, 3], limit), task(2, 1))
     await trees.settle()
-    where, who = (engine.client, engine.partition, flow), {"by": "ann"}
-    await ignore(*where, **who, tasks=[1], reason="")
+    where = (engine.client, engine.partition, flow)
+    await ignore(*where, by="ann", tasks=[1], reason="")
     await engine.check()
-    await rerun(*where, **who, selection=[4])
+    await rerun(*where, by="ann", selection=[4])
     await engine.check()
-    await cancel(*where, **who, reason="")
+    await cancel(*where, by="ann", reason="")
     await engine.check()
     await trees.settle()
     assert (await engine.flow(flow)).ended_ms is not None
