@@ -223,7 +223,8 @@ class OperatedView(View, omit_defaults=True):
     ``warnings``: what of it could not be checked. ``effect``: of a dry run, which did nothing; ``version`` is
     the one that it was told for. ``tree``: what it did, or would do, to other flows of the tree: to children
     and, with ``up``, to parents (``onFailure``: of a child that is cancelled, what the task above makes of
-    that); ``moreInTree``: to so many children more, which are not told."""
+    that; ``cancel`` of one above: it is ending, and goes on with that as it waited for this one alone);
+    ``moreInTree``: to so many children more, which are not told."""
 
     task_flow_id: str
     operation: str

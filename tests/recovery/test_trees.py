@@ -13,7 +13,7 @@ from flower_engine.model.tasks.status import Status
 from flower_engine.model.values.blob_ref import BlobRef
 from flower_engine.projection.database import connect
 from flower_engine.transitions.decision_transitions import decide, due_decisions
-from flower_engine.transitions.operator_transitions import rerun
+from flower_engine.transitions.operator_transitions import cancel, rerun
 from flower_engine.transitions.tree_transitions import Begun, begin_children, look_at_trees
 from flower_projector.log_follower import Follower
 from recovery.both import Both
@@ -130,6 +130,30 @@ async def test_a_task_that_was_opened_for_a_child_which_nobody_takes_up_ends_as_
     state = (await both.check())[flow]
     assert (state.task(1).result, state.task(1).attempt) == (b"7", 1)
     assert state.task(2).is_ready
+
+
+@pytest.mark.parametrize("rule", ["ready", "any"])
+async def test_what_waits_for_the_end_of_its_child_behind_an_opened_task_does_so_after_a_recovery(
+    both: Both, rule: str
+) -> None:
+    engine = both.engine
+    trees = Trees(engine)
+    flow, middle, children = await trees.held_behind_what_was_opened(rule)
+    await cancel(engine.client, engine.partition, flow, by="ann", reason="")
+    await settle(both, trees)
+    await both.project()
+    await both.wipe()
+    await both.recover()
+    await settle(both, trees)
+    state = (await both.check())[middle]
+    assert [one.awaits_end for one in state.tasks] == [True, True, False]
+    claims = await engine.claim(wanted=3)
+    assert sorted(claim.flow for claim in claims) == sorted(children)
+    for claim in claims:
+        await engine.finish(claim)
+    await settle(both, trees)
+    state = (await both.check())[middle]
+    assert [one.ended_as for one in state.tasks] == ["c", "c", "c" if rule == "ready" else ""]
 
 
 async def test_items_that_children_do_go_on_after_a_recovery(both: Both) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+import pytest
 
 from flower_engine.flows.ended_children import outcome_of_child
 from flower_engine.log.client import send
@@ -152,6 +153,29 @@ async def test_a_cleanup_behind_a_child_begins_when_that_has_cleaned_up(engine: 
     assert (cleanup.flow, cleanup.task) == (flow, 2)
     await engine.finish(cleanup)
     assert (await engine.flow(flow)).ended_ms is not None
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["first", "last"])
+@pytest.mark.parametrize("rule", ["ready", "settled", "finished", "any"])
+async def test_what_was_held_for_its_child_behind_an_opened_task_waits_for_the_end_of_that_child(
+    engine: Engine, trees: Trees, rule: str, is_first: bool
+) -> None:
+    flow, middle, children = await trees.held_behind_what_was_opened(rule)
+    await engine.check()
+    await cancel(engine.client, engine.partition, flow, by="ann", reason="")
+    await trees.settle()
+    await engine.check()
+    assert [one.awaits_end for one in (await engine.flow(middle)).tasks] == [True, True, False]
+    cleanups = {claim.flow: claim for claim in await engine.claim(wanted=3)}
+    for child in children if is_first else reversed(children):
+        assert (await engine.flow(middle)).left - len(cleanups) == (rule != "ready")
+        await engine.finish(cleanups.pop(child))
+        await engine.check()
+    assert [one.ended_as for one in (await engine.flow(middle)).tasks[:2]] == ["c", "c"]
+    if rule != "ready":
+        await engine.suspend(*await engine.claim())  # nothing goes on in it then
+        await engine.check()
+    assert ((await engine.flow(flow)).ended_ms is not None) == (rule == "ready")
 
 
 async def test_a_second_cancel_ends_a_flow_whose_children_clean_up(engine: Engine, trees: Trees) -> None:

@@ -2,7 +2,7 @@
 it is asked of, to the children that it goes into or that are cancelled, and to the flows above."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pytest
@@ -236,6 +236,15 @@ def _above(told: Foretold) -> dict[str, Effect]:
     return {one.flow: one.effect for one in told.elsewhere if one.operation == "onFailure" and one.effect}
 
 
+def _ending_above(before: Mapping[str, FlowState], flow: FlowState) -> set[str]:
+    """Flows above this one of whose tasks it, or one of these, was the last that they waited for."""
+    found: set[str] = set()
+    while flow.parent is not None and before[flow.parent.flow].task(flow.parent.task).awaits_end:
+        flow = before[flow.parent.flow]
+        found.add(flow.flow)
+    return found
+
+
 def _compare_above(told: Foretold, events: Sequence[FlowEvent], about: str) -> None:
     """What the task above makes of its child, once that has ended."""
     if not told.effect.ends:
@@ -294,11 +303,15 @@ async def _try(engine: Engine, stores: MemoryStores, chance: random.Random, flow
         assert changed <= effects.keys(), f"{about}: nothing was told of {changed - effects.keys()}"
     _compare_above(told, events, about)
     effects = {one: effect for one, effect in effects.items() if one not in _above(told)}
+    ending_above = _ending_above(before, flow)
     lifted = {(event.flow, event.task) for event in events if isinstance(event, TaskLifted)}
     for name, effect in effects.items():
         own = moved(events, name)
-        assert own.pop("later") <= set(effect.cleanup), f"{about}: of {name}"
-        expected = told_of(effect)
+        expected, later = told_of(effect), own.pop("later")
+        if name in ending_above:
+            own["cut_off"] |= later
+        else:
+            assert later <= set(effect.cleanup), f"{about}: of {name}"
         if asked.is_up:
             expected["again"] |= {seq for seq in effect.within if before[name].task(seq).has_ended}
         assert own == expected, f"{about}: of {name}"
@@ -347,3 +360,44 @@ async def test_children_that_are_not_told_of_are_counted(
     await told[2].effect_of_priority(3)
     assert [(len(one.elsewhere), one.more_elsewhere) for one in told] == [(1, 2)] * 3
     await end_all(engine, trees, trunk)
+
+
+async def test_the_end_of_flows_above_that_waited_for_one_that_is_cancelled_again_is_told(
+    engine: Engine,
+) -> None:
+    trees, stores = Trees(engine), stores_of(engine)
+    await define_all(trees)
+    await trees.define(subflow(1, workflow="clean"), name="middle")
+    trunk = await engine.register(subflow(1, workflow="middle"), task(2, 1))
+    await trees.settle()
+    middle = await trees.child(trunk)
+    child = await trees.child(middle)
+    await engine.finish(*await engine.claim(wanted=1))
+    await operator_transitions.cancel(engine.client, engine.partition, trunk, by="bob")
+    await trees.settle()
+    again = TreeOperator(stores, child, "bob")
+    assert (await again.effect_of_cancel()).ends
+    told = [(one.flow, one.operation, one.effect and one.effect.cut_off) for one in again.elsewhere]
+    assert told == [(middle, "cancel", [1]), (trunk, "cancel", [1])]
+    assert all(one.effect is not None and one.effect.ends for one in again.elsewhere)
+    await again.cancel("")
+    assert all(flow.ended_ms is not None for flow in (await engine.flows()).values())
+
+
+async def test_a_rerun_of_nothing_below_a_flow_that_is_ending_is_refused_as_its_dry_run_is(
+    engine: Engine,
+) -> None:
+    trees, stores = Trees(engine), stores_of(engine)
+    await define_all(trees)
+    trunk = await engine.register(subflow(1, workflow="leaf"), subflow(2, 1, workflow="clean"))
+    await trees.settle()
+    for _ in range(3):  # both of the leaf, and the first of what cleans up
+        await engine.finish(*await engine.claim(wanted=1))
+        await trees.settle()
+    await operator_transitions.cancel(engine.client, engine.partition, trunk, by="bob")
+    assert (await engine.flow(trunk)).is_ending
+    leaf = await trees.child(trunk)
+    for selection, reason in (("failed", "nothing"), ("all", "ending")):
+        asked = Asked("rerun", selection, is_up=True)
+        refused = await foretold(TreeOperator(stores, leaf, "bob"), asked)
+        assert refused == await done(TreeOperator(stores, leaf, "bob"), asked) == reason

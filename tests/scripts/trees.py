@@ -11,6 +11,7 @@ from flower_engine.model.definitions.definition import TaskDefinition, WorkflowD
 from flower_engine.model.tasks.status import Status
 from flower_engine.runtime.clock import SYSTEM_CLOCK
 from flower_engine.runtime.deciding import Decider
+from flower_engine.transitions.operator_transitions import rerun
 from flower_engine.transitions.tree_transitions import DueChild, begin_children, look_at_trees
 from scripts.engine import Engine, task
 
@@ -84,3 +85,27 @@ class Trees:
     async def status(self, flow: str, seq: int) -> Status:
         """Where a task stands."""
         return (await self.engine.flow(flow)).task(seq).status
+
+    async def held_behind_what_was_opened(self, rule: str) -> tuple[str, str, list[str]]:
+        """A flow, its child, and the children of that: what awaits the first was opened again for it, what
+        is behind that, by this rule, is held for the second. Both clean up; the flow above does where it has
+        rules."""
+        engine = self.engine
+        settled: dict[str, Any] = {"finally_": True, "rule": "settled"}
+        await self.define(task(1, program="C"), task(2, 1, program="D", **settled))
+        last = task(3, 2, program="F", **({} if rule == "ready" else settled))
+        await self.define(subflow(1), subflow(2, 1, rule=rule), last, name="middle")
+        flow = await engine.register(subflow(1, workflow="middle"))
+        await self.settle()
+        middle = await self.child(flow)
+        for _ in (1, 2):
+            await engine.finish(*await engine.claim())
+        await self.settle()
+        first, second = await self.child(middle, 1), await self.child(middle, 2)
+        await engine.suspend(*await engine.claim())
+        await engine.finish(*await engine.claim())
+        where = (engine.client, engine.partition)
+        await rerun(*where, middle, by="ann", selection=[1], scope="only", children="keep")
+        await rerun(*where, first, by="ann", selection=[1], restored=await engine.restored(first))
+        assert [await self.status(middle, seq) for seq in (1, 2)] == [Status.WAIT, Status.SUSPEND]
+        return flow, middle, [first, second]

@@ -1,4 +1,5 @@
-"""What the task above makes of a child that is cancelled, as its ``on_failure`` says; told before."""
+"""What the task above makes of a child that is cancelled, as its ``on_failure`` says, or because it waits for
+the end of that alone; told before."""
 
 import msgspec
 
@@ -7,7 +8,7 @@ from flower_engine.model.definitions.child_flows import CHILD_CANCELLED
 from flower_engine.model.definitions.task_rules import TaskRules
 from flower_engine.model.events.event_base import NO_VALUE
 from flower_engine.model.events.events import TaskGivenUp, TaskOverdue
-from flower_engine.model.events.operator_events import TaskIgnored
+from flower_engine.model.events.operator_events import FlowEnding, TaskIgnored
 from flower_engine.model.folding.flow_state import FlowState
 from flower_engine.model.folding.fold_steps import STEPS
 from flower_engine.model.tasks.status import Status
@@ -53,6 +54,28 @@ def effect_of_failed_child(flow: FlowState, seq: int) -> Effect:
     effect = before.effect(flow, sorted([*passed_over, *[seq] * (follows == "pass")]), unneeded)
     effect.held = [seq] if task.is_held else []
     effect.given_up = [seq] if follows == "give_up" else []
+    return effect
+
+
+def effect_of_ended_child(flow: FlowState, seq: int) -> Effect:
+    """Of the end of the child whose end a task of this flow, which is ending, waits for: it is cut off; the
+    state is changed."""
+    assert flow.ending is not None
+    before = Before(flow)
+    event = FlowEnding(
+        at=0,
+        flow=flow.flow,
+        v=flow.version + 1,
+        by="",
+        cause=flow.ending.cause,
+        waiting=(seq,),
+        goes_on=True,
+        ends=flow.left == 1,
+    )
+    STEPS[FlowEnding](flow, event)
+    effect = before.effect(flow, *follow(flow))
+    effect.cut_off = sorted([*effect.cut_off, seq])
+    effect.cleanup = [task.planned.seq for task in flow.tasks if not task.has_ended]
     return effect
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from flower_engine.errors import HeldForChildrenError, RefusedError, UnknownFlowError
 from flower_engine.flows.effects import Effect
-from flower_engine.flows.failed_children import effect_of_failed_child
+from flower_engine.flows.failed_children import effect_of_ended_child, effect_of_failed_child
 from flower_engine.flows.flow_operations import Operator
 from flower_engine.flows.new_messages import Changes
 from flower_engine.flows.operation_effects import effect_of_cancel
@@ -34,7 +34,8 @@ _Elsewhere = Literal["rerun", "cancel", "pause", "resume", "priority", "onFailur
 
 class ElsewhereInTree(msgspec.Struct, frozen=True, kw_only=True):
     """What an operation does to another flow of the tree, or would (``effect``); ``onFailure``: what the task
-    above makes of the flow, as that is cancelled."""
+    above makes of the flow, as that is cancelled. A ``cancel`` of a flow above goes on, as it waited for that
+    of this one."""
 
     flow: str
     operation: _Elsewhere
@@ -150,17 +151,34 @@ class TreeOperator(Operator):
     async def _open_above(
         self, selection: Any, scope: Scope, changes: Changes, workflow_version: str, keep_answers: bool
     ) -> None:
-        state = await self.state()
+        given = (selection, scope, changes, workflow_version)
+        for parent, task in await self._above_of_rerun(await self.state(), *given, keep_answers=keep_answers):
+            done = await parent.open_for_child(task, scope, keep_answers)
+            self.elsewhere.append(ElsewhereInTree(flow=parent._flow, operation="rerun", done=done))
+
+    async def _above_of_rerun(
+        self,
+        state: FlowState,
+        selection: Any,
+        scope: Scope,
+        changes: Changes,
+        workflow_version: str,
+        *,
+        keep_answers: bool,
+    ) -> list[tuple["TreeOperator", int]]:
+        """What is to be opened above for a rerun; nothing is for one that cannot be.
+
+        Raises:
+            RefusedError: nothing is above it, or the rerun would be refused.
+        """
         if state.parent is None:
             raise refusal(self._flow, "no-parent")
         above = await self._parents_to_open(state)
-        if above:  # else nothing is opened for a rerun that cannot be
+        if above:
             await super().effect_of_rerun(
                 selection, scope, changes, workflow_version, keep_answers=keep_answers
             )
-        for parent, task in above:
-            done = await parent.open_for_child(task, scope, keep_answers)
-            self.elsewhere.append(ElsewhereInTree(flow=parent._flow, operation="rerun", done=done))
+        return above
 
     async def open_for_child(self, task: int, scope: Scope, keep_answers: bool) -> Operated:
         """The task, which has ended, awaits the child that it had; what depends on it runs again."""
@@ -203,7 +221,9 @@ class TreeOperator(Operator):
         """What :meth:`rerun` would do; raises as it does. Nothing is done."""
         state = await self._seen_state()
         if is_up:
-            await self._foresee_above(state, scope, keep_answers)
+            given = (selection, scope, changes, workflow_version)
+            above = await self._above_of_rerun(state, *given, keep_answers=keep_answers)
+            await self._foresee_above(above, scope, keep_answers)
         else:
             await self._refuse_unawaited(state)
         within: list[int] = []
@@ -226,6 +246,8 @@ class TreeOperator(Operator):
         had = _children_of(await self._seen_state())
         effect = await super().effect_of_ignore(tasks, has_result=has_result, cascade=cascade)
         await self._foresee_cancelled(had, {*effect.passed_over, *effect.cut_off})
+        if effect.ends:
+            await self._foresee_ending_above()
         return effect
 
     async def effect_of_unignore(self, tasks: Sequence[int]) -> Effect:
@@ -245,7 +267,21 @@ class TreeOperator(Operator):
             task = state.task(parent.task)
             if state.ended_ms is None and task.child == parent.attempt and task.is_awaiting:
                 self._tell(above, "onFailure", effect_of_failed_child(state, parent.task))
+        if effect.ends:
+            await self._foresee_ending_above()
         return effect
+
+    async def _foresee_ending_above(self) -> None:
+        """The flow ends: those above it go on with their own end, if they are ending and waited for this."""
+        operator, is_over = self, True
+        while is_over and (parent := (await operator.state()).parent) is not None:
+            operator = TreeOperator(self._stores, parent.flow, self._by)
+            state = await operator.state()
+            if state.ended_ms is not None or not state.task(parent.task).awaits_end:
+                return
+            effect = effect_of_ended_child(state, parent.task)
+            self._tell(operator, "cancel", effect)
+            is_over = effect.ends
 
     async def _effect_of_cancel(self) -> Effect:
         state = await self._seen_state()
@@ -321,10 +357,10 @@ class TreeOperator(Operator):
         if above.ended_ms is not None or above.task(parent.task).child != parent.attempt:
             raise refusal(self._flow, "not-awaited", parent.flow, str(parent.task))
 
-    async def _foresee_above(self, state: FlowState, scope: Scope, keep_answers: bool) -> None:
-        if state.parent is None:
-            raise refusal(self._flow, "no-parent")
-        for parent, task in await self._parents_to_open(state):
+    async def _foresee_above(
+        self, above: Sequence[tuple["TreeOperator", int]], scope: Scope, keep_answers: bool
+    ) -> None:
+        for parent, task in above:
             had = _children_of(await parent.state())
             effect = await parent.effect_of_rerun(
                 [task], _above(scope), {}, keep_answers=keep_answers, is_up=True

@@ -86,8 +86,9 @@ def edges_fields(
     used: Mapping[int, Sequence[int]],
     says: Mapping[int, bool | None] = _NOTHING,
 ) -> list[Arg]:
-    """Names and values, flat, of branches, and of tasks of which some dependencies neither wait nor run any
-    more; which tasks start because others fail; and, where joins cancel others, whom each task waits for."""
+    """Names and values, flat, of branches, of tasks that began by a rule that picks, and of those of which
+    some dependencies neither wait nor run any more; which tasks start because others fail; and, where joins
+    cancel others, whom each task waits for."""
     fields: list[Arg] = []
     if cancel_others(tasks):
         for task in tasks:
@@ -95,8 +96,9 @@ def edges_fields(
                 fields += (f"c{task.seq}", ",".join(map(str, before)))
     watchers: dict[int, list[int]] = {}
     for task in tasks:
-        if task.when is not None or (stands and not stands.keys().isdisjoint(task.depends_on)):
-            text = edges_text(task, edges_in(task, stands, with_value, says), used.get(task.seq, ()))
+        began_with = used.get(task.seq, ())  # told also where all of that was opened again
+        if task.when is not None or began_with or (stands and not stands.keys().isdisjoint(task.depends_on)):
+            text = edges_text(task, edges_in(task, stands, with_value, says), began_with)
             fields += (f"e{task.seq}", text)
         if rule_in_force(task).word == "failed":
             for seq in task.depends_on:

@@ -78,10 +78,12 @@ class TaskState(msgspec.Struct, kw_only=True):
     @property
     def is_ready(self) -> bool:
         """Whether it waits for nothing but a worker, the time of its retry or its round, or the world."""
-        if self.edges is None:
-            return self.status is Status.WAIT and self.open == 0
         if self.status is not Status.WAIT:
             return False
+        if self.awaits_end:
+            return True
+        if self.edges is None:
+            return self.open == 0
         return bool(self.used) or decided(rule_in_force(self.planned), self.edges) is START
 
     @property
@@ -119,10 +121,11 @@ class TaskState(msgspec.Struct, kw_only=True):
 
     @property
     def awaits_end(self) -> bool:
-        """Whether its flow is ending, and it waits for the end of its child alone."""
+        """Whether its flow is ending, and it waits for the end of its child alone: also where what it follows
+        had been opened again while it was held for the child."""
         if self.planned.program != SUBFLOW or self.awaiting is None:
             return False
-        return self.is_ready and self.awaiting.until_ms > 0
+        return self.status is Status.WAIT and self.awaiting.until_ms > 0
 
     @property
     def is_awaiting(self) -> bool:
