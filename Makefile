@@ -7,7 +7,7 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run dashboard test stalls test-cluster test-deployment test-runbooks test-ui bench-ui screenshots fuzz exhaust test-install chaos check check-dashboard bench bench-peers lock-peers format lock lock-chart release release-build third-party audit test-upgrade test-matrix site test-site diagrams lock-site clean
+.PHONY: help demo run dashboard test test-drawn test-engines stalls test-cluster test-deployment test-runbooks test-ui bench-ui screenshots fuzz exhaust test-install chaos check check-dashboard bench bench-peers lock-peers format lock lock-chart release release-build third-party audit test-upgrade test-matrix site test-site diagrams lock-site clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16 | sed 's/^/  make /'
@@ -27,12 +27,21 @@ dashboard: .venv/.runs ## build the dashboard, where it is not of these sources;
 # What is compiled is kept, whatever the environment says: else each of many hundred processes does it again.
 JOBS ?= 6
 
-test: .venv/.tests ## the whole test suite
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --copies $(JOBS) --ignore tests/cluster --ignore tests/deployment --ignore tests/runbooks --ignore tests/upgrade
+# Folders that have a target of their own, in CI or beside it.
+ELSEWHERE := $(addprefix --ignore tests/,cluster deployment runbooks upgrade)
+
+test: .venv/.tests ## all tests but what `make test-drawn` and `make test-engines` run
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --copies $(JOBS) -m "not hypothesis" $(ELSEWHERE) --ignore tests/acceptance
+
+test-drawn: .venv/.tests ## what Hypothesis draws: state machines, each call of the API, rules for whatever values; `make fuzz` draws others
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --copies $(JOBS) -m hypothesis $(ELSEWHERE) --ignore tests/acceptance
+
+test-engines: .venv/.tests ## whole engines under load, whose processes and stores are killed, restarted and lost
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --copies $(JOBS) tests/acceptance
 
 stalls: SEED := $(or $(SEED),$(shell od -An -N3 -tu4 /dev/urandom | tr -d ' '))
 stalls: .venv/.tests ## the whole test suite beside busy loops, while processes and threads of it stand still at random (Linux); SEED=
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --copies $(JOBS) --stalls $(SEED) --ignore tests/cluster --ignore tests/deployment --ignore tests/runbooks --ignore tests/upgrade
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --copies $(JOBS) --stalls $(SEED) $(ELSEWHERE)
 
 test-cluster: .venv/.tests ## whole engines on clusters and on sets that sentinels watch, whose servers are killed and moved
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 3 --dist worksteal tests/cluster
