@@ -27,17 +27,19 @@ dashboard: .venv/.runs ## build the dashboard, where it is not of these sources;
 # What is compiled is kept, whatever the environment says: else each of many hundred processes does it again.
 JOBS ?= 6
 
-# Folders that have a target of their own, in CI or beside it.
+# What has a target of its own: whole engines here, and folders that .ci/run has no time for.
+ENGINES := $(addprefix tests/,acceptance newcomer poolers growing/test_live.py)
 ELSEWHERE := $(addprefix --ignore tests/,cluster deployment runbooks upgrade)
+NO_ENGINES := $(ELSEWHERE) $(addprefix --ignore ,$(ENGINES))
 
 test: .venv/.tests ## all tests but what `make test-drawn` and `make test-engines` run
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --copies $(JOBS) -m "not hypothesis" $(ELSEWHERE) --ignore tests/acceptance
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --copies $(JOBS) -m "not hypothesis" $(NO_ENGINES)
 
 test-drawn: .venv/.tests ## what Hypothesis draws: state machines, each call of the API, rules for whatever values; `make fuzz` draws others
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --copies $(JOBS) -m hypothesis $(ELSEWHERE) --ignore tests/acceptance
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --copies $(JOBS) -m hypothesis $(NO_ENGINES)
 
-test-engines: .venv/.tests ## whole engines under load, whose processes and stores are killed, restarted and lost
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --copies $(JOBS) tests/acceptance
+test-engines: .venv/.tests ## whole engines: under load, killed, behind poolers, as they grow, as newcomers meet them
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --copies $(JOBS) $(ENGINES)
 
 stalls: SEED := $(or $(SEED),$(shell od -An -N3 -tu4 /dev/urandom | tr -d ' '))
 stalls: .venv/.tests ## the whole test suite beside busy loops, while processes and threads of it stand still at random (Linux); SEED=

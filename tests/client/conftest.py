@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from api.conftest import api, module_database_url, start_api
+from api.conftest import api, module_database_url, start_api, start_shared_api
 from api.serving import RunningApi
 from chaos.proxy import Proxy
 from flower_engine.client import Client
 
-__all__ = ["api", "module_database_url", "start_api"]
+__all__ = ["api", "module_database_url", "start_api", "start_shared_api"]
 
 
 @pytest.fixture(scope="module")
