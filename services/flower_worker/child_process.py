@@ -107,8 +107,8 @@ class ChildProcess:
                 return child
             how = await child.how_it_ended()
             if module not in hello.modules:
-                raise CannotStartError(f"process {child.pid} {how} while it started")
-            problems.append(f"process {child.pid} {how} while it imported {module}")
+                raise CannotStartError(f"a process {how} while it started")  # no pid: each try says the same
+            problems.append(f"a process {how} while it imported {module}")
             left = tuple(other for other in hello.modules if other != module)
             hello = msgspec.structs.replace(hello, modules=left)
 

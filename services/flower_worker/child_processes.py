@@ -115,7 +115,7 @@ class Processes:
         if await self._hand_over(child, job, log):
             return child
         self._children.discard(child)
-        why = f"process {child.pid} {await child.how_it_ended()} before it took its first job up"
+        why = f"a process {await child.how_it_ended()} before it took its first job up"
         self._note_none(why)
         raise CannotStartError(why)
 

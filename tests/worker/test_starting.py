@@ -127,11 +127,32 @@ async def test_a_module_that_does_not_import_any_more_harms_no_other(
     waiting = (await engine.flow(flow)).task(1)
     assert (waiting.status, waiting.lost) == (Status.WAIT, 0)
     assert waiting.attempt <= 1, "what cannot be started is not claimed again and again"
-    assert worker.log().count("cannot start fragile") == 1
+    assert len(_reasons(worker)) == 1
     (modules / "fragile.txt").write_text(FRAGILE)
     (ended,) = await until_settled(engine, flow)
     assert (ended.status, ended.task(1).lost) == (Status.FINISH, 0)
     await eventually(lambda: "can start fragile again" in worker.log())
+
+
+async def test_why_a_program_cannot_start_is_told_once_however_often_that_is_tried(
+    engine: Engine, start: Callable[..., OwnProcess], modules: Path
+) -> None:
+    worker = start()
+    await finished(engine, "good")
+    tries = modules / "tries.txt"
+    counted = f"with open({str(tries)!r}, 'a') as file:\n    file.write('.')\n{ENDS}"
+    (modules / "fragile.txt").write_text(counted)
+    await lose_child(worker)
+    await engine.register(row(1, "fragile"))
+    await eventually(lambda: tries.exists() and len(tries.read_text()) > 2)
+    assert len(_reasons(worker)) == 1
+
+
+def _reasons(worker: OwnProcess) -> list[str]:
+    """Why the worker said that it cannot start ``fragile``, but for a child that lose_child met while it
+    imported."""
+    said = [line for line in worker.log().splitlines() if "cannot start fragile" in line]
+    return [line for line in said if "SIGKILL" not in line]
 
 
 @pytest.mark.parametrize("what", ["move", "upset"])
