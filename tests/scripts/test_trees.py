@@ -362,3 +362,22 @@ async def test_children_that_are_given_nothing_and_have_parents_alike_begin_by_o
     await trees.settle()
     assert [claim.task for claim in await engine.claim()] == [1, 1, 1]
     await engine.check()
+
+
+@pytest.mark.parametrize("rule", ["ready", "settled", "any"])
+async def test_what_was_held_for_its_child_behind_an_opened_task_awaits_that_child_again(
+    engine: Engine, trees: Trees, rule: str
+) -> None:
+    _, middle, (_, second) = await trees.held_behind_what_was_opened(rule)
+    where = (engine.client, engine.partition)
+    await rerun(*where, second, by="ann", selection="failed")
+    await engine.check()
+    await ignore(*where, middle, by="ann", tasks=[3], reason="")  # rules are asked of all tasks again
+    await engine.check()
+    assert (await engine.flow(middle)).task(2).child == 1
+    while claims := await engine.claim():
+        await engine.finish(*claims)
+        await trees.settle()
+    assert [one.attempt for one in (await engine.flow(middle)).tasks[:2]] == [1, 1]
+    await trees.look_again()
+    await trees.settle()

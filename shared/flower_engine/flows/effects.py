@@ -111,7 +111,7 @@ def _pass_over(flow: FlowState) -> list[int]:
     while left:
         seq = left.pop()
         task = flow.task(seq)
-        if task.edges is None or task.status is not Status.WAIT or task.used or task.awaits_end:
+        if task.edges is None or task.status is not Status.WAIT or task.used or task.awaits_flow:
             continue
         if decided(rule_in_force(task.planned), task.edges) is PASS:
             cause = next(one for one in task.planned.depends_on if flow.task(one).has_ended)

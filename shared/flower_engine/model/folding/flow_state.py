@@ -80,7 +80,7 @@ class TaskState(msgspec.Struct, kw_only=True):
         """Whether it waits for nothing but a worker, the time of its retry or its round, or the world."""
         if self.status is not Status.WAIT:
             return False
-        if self.awaits_end:
+        if self.awaits_flow:
             return True
         if self.edges is None:
             return self.open == 0
@@ -120,12 +120,16 @@ class TaskState(msgspec.Struct, kw_only=True):
         return self.attempt if awaits or self.is_held_for_child else 0
 
     @property
+    def awaits_flow(self) -> bool:
+        """Whether it awaits its child, or the end of that: also where what it follows was opened again while
+        it was held for the child."""
+        is_so = self.planned.program == SUBFLOW and self.awaiting is not None
+        return is_so and self.status is Status.WAIT
+
+    @property
     def awaits_end(self) -> bool:
-        """Whether its flow is ending, and it waits for the end of its child alone: also where what it follows
-        had been opened again while it was held for the child."""
-        if self.planned.program != SUBFLOW or self.awaiting is None:
-            return False
-        return self.status is Status.WAIT and self.awaiting.until_ms > 0
+        """Whether its flow is ending, and it waits for the end of its child alone."""
+        return self.awaits_flow and self.awaiting is not None and self.awaiting.until_ms > 0
 
     @property
     def is_awaiting(self) -> bool:

@@ -54,7 +54,7 @@ def _task(flow: FlowState, task: TaskState, found: LiveTask, releasing: Set[int]
         yield f"{where}: it is passed over, and nothing that has ended is a cause of it: {edges}"
     if not releasing.isdisjoint(task.planned.depends_on):
         return
-    if task.status is Status.WAIT and not task.used and is_passed and not task.awaits_end:
+    if task.status is Status.WAIT and not task.used and is_passed and not task.awaits_flow:
         yield f"{where}: it waits for what can no longer come: {edges}"
     if task.ended_as == CUT_OFF:
         return  # nobody asks how its dependencies stand: what opens it again counts them anew

@@ -6,7 +6,7 @@ local RULE_STEP = 500 -- dependents that a call tells of tasks beyond those of a
 local WIDE_LINKS = 2000 -- bytes of a list of dependents that is told in steps
 local WAITS_STILL = 48 -- "0", the status that a state begins with
 local PASSED_OVER = 57 -- "9"
-local STILL_AWAITS_END = ' ~flow [1-9]' -- in a state: it waits for the end of its child alone
+local AWAITS_FLOW = ' ~flow ' -- in a state: it awaits its child, or the end of that
 
 -- A task has ended, or goes on without some of what is before it: that may be needed no more, and is looked
 -- at (see unneeded.lua).
@@ -72,7 +72,7 @@ local function make_rules_of_flows()
     if after == STARTS and by.cancels(rules) then
       look_before(flow, task)
     end
-    if status ~= WAITS_STILL or string.find(state, STILL_AWAITS_END) then
+    if status ~= WAITS_STILL or string.find(state, AWAITS_FLOW, 1, true) then
       return
     elseif after == STARTS then
       flow[message_field(task)] = message

@@ -31,9 +31,9 @@ local function is_retrying(known) return known.status == WAIT and sub(known.leas
 -- Whether it waits elsewhere than in a lane: for the time of its retry, or for the world.
 local function is_away(known) return known.status == WAIT and known.lease ~= NO_LEASE end
 
--- Whether it waits for the end of its child alone, whatever becomes of those before it: they may have been
+-- Whether it awaits its child, or the end of that, whatever becomes of those before it: they may have been
 -- opened again while it was held for the child.
-local function awaits_end(known) return is_away(known) and match(known.lease, AWAITS_END) ~= nil end
+local function awaits_flow(known) return is_away(known) and sub(known.lease, 1, 6) == '~flow ' end
 
 -- The same as find_ready, by what the tasks have heard so far.
 local function find_ready_by_rules(flow)
@@ -43,7 +43,7 @@ local function find_ready_by_rules(flow)
     local known = tasks[task]
     if known.status ~= WAIT then
       ready[task] = false
-    elseif not has_dependencies[task] or awaits_end(known) then
+    elseif not has_dependencies[task] or awaits_flow(known) then
       ready[task] = true
     elseif known.edges then -- else it has heard of none
       local edges = by.edges_of(known.edges)
@@ -66,7 +66,7 @@ local function find_ready(flow)
   end
   local open, ready, tasks = count_dependencies(flow, true), {}, flow.tasks
   for task = 1, flow.count do
-    ready[task] = tasks[task].status == WAIT and (not open[task] or awaits_end(tasks[task]))
+    ready[task] = tasks[task].status == WAIT and (not open[task] or awaits_flow(tasks[task]))
   end
   return ready
 end

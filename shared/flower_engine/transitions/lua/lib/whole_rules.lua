@@ -200,7 +200,7 @@ end
 -- What a task that waits began with, "!2,3", if nothing of that has been opened since; or nil.
 local function still_used(flow, known)
   local used = known.edges and match(known.edges, '![%d,]+$')
-  if used and known.status == WAIT and not awaits_end(known) then
+  if used and known.status == WAIT and not awaits_flow(known) then
     for task in string.gmatch(used, '%d+') do
       if not kind_of(flow.tasks[tonumber(task)]) then
         return nil
@@ -361,7 +361,7 @@ local function redecide(flow, in_lane)
         set(flow, open_field(text), known.open)
       end
     end
-    if known.status == WAIT and not awaits_end(known) then
+    if known.status == WAIT and not awaits_flow(known) then
       local decision = match(edges.used, BEGUN) and STARTS
         or by.decide(known.rule, known.most, edges, edges.left)
       if decision == STARTS then
