@@ -28,7 +28,7 @@ dashboard: .venv/.runs ## build the dashboard, where it is not of these sources;
 JOBS ?= 6
 
 # What has a target of its own: whole engines here, and folders that .ci/run has no time for.
-ENGINES := $(addprefix tests/,acceptance newcomer poolers growing/test_live.py)
+ENGINES := $(addprefix tests/,acceptance compat newcomer poolers growing/test_live.py cli/test_demo.py cli/test_up.py)
 ELSEWHERE := $(addprefix --ignore tests/,cluster deployment runbooks upgrade)
 NO_ENGINES := $(ELSEWHERE) $(addprefix --ignore ,$(ENGINES))
 
@@ -38,7 +38,7 @@ test: .venv/.tests ## all tests but what `make test-drawn` and `make test-engine
 test-drawn: .venv/.tests ## what Hypothesis draws: state machines, each call of the API, rules for whatever values; `make fuzz` draws others
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --copies $(JOBS) -m hypothesis $(NO_ENGINES)
 
-test-engines: .venv/.tests ## whole engines: under load, killed, behind poolers, as they grow, as newcomers meet them
+test-engines: .venv/.tests ## whole engines: under load, killed, behind poolers, beside the version before, as they grow, as newcomers meet them
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --copies $(JOBS) $(ENGINES)
 
 stalls: SEED := $(or $(SEED),$(shell od -An -N3 -tu4 /dev/urandom | tr -d ' '))
