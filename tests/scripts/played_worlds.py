@@ -23,21 +23,12 @@ from flower_engine.transitions.register_transition import FlowPlan, Start, regis
 from flower_engine.transitions.worker_transitions import Claim, Outcome
 from rules_oracle import Node, Oracle, World
 from scripts.engine import Engine
+from small_flows import folded
 from small_flows.ways import End, Way
 
 ON_FAILURE = {"SX": "hold:3600", "X": "give_up", "P": "pass", "p": "pass"}
 """What a definition says of a task that becomes this; "SX" is held, and given up in time."""
-SHOWN = {
-    (Status.WAIT, ""): ".",
-    (Status.RUNNING, ""): "!",
-    (Status.FINISH, ""): "F",
-    (Status.IGNORE, "n"): "N",
-    (Status.IGNORE, "w"): "W",
-    (Status.IGNORE, "c"): "C",
-    (Status.IGNORE, "u"): "U",
-    (Status.SUSPEND, ""): "S",
-    (Status.SUSPEND, "x"): "X",
-}
+SHOWN = {(Status.WAIT, ""): ".", **folded.SHOWN}
 ERROR = b'{"type":"ValueError","message":"no \\"table\\"\\nthere","traceback":"..."}'
 CAME_TO = {
     "T": Decided(True, b'{"is":true,"values":{}}'),
