@@ -116,10 +116,7 @@ def flow_differences(flow: FlowState, held: LiveFlow, releasing: Set[int], is_ti
         yield f"flow {flow.flow}: (version, left, done, order) is {found}, its events say {expected}"
     if held.steps is not None and held.steps != (steps := (flow.defined, flow.steps)):
         yield f"flow {flow.flow}: (tasks registered, steps) is {held.steps}, its events say {steps}"
-    if ("h" in held.flags) != (flow.paused is not None):
-        yield f"flow {flow.flow}: its flags are {held.flags!r}; paused by its events: {bool(flow.paused)}"
-    if "w" in held.flags and not flow.registered.start_ms:
-        yield f"flow {flow.flow}: it waits for its start, but was registered to start at once"
+    yield from _held(flow, held)
     if held.timeout_ms != flow.registered.timeout_ms:
         yield f"flow {flow.flow}: timeout {held.timeout_ms}, its events say {flow.registered.timeout_ms}"
     if held.cleanup_ms != flow.registered.cleanup_ms:
@@ -143,6 +140,16 @@ def flow_differences(flow: FlowState, held: LiveFlow, releasing: Set[int], is_ti
     yield from item_differences(flow, held)
     yield from kept_differences(flow, held, releasing)
     yield from signal_differences(flow, held)
+
+
+def _held(flow: FlowState, held: LiveFlow) -> Iterator[str]:
+    """Whether nothing of it may start is what its events say; where lanes are emptied they say nothing."""
+    if ("h" in held.flags) != (flow.paused is not None):
+        yield f"flow {flow.flow}: its flags are {held.flags!r}; paused by its events: {bool(flow.paused)}"
+    if "w" in held.flags and not flow.registered.start_ms:
+        yield f"flow {flow.flow}: it waits for its start, but was registered to start at once"
+    if "l" in held.flags and set("hwn").union(ENDING_FLAGS.values()).intersection(held.flags):
+        yield f"flow {flow.flow}: its flags are {held.flags!r}: its lanes are emptied, and nothing is in them"
 
 
 def _task(flow: FlowState, task: TaskState, held: LiveTask, releasing: Set[int]) -> Iterator[str]:
@@ -206,7 +213,8 @@ def _awaiting(live: LiveState) -> Iterator[tuple[str, int]]:
 
 
 def _expected_places(flow: FlowState, task: TaskState, live: LiveState) -> list[str] | None:
-    """None: it may be in its lane or not yet, because its dependencies are just being released."""
+    """None: it may be in its lane or not, because its dependencies are just being released, or its lane is
+    emptied, before a round of its flow ends."""
     planned = task.planned
     if task.status is Status.RUNNING:
         return [f"lease {task.lease} of {planned.queue} for {task.worker}"]
@@ -219,6 +227,8 @@ def _expected_places(flow: FlowState, task: TaskState, live: LiveState) -> list[
         return [_DUE]
     if set("hwn").intersection(held.flags):
         return []
+    if "l" in held.flags:
+        return None
     # 0: the roots of a flow, which in a fork are tasks behind what is taken over, too.
     before = (0, *planned.depends_on) if planned.item is None else (0, planned.item[0], *planned.depends_on)
     if any((flow.flow, dependency) in live.releasing for dependency in before):
@@ -256,8 +266,8 @@ def _timers(flows: Mapping[str, FlowState], live: LiveState, damaged: Set[str]) 
         held = live.flows.get(flow.flow)
         if held is None:
             continue
-        if "w" in held.flags:
-            expected.add(f"b:{flow.flow}")
+        fills_lanes = "l" in held.flags and flow.again is None
+        expected.update(f"{kind}:{flow.flow}" for kind in "b" * ("w" in held.flags) + "l" * fills_lanes)
         for task in flow.tasks:
             seq = task.planned.seq
             ticking = STANDING[task.status].timers

@@ -2,7 +2,7 @@
 --
 -- While nothing else is left of a flow it is ending (flag e, E or g): the timer of the flow is that of its
 -- cleanup then. When it fires, or the flow is cancelled again, it ends.
--- needs: base, child_windows, edges, engine_time, events, flow_fields, flows, kept_results, keys
+-- needs: base, child_windows, edges, emptying, engine_time, events, flow_fields, flows, kept_results, keys
 -- needs: next_rounds, places, ready, statuses, timers, tree_notes, whole_flow, whole_reading, whole_rules
 local DEFAULT_CLEANUP_MS = 3600000
 
@@ -261,7 +261,7 @@ end
 -- `said`: fields of the event, JSON that begins with a comma; `parents`: see parents_left. Returns the tasks
 -- that were cut off.
 local function begin_cleanup(flow, spared, flag, said, parents)
-  local ready, in_lane = find_ready(flow), {}
+  local ready, in_lane = flow.is_emptied and {} or find_ready(flow), {}
   for task in pairs(spared) do
     local is_unreleased = flow.held or (flow.unreleased and flow.unreleased[task])
     in_lane[task] = ready[task] and flow.tasks[task].lease == NO_LEASE and not is_unreleased
@@ -276,6 +276,7 @@ local function begin_cleanup(flow, spared, flag, said, parents)
   append_ending(flow, said .. ',"until_ms":' .. until_ms .. await_ends(flow, parents, until_ms), lists,
     given_up)
   set_flag(flow, PAUSED, false)
+  set_flag(flow, EMPTYING, false)
   set_flag(flow, flag, true)
   if has_flag(flow, WITHOUT_PLACE) then
     call('ZREM', new_flows_key(lane_of_flow(flow).workflow), flow.id)
@@ -303,13 +304,19 @@ end
 -- The round of a flow is over, as this task asked for another one: it ends as by a cancel, but that
 -- what is held is given up, and so is still seen.
 local function end_round(flow, asker)
-  local spared, parents = read_cleanup(flow)
   local said = ',"cause":"again","by":"again","reason":"task ' .. asker
     .. ' asked for another round of the flow"'
-  if spared or parents then
-    begin_cleanup(flow, spared or {}, ENDING_BY_AGAIN, said, parents)
-  else
-    local lists, given_up = end_tasks(flow, {}, true)
-    append_ending(flow, said, lists, given_up)
+  local lists, given_up = nil, nil
+  if flow.is_emptied and not flow.cleans_up then
+    lists, given_up = end_emptied(flow)
   end
+  if not lists then
+    local spared, parents = read_cleanup(flow)
+    if spared or parents then
+      begin_cleanup(flow, spared or {}, ENDING_BY_AGAIN, said, parents)
+      return
+    end
+    lists, given_up = end_tasks(flow, {}, true, flow.is_emptied and {})
+  end
+  append_ending(flow, said, lists, given_up)
 end

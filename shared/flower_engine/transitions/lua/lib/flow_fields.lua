@@ -12,7 +12,8 @@
 -- window is that of a map, see child_windows.lua); "<task> <JSON>" of what it returns then, once that is
 -- known (see children.lua); how many rounds its loops had (absent: none), see rounds.lua; "<task> <attempt>
 -- <due> <JSON>" of a child that is to have another round: which task asked, by when that begins (0: at once)
--- and what it is given (absent or empty: none did), see next_rounds.lua.
+-- and what it is given (absent or empty: none did), see next_rounds.lua; "<task>" or "<task> c" while its
+-- lanes are emptied: from which one on, and whether one before cleans up, see emptying.lua.
 local COUNTERS = 'c'
 local ACTIVE = 'a'
 local TIMEOUT = 't'
@@ -26,6 +27,7 @@ local PARENT = 'P'
 local RETURNED = 'R'
 local ROUNDS = 'N'
 local AGAIN = 'A'
+local EMPTIED = 'L'
 
 -- Flags
 local MAY_HAVE_TIMERS = 'p'
@@ -34,6 +36,7 @@ local BEFORE_START = 'w'
 local WITHOUT_PLACE = 'n' -- it waits for one, see places.lua
 local IS_COUNTED = 'a' -- its active tasks are
 local GAVE_PLACE_BACK = 'z'
+local EMPTYING = 'l' -- its tasks leave their lanes, as it is to end, see emptying.lua
 local HAS_DATA = 'd(%d+)' -- a task of it reads another; behind it stands how many bytes of results it keeps
 local function data_flag(bytes) return 'd' .. bytes end
 local OF_SCHEDULE = 's' -- a schedule fired it, and it goes on as far as that knows (and is counted)
@@ -58,9 +61,9 @@ local ENDING_BY_CANCEL = 'e' -- all that is left of it is its cleanup, see clean
 local ENDING_BY_TIMEOUT = 'E'
 local ENDING_BY_AGAIN = 'g' -- a task of it asked for another round of it
 local ENDING = '[eEg]'
-local HELD = '[hwn]' -- nothing of it may start
+local HELD = '[hwnl]' -- nothing of it is pushed
 local NOT_BEGUN = '[wn]'
-local MAY_TICK = '[pweEg]' -- there may be a timer of the flow itself
+local MAY_TICK = '[pweEgl]' -- there may be a timer of the flow itself
 
 -- Of a task: the message for its worker; its lane; its dependents, "2,3" (absent: none), and, where the flow
 -- has data, behind them what it reads (see links_of); its open dependencies (absent: there are less than two,

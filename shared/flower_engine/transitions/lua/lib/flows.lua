@@ -196,7 +196,7 @@ local function save_flows()
       ended[2 * n + 1], ended[2 * n + 2] = ended_key(flow.id), version .. ' ' .. flow.last
       note_old(endings, flow.id .. ' ' .. version)
       if string.find(flow.flags, MAY_TICK) then
-        call('ZREM', timers_key(), flow_timer(flow.id), start_timer(flow.id))
+        call('ZREM', timers_key(), flow_timer(flow.id), start_timer(flow.id), lanes_timer(flow.id))
       end
     elseif flow.dirty or flow.again or flow.changes > 0 then
       local changed, n = flow.changed, flow.changes

@@ -92,7 +92,7 @@ local function prioritise_flow(flow, priority)
       end
       if to ~= lane then
         set(flow, lane_name, to)
-        if waits[state] and not flow.held then
+        if waits[state] and (not flow.held or has_flag(flow, EMPTYING)) then
           local members = moving[lane]
           if not members then
             members = { n = 0 }

@@ -1,5 +1,6 @@
 -- Timers: what happens by itself at a time. "timers" is a zset of members. By due ms in engine time:
 --   r:<flow>:<task> its retry is due     b:<flow> it begins     s:<flow>:<task> its sleep is over
+--   l:<flow> its lanes are to be filled again, as nothing of it asks for another round any more
 -- and, behind all of these, timeouts by TIMEOUTS + due ms in steady time (see due.lua), so that no stall and
 -- no jump of the clock makes one due.
 --   q:<flow>:<task> it has waited too long for a worker     a:<flow>:<task> its attempt takes too long
@@ -17,6 +18,7 @@ local function wait_timer(id, task) return 'd:' .. id .. ':' .. task end
 local function hold_timer(id, task) return 'g:' .. id .. ':' .. task end
 local function flow_timer(id) return 'f:' .. id end
 local function start_timer(id) return 'b:' .. id end
+local function lanes_timer(id) return 'l:' .. id end
 
 local function set_timer(member, after_ms)
   call('ZADD', timers_key(), string.format('%d', now + after_ms), member)

@@ -132,6 +132,9 @@ local function look_step(note, waiting)
     local function leave(task, known, place)
       if asker_of(flow) == task then
         forget_asker(flow, task)
+        if has_flag(flow, EMPTYING) then
+          set_timer(lanes_timer(flow.id), 0)
+        end
       end
       if known.status == RUNNING then
         end_lease(flow, task, known)

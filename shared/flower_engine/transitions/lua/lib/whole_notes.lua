@@ -1,6 +1,6 @@
 -- Notes of wide fan-outs of a flow that is loaded as a whole: what they had still to count, or to push.
 -- rarely used
--- needs: base, flow_fields, flows, kept_results, keys
+-- needs: base, flow_fields, flows, kept_results, keys, statuses
 
 local FEW_NOTES = 10
 
@@ -64,4 +64,33 @@ local function drain_notes(flow)
     end
     return of_map == flow.id or id == flow.id
   end)
+end
+
+-- The lanes of a whole flow were being emptied (emptying.lua): that is over, and flow.unreleased names what
+-- is in none now.
+local function stop_emptying(flow)
+  local by_lane, id = {}, flow.id .. ':'
+  for task = 1, flow.count do
+    local known = flow.tasks[task]
+    if known.status == WAIT and known.lease == NO_LEASE then
+      local list = by_lane[known.lane] or {}
+      by_lane[known.lane] = list
+      list[#list + 1] = task
+    end
+  end
+  local outside = flow.unreleased or {}
+  for lane, tasks in pairs(by_lane) do
+    for first = 1, #tasks, CHUNK do
+      local members = {}
+      for index = first, math.min(#tasks, first + CHUNK - 1) do
+        members[#members + 1] = id .. digits(tasks[index])
+      end
+      local scores = call('ZMSCORE', lane_key(lane), unpack(members))
+      for index = 1, #members do
+        outside[tasks[first + index - 1]] = not scores[index] or nil
+      end
+    end
+  end
+  flow.unreleased = outside
+  set_flag(flow, EMPTYING, false)
 end

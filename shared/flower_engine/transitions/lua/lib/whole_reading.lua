@@ -366,6 +366,9 @@ local function load_whole(flow, least)
   end
   flow.tasks, flow.count, flow.has_links, flow.knows_rules = tasks, count, has_links, knows_rules
   flow.of_world = of_world
+  if has_flag(flow, EMPTYING) and not flow.is_emptied then
+    stop_emptying(flow)
+  end
   if has_links and (flow.ruled or least ~= 'links') then
     load_dependencies(flow, has_items)
   end

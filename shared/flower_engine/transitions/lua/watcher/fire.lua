@@ -1,11 +1,12 @@
 #!lua flags=allow-oom
 -- fire: moves timers that are due.
--- needs: awaiting, base, cleanup, commit, due, engine_time, events, failed_attempt, failed_for_good
--- needs: flow_fields, flows, keys, meta, next_rounds, places, ready, release, statuses, timers, tree_notes
--- needs: waits, whole_flow, whole_reading, whole_rules
+-- needs: awaiting, base, cleanup, commit, due, emptying, engine_time, events, failed_attempt
+-- needs: failed_for_good, flow_fields, flows, keys, meta, next_rounds, places, ready, release, statuses
+-- needs: timers, tree_notes, waits, whole_flow, whole_reading, whole_rules
 --
 -- Guarantees: a retry or a delayed start becomes ready; where a task asked for another round of its flow that
---   ends, but for its cleanup; an attempt that takes too long fails (its lease
+--   ends, but for its cleanup (a large one when its tasks have left their lanes, in calls that follow each
+--   other); an attempt that takes too long fails (its lease
 --   ends, its policy decides); a task that waited too long for a worker is suspended; a sleep ends; what
 --   awaited the world too long has its default, or is suspended; of a flow that takes
 --   too long everything that runs or is ready is suspended, and where it has a cleanup all of that is given
@@ -83,14 +84,17 @@ function move.r(id, task)
     local asker = asker_of(flow)
     local known = asker and (flow[state_field(asker)] or call('HGET', flow.key, state_field(asker))) or NEVER
     if match(known, '^' .. WAIT) and match(known, ' @%d+$') and not is_ending(flow) then
-      if flow.held then
+      if flow.held and not has_flag(flow, EMPTYING) then
         set_timer(retry_timer(id, task), HELD_MS)
+      elseif not leave_lanes(flow) then
+        set_timer(retry_timer(id, task), 0)
+        whole_tasks = whole_tasks + EMPTY_STEP
       else
         if task ~= asker then
           set_timer(retry_timer(id, task), 0) -- another one asked later: what is spared of the end runs again
         end
+        whole_tasks = whole_tasks + flow.left + flow.done
         end_round(flow, asker)
-        whole_tasks = whole_tasks + flow.count
         say('round', flow, '0')
       end
       return
@@ -111,6 +115,14 @@ function move.b(id)
     push_ready(flow)
     count_active(flow)
     say('start', flow, '0')
+  end
+end
+
+-- Nothing of the flow asks for another round any more, and its lanes were being emptied.
+function move.l(id)
+  local flow = whole(id)
+  if flow then
+    push_unreleased(flow)
   end
 end
 
