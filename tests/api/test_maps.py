@@ -55,6 +55,36 @@ async def test_items_are_counted_on_their_map_and_shown_by_number(own_api: Runni
         assert "4 A" not in tree
 
 
+async def test_a_map_that_is_named_by_its_number_is_its_list_and_none_of_its_items(
+    own_api: RunningApi,
+) -> None:
+    """Items have the taskSeq of their map."""
+    shows = {"n": {"$from": 1}}
+    asked = {"title": {"$text": "{n} rows", **shows}, "shows": shows}
+    tasks = [
+        {"taskSeq": 1, "program": "@map", "dependsOn": [], "parameters": {**GIVEN, "over": [1, 2]}},
+        {"taskSeq": 2, "program": "@approval", "dependsOn": [1], "parameters": asked},
+    ]
+    own_api.client.put("/workflows/numbered", json={"tasks": tasks, "returns": {"$from": 1}})
+    flow = own_api.register("numbered")
+    async with own_api.engine() as engine:
+        engine.programs |= {"A"}
+        decider = Decider(engine.client, engine.partition, "w1")
+        await decider.run_once()
+        for claim in await engine.claim():
+            await engine.finish(claim, payload=b"%d" % (10 * claim.task))
+        await decider.run_once()
+        await own_api.project()
+        (listed,) = own_api.client.get("/approvals").json()["approvals"]
+        found = own_api.client.get(f"/flows/{flow}/tasks/2/approval").json()
+        assert [listed["title"], found["title"]] == ["[30,40] rows"] * 2
+        assert found["shows"] == {"n": [30, 40]}
+        yes = {"answer": {"approved": True}}
+        own_api.client.post(f"/flows/{flow}/tasks/2/answer", json=yes).raise_for_status()
+        await own_api.project()
+    assert own_api.flow(flow)["result"] == [30, 40]
+
+
 def _effect(api: RunningApi, flow: str, task: int) -> dict[str, Any]:
     """What a rerun of the task would do."""
     asked = {"tasks": [task], "dryRun": True}

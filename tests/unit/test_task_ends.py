@@ -81,6 +81,25 @@ def test_it_is_said_whose_value_is_missing() -> None:
     assert "task 2 has no value, which it cannot do without" in why_not_taken(why)
 
 
+def test_an_item_says_that_the_one_that_it_goes_along_has_no_value() -> None:
+    view = flow_of("ready", [P], parameters={"n": {"$from": "totals"}}, refs=True)
+    view.tasks[-1].item_of = 1  # of a map, which goes along that of the item before it
+    explain_ends(view)
+    why = view.tasks[-1].not_taken
+    assert why is not None
+    assert (why.because, why.depends_on) == ("missingValue", [1])
+    assert "task 1 has no value, which it cannot do without (before it: 1 passed over)" in why_not_taken(why)
+
+
+def test_a_map_that_is_named_by_its_number_is_none_of_its_items() -> None:
+    view = flow_of("ready", [P], parameters={"n": {"$from": 10}}, refs=True)
+    view.tasks.append(msgspec.structs.replace(view.tasks[0], task_exec_seq=3, item_of=1))
+    explain_ends(view)
+    why = view.tasks[1].not_taken
+    assert why is not None
+    assert (why.because, why.depends_on) == ("missingValue", [1])
+
+
 def test_of_many_ten_are_named() -> None:
     why = flow_of("ready", [N] * 40).tasks[-1].not_taken
     assert why is not None

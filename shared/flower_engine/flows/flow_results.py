@@ -106,8 +106,7 @@ class _Results:
         self.what = what
         self._fetched: dict[int, Any] = {}
         self._bytes = 0
-        self._tasks = {str(task.task_seq): task for task in flow.tasks}
-        self._tasks |= {task.task_name: task for task in flow.tasks if task.task_name is not None}
+        self._tasks = flow.referred_to()
 
     def read(self, name: str) -> Any:
         task = self._tasks.get(name)

@@ -29,11 +29,11 @@ def explain_ends(flow: FlowView) -> None:
     """Fills in why tasks were not taken or are not needed, and when those that are held are given up."""
     if any(task.ended_as == "unneeded" for task in flow.tasks):
         _tell_who_needs_them_no_more(flow)
-    by_name: dict[str, int] = {}
+    by_name: dict[str, TaskView] = {}
     for task in flow.tasks:
         if task.ended_as == "notTaken":
             if not by_name:
-                by_name = _names(flow)
+                by_name = flow.referred_to()
             task.not_taken = _why(flow, task, by_name)
         elif task.exec_status == Status.SUSPEND and task.ended_as is None:
             _tell_when_it_is_given_up(task)
@@ -51,7 +51,7 @@ def rule_of_task(task: TaskView) -> Rule:
     return known_rule(task.rule) or rule_of(READY)
 
 
-def _why(flow: FlowView, task: TaskView, by_name: dict[str, int]) -> NotTaken:
+def _why(flow: FlowView, task: TaskView, by_name: dict[str, TaskView]) -> NotTaken:
     barring = _barring(flow, task)
     if barring is not None:
         seq = barring.task_exec_seq
@@ -98,7 +98,7 @@ def _came_to(decision: TaskView) -> str:
     return f"{text}, with {saw}" if saw else text
 
 
-def _cause(task: TaskView, before: list[TaskView], by_name: dict[str, int]) -> _Cause:
+def _cause(task: TaskView, before: list[TaskView], by_name: dict[str, TaskView]) -> _Cause:
     rule = rule_of_task(task)
     match rule.word:
         case word if word == READY:
@@ -123,11 +123,14 @@ def _seqs(tasks: list[TaskView], *ends: str) -> list[int]:
     return [task.task_exec_seq for task in tasks if task.ended_as in ends]
 
 
-def _missing(task: TaskView, before: list[TaskView], by_name: dict[str, int]) -> list[int]:
+def _missing(task: TaskView, before: list[TaskView], by_name: dict[str, TaskView]) -> list[int]:
     """Those before it that have ended without the value that it cannot do without."""
     parameters: dict[str, Any] = msgspec.json.decode(task.parameters) or {}
-    uses = scan_parameters(parameters).uses
-    needed = {by_name[use.form.name] for use in uses if use.form.is_needed and use.form.name in by_name}
+    named = [use.form.name for use in scan_parameters(parameters).uses if use.form.is_needed]
+    if task.item_of is None:
+        needed = {by_name[name].task_exec_seq for name in named if name in by_name}
+    else:  # of a map that goes along another one: what is called as that is the item before it
+        needed = {one.task_exec_seq for one in before if named}
     return [
         one.task_exec_seq
         for one in before
@@ -135,12 +138,6 @@ def _missing(task: TaskView, before: list[TaskView], by_name: dict[str, int]) ->
         and one.has_ended
         and not (one.exec_status == Status.FINISH or one.has_stand_in)
     ]
-
-
-def _names(flow: FlowView) -> dict[str, int]:
-    """What references say of tasks -> their numbers."""
-    found = {str(task.task_seq): task.task_exec_seq for task in flow.tasks}
-    return found | {task.task_name: task.task_exec_seq for task in flow.tasks if task.task_name is not None}
 
 
 def _tell_when_it_is_given_up(task: TaskView) -> None:

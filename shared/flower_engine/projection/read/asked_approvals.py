@@ -29,7 +29,8 @@ _RESULTS = """
 SELECT task.task_flow_id, task.task_seq::bigint, task.task_name, task.result::text
 FROM kr_task_stat AS task JOIN unnest(%(flows)s::text[], %(names)s::text[]) AS wanted (flow, name)
     ON task.task_flow_id = wanted.flow AND (task.task_name = wanted.name OR task.task_seq::text = wanted.name)
-WHERE task.blob IS NULL AND (task.exec_status = 3 OR task.exec_status = 9 AND task.result IS NOT NULL)
+WHERE task.item_of IS NULL AND task.blob IS NULL
+    AND (task.exec_status = 3 OR task.exec_status = 9 AND task.result IS NOT NULL)
 """
 
 

@@ -273,6 +273,13 @@ class FlowView(FlowSummary, kw_only=True):
     failed_tasks: list[FailedTask]
     tasks: list[TaskView]
 
+    def referred_to(self) -> dict[str, TaskView]:
+        """Its tasks by what references call them: their taskSeq as text, or their name. Items, which have the
+        taskSeq of their map, are called by none."""
+        own = [task for task in self.tasks if task.item_of is None]
+        found = {str(task.task_seq): task for task in own}
+        return found | {task.task_name: task for task in own if task.task_name is not None}
+
 
 def failed_tasks(tasks: Sequence[TaskView]) -> list[FailedTask]:
     """Those of the tasks that failed for good."""
