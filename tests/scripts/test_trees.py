@@ -6,9 +6,11 @@ import pytest
 from flower_engine.errors import RefusedError
 from flower_engine.flows import begun_children
 from flower_engine.model.definitions.child_flows import child_flow_id
+from flower_engine.model.definitions.definition import PlannedTask
 from flower_engine.model.flow_control.flow_control import FlowControl
 from flower_engine.model.tasks.status import Status
 from flower_engine.transitions.operator_transitions import cancel, ignore, pause, prioritise, rerun, resume
+from flower_engine.transitions.register_transition import FlowPlan
 from flower_engine.transitions.tree_transitions import begin_children, look_at_trees
 from scripts.engine import A_MINUTE_MS, Engine, task
 from scripts.trees import Trees, subflow
@@ -232,6 +234,23 @@ async def test_children_have_the_priority_of_their_parent(engine: Engine, trees:
     await prioritise(engine.client, engine.partition, flow, by="ann", priority=5)
     await trees.settle()
     assert {one.planned.priority for one in (await engine.flow(child)).tasks} == {5}
+
+
+@pytest.mark.parametrize("fair_by", [None, "region"])
+async def test_children_have_the_fair_key_of_their_parent_where_their_workflow_says_none(
+    engine: Engine, trees: Trees, fair_by: str | None
+) -> None:
+    """And times that their own workflow says, for all of it and for its cleanup, either way."""
+    trees.definitions.put_control(FlowControl(scope="workflow", name="fair", fair_by=fair_by))
+    times = {"timeout_ms": 60_000, "cleanup_timeout_ms": 5_000}
+    await trees.define(task(1, parameters={"region": "north"}), name="fair", **times)
+    said = {"program": "@flow", "parameters": {"workflow": "fair"}, "fair_key": "ada"}
+    parent = (await engine.start(FlowPlan("w", [PlannedTask(seq=1, task_seq=1, **said)]))).flow
+    await trees.settle()
+    child = await engine.flow(await trees.child(parent))
+    assert child.task(1).planned.fair_key == ("ada" if fair_by is None else "north")
+    assert (child.registered.timeout_ms, child.registered.cleanup_ms) == (60_000, 5_000)
+    await engine.check()
 
 
 async def test_a_limit_of_one_flow_lets_children_take_turns(engine: Engine, trees: Trees) -> None:

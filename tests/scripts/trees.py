@@ -39,10 +39,17 @@ class Trees:
         self.plans = ChildPlans(self.definitions, SYSTEM_CLOCK)
 
     async def define(
-        self, *tasks: TaskDefinition, name: str = "child", returns: Any = None, schema: Any = None
+        self,
+        *tasks: TaskDefinition,
+        name: str = "child",
+        returns: Any = None,
+        schema: Any = None,
+        **more: Any,
     ) -> None:
-        """A workflow that children may be of."""
-        definition = WorkflowDefinition(name=name, tasks=tasks, returns=returns, parameters_schema=schema)
+        """A workflow that children may be of; ``more`` of its definition."""
+        definition = WorkflowDefinition(
+            name=name, tasks=tasks, returns=returns, parameters_schema=schema, **more
+        )
         await self.definitions.put(definition, "test")
         self.engine.programs |= {one.program for one in tasks}
 

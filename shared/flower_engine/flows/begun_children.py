@@ -18,12 +18,12 @@ from flower_engine.errors import (
     UnknownWorkflowError,
 )
 from flower_engine.flows.plan_overrides import overridden
+from flower_engine.flows.plans import plan_with
 from flower_engine.flows.sources import Definitions
 from flower_engine.flows.trees import tree_below
 from flower_engine.flows.versions import find_version
 from flower_engine.model.definitions.child_flows import VERSION, VERSIONS, WORKFLOW
-from flower_engine.model.definitions.child_plans import Pinned, given_of, plan_child, with_versions
-from flower_engine.model.definitions.flow_parameters import flow_parameters_of
+from flower_engine.model.definitions.child_plans import Pinned, given_of, plan_child
 from flower_engine.model.definitions.task_message import TaskMessage, parameters_in_round
 from flower_engine.model.definitions.workflow_versions import definition_of, version_of
 from flower_engine.model.flow_control.lanes import Lane, parse_lane
@@ -140,15 +140,7 @@ class ChildPlans:
         definition = msgspec.structs.replace(definition_of(workflow, found.canonical), keying=keying)
         # Each of them knows the whole tree below its own parent: what it does not need does no harm.
         tree = {name: Pinned(one, frozenset(versions) - {name}) for name, one in versions.items()}
-        planned = with_versions(plan_child(definition), tree)
-        return FlowPlan(
-            workflow,
-            planned,
-            timeout_ms=definition.timeout_ms,
-            keying=keying,
-            definition=found.hash,
-            takes=flow_parameters_of(definition, planned),
-        )
+        return plan_with(definition, plan_child(definition), found.hash, tree)
 
     async def _newest(self, workflow: str) -> FlowPlan:
         """Of a tree whose versions nobody fixed: an older version brought its schedule."""
@@ -156,18 +148,9 @@ class ChildPlans:
         if definition is None:
             raise UnknownWorkflowError(f"there is no workflow {workflow!r} (any more)")
         tree, below = await tree_below(definition, self._definitions.read)
-        version = version_of(definition)
         for one in (definition, *below.values()):
             await self._definitions.keep_version(one.name, version_of(one))
-        planned = with_versions(plan_child(definition), tree)
-        return FlowPlan(
-            workflow,
-            planned,
-            timeout_ms=definition.timeout_ms,
-            keying=definition.keying,
-            definition=version.hash,
-            takes=flow_parameters_of(definition, planned),
-        )
+        return plan_with(definition, plan_child(definition), version_of(definition).hash, tree)
 
     def _bound(self, kept: _Kept, given: dict[str, Any], lane: str) -> FlowPlan:
         """The plan of a flow, with the priority of its parent's task, and its fair key where it has none."""
@@ -187,14 +170,8 @@ class ChildPlans:
         bound = overridden(plan, given, {}, stands.priority, {})
         if not stands.fair_key or plan.keying.fair_by is not None:
             return bound
-        return FlowPlan(
-            bound.workflow,
-            [msgspec.structs.replace(task, fair_key=stands.fair_key) for task in bound.planned],
-            timeout_ms=bound.timeout_ms,
-            keying=bound.keying,
-            parameters=bound.given,
-            definition=bound.definition,
-        )
+        as_parent = [msgspec.structs.replace(task, fair_key=stands.fair_key) for task in bound.planned]
+        return bound.with_tasks(as_parent, bound.given)
 
     def _keep(self, key: tuple[Any, ...], now_ms: int, plan: FlowPlan) -> _Kept:
         before = self._kept.pop(key, None)

@@ -26,16 +26,7 @@ def bound_by_default(plan: FlowPlan) -> FlowPlan:
         if faults:
             raise ParametersError(faults)
         tasks = [plan.keying.keyed(plan.takes.bind(task, values)) for task in plan.planned]
-        plan.bound = FlowPlan(
-            plan.workflow,
-            tasks,
-            timeout_ms=plan.timeout_ms,
-            cleanup_ms=plan.cleanup_ms,
-            keying=plan.keying,
-            definition=plan.definition,
-            parameters=values,
-            pin=plan.pin,
-        )
+        plan.bound = plan.with_tasks(tasks, values)
     return plan.bound
 
 

@@ -90,17 +90,7 @@ def overridden(
     faults += flow.faults + too_many(size_bytes, "#/parameters")
     if faults:
         raise ParametersError(faults[:_MOST_FAULTS])
-    keyed = [plan.keying.keyed(task) for task in tasks]
-    return FlowPlan(
-        plan.workflow,
-        keyed,
-        timeout_ms=plan.timeout_ms,
-        cleanup_ms=plan.cleanup_ms,
-        keying=plan.keying,
-        definition=plan.definition,
-        parameters=flow.values,
-        pin=plan.pin,
-    )
+    return plan.with_tasks([plan.keying.keyed(task) for task in tasks], flow.values)
 
 
 def _by_number(

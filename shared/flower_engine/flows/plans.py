@@ -9,7 +9,7 @@ cached.
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -21,7 +21,7 @@ from flower_engine.flows.sources import Definitions
 from flower_engine.flows.trees import children_of, tree_below
 from flower_engine.flows.versions import find_version
 from flower_engine.model.definitions.child_plans import Pinned, with_versions
-from flower_engine.model.definitions.definition import WorkflowDefinition, plan_flow
+from flower_engine.model.definitions.definition import PlannedTask, WorkflowDefinition, plan_flow
 from flower_engine.model.definitions.flow_parameters import flow_parameters_of
 from flower_engine.model.definitions.workflow_versions import NEWEST, Version, definition_of, version_of
 from flower_engine.store_faults import words_of
@@ -196,7 +196,16 @@ def compile_plan(
     Raises:
         DefinitionError: it cannot be run.
     """
-    planned = plan_flow(definition)
+    return plan_with(definition, plan_flow(definition), version_hash, tree)
+
+
+def plan_with(
+    definition: WorkflowDefinition,
+    planned: Sequence[PlannedTask],
+    version_hash: str,
+    tree: Mapping[str, Pinned],
+) -> FlowPlan:
+    """The plan of a definition whose flows have these tasks; see :func:`compile_plan`."""
     if tree:
         planned = with_versions(planned, tree)
     return FlowPlan(

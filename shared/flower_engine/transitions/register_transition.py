@@ -163,6 +163,20 @@ class FlowPlan:
             args += (root, lane_of(workflow, tasks[root - 1]))
         self._head, self.fields = tuple(args), tuple(fields)
 
+    def with_tasks(self, tasks: Sequence[PlannedTask], parameters: Mapping[str, Any] | None) -> "FlowPlan":
+        """The plan of a flow with these tasks, to which these parameters are given; the rest is what this one
+        says."""
+        return FlowPlan(
+            self.workflow,
+            tasks,
+            timeout_ms=self.timeout_ms,
+            cleanup_ms=self.cleanup_ms,
+            keying=self.keying,
+            definition=self.definition,
+            parameters=parameters,
+            pin=self.pin,
+        )
+
     @property
     def args(self) -> tuple[Arg, ...]:
         """What the script is given."""
