@@ -1,11 +1,14 @@
 """Rows of ms_task_definition that people edited with SQL may hold anything."""
 
+import json
 from importlib.resources import files
 from typing import Any
 
 import pytest
 
 from api.serving import RunningApi, details
+from flower_cli.yaml_documents import documents_of
+from unit.pages import blocks
 
 _COLUMNS = "task_id, task_seq, program, task_priority"
 
@@ -153,3 +156,57 @@ def test_workflows_that_cannot_be_run_are_listed_with_the_reason_beside_the_othe
     assert "its name must be 1 to 256 characters" in listed[""]["problem"]
     assert "more than 10000 tasks" in listed["vast"]["problem"]
     api.sql("DELETE FROM ms_task_definition")
+
+
+_PAGE = "workflows.md"
+_SAID: list[dict[str, Any]] = [
+    document
+    for block in blocks(_PAGE, "yaml")
+    if block.startswith("taskId: ")
+    for document in documents_of(block.encode())
+]
+_COLUMNS_OF = {"taskName": "task_name", "onFailure": "on_failure", "rule": "rule", "finally": "finally"}
+_JSON_OF = {"parameters": "parameters", "standIn": "stand_in", "when": "when_is"}
+
+
+def _put(api: RunningApi, document: dict[str, Any]) -> dict[str, Any]:
+    """Defines a workflow of the page over HTTP, and what it is made of; what is shown of it."""
+    small = {"tasks": [{"taskSeq": 1, "program": "A"}]}
+    api.client.put("/workflows/one_day", json=small).raise_for_status()
+    name = document["taskId"]
+    reply = api.client.put(f"/workflows/{name}", json={**document, "taskId": name})
+    assert reply.status_code < 300, reply.text
+    shown: dict[str, Any] = api.client.get(f"/workflows/{name}").json()
+    return shown
+
+
+@pytest.mark.parametrize("document", _SAID, ids=lambda document: document["taskId"])
+def test_a_workflow_is_the_same_as_rows_of_sql(api: RunningApi, document: dict[str, Any]) -> None:
+    """Rules, waits, maps, branches, sub-flows and cleanups: as people write them in YAML, row by row."""
+    said, name = _put(api, document), "as rows"
+    numbers = {task.get("taskName"): task["taskSeq"] for task in document["tasks"]}
+    api.sql("DELETE FROM ms_task_definition WHERE task_id = %s", name)
+    for task in document["tasks"]:
+        row: dict[str, Any] = {column: task[field] for field, column in _COLUMNS_OF.items() if field in task}
+        row |= {column: json.dumps(task[field]) for field, column in _JSON_OF.items() if field in task}
+        row["depends_on"] = [numbers.get(one, one) for one in task["dependsOn"]]
+        row["max_attempts"] = task.get("retry", {}).get("maxAttempts")
+        _insert(api, name, task_seq=task["taskSeq"], program=task["program"], **row)
+    shown = api.client.get(f"/workflows/{name}").json()
+    assert shown["tasks"] == said["tasks"]
+
+
+def test_the_rows_of_the_page_are_those_of_its_workflows(api: RunningApi) -> None:
+    said = {document["taskId"]: _put(api, document) for document in _SAID}
+    tried: list[str] = []
+    for block in blocks(_PAGE, "sql"):
+        (name,) = [name for name in said if f"('{name}', " in block]
+        for seq in [
+            task["taskSeq"] for task in said[name]["tasks"] if f"('{name}', {task['taskSeq']}," in block
+        ]:
+            api.sql("DELETE FROM ms_task_definition WHERE task_id = %s AND task_seq = %s", name, seq)
+        assert api.client.get(f"/workflows/{name}").json() != said[name]
+        api.sql(block)
+        assert api.client.get(f"/workflows/{name}").json() == said[name]
+        tried.append(name)
+    assert sorted(tried) == ["counted", "loading", "published"]

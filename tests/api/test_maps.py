@@ -59,9 +59,9 @@ async def test_a_map_that_is_named_by_its_number_is_its_list_and_none_of_its_ite
     own_api: RunningApi,
 ) -> None:
     """Items have the taskSeq of their map."""
-    shows = {"n": {"$from": 1}}
+    shows: dict[str, Any] = {"n": {"$from": 1}}
     asked = {"title": {"$text": "{n} rows", **shows}, "shows": shows}
-    tasks = [
+    tasks: list[dict[str, Any]] = [
         {"taskSeq": 1, "program": "@map", "dependsOn": [], "parameters": {**GIVEN, "over": [1, 2]}},
         {"taskSeq": 2, "program": "@approval", "dependsOn": [1], "parameters": asked},
     ]

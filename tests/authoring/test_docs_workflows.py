@@ -16,12 +16,13 @@ import pytest
 from authoring.in_process import run_document
 from flower_cli.yaml_documents import documents_of
 from flower_engine import DefinitionError
+from flower_engine.authoring.workflow import Workflow
 from flower_engine.model.definitions.workflow_document import WorkflowDocument
 from flower_engine.model.definitions.workflow_versions import version_of
 from flower_engine.programs.registry import registry
 from flower_engine.programs.task_options import OPTIONS
 from flower_engine.testing import FlowerTest
-from unit.pages import DOCS, quoted, rows, tables
+from unit.pages import DOCS, blocks, quoted, rows, tables
 
 PAGE = "workflows.md"
 TEXT = (DOCS / PAGE).read_text()
@@ -37,9 +38,22 @@ def refused(day: date, threshold: int = 50) -> object:
 {written}
 """
 
+CHAIN = """
+@program("Double")
+def double(number: Total) -> int:
+    return number.rows
+
+
+@workflow
+def in_a_chain(day: date) -> list[int]:
+    totals = count.map(list_files.step(day))
+    doubled = double.map(totals)
+    return doubled
+"""
+
 
 def _blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    return blocks(PAGE, language)
 
 
 def _load(file: Path, text: str) -> ModuleType:
@@ -74,7 +88,14 @@ def test_the_code_runs_and_the_json_comes_of_it(folder: Path, capsys: pytest.Cap
     assert capsys.readouterr().out == "3 rows on 2026-01-05\n"
 
 
-@pytest.mark.parametrize("name", ["loading", "published", "ordering", "selling"])
+def test_every_workflow_of_the_page_is_one(folder: Path) -> None:
+    page = _load(folder / "page_of_all.py", "\n\n".join(_blocks("python")))
+    found: list[Any] = [one for one in vars(page).values() if isinstance(one, Workflow)]
+    assert len(found) == len({one.name for one in found}) == "\n".join(_blocks("python")).count("@workflow")
+    assert all(one.document()["tasks"] for one in found)
+
+
+@pytest.mark.parametrize("name", ["counted", "loading", "published", "ordering", "selling"])
 def test_it_is_the_same_in_python_and_in_yaml(folder: Path, name: str) -> None:
     page = _load(folder / "page_of_rules.py", "\n\n".join(_blocks("python")))
     (block,) = [block for block in _blocks("yaml") if block.startswith(f"taskId: {name}\n")]
@@ -82,6 +103,17 @@ def test_it_is_the_same_in_python_and_in_yaml(folder: Path, name: str) -> None:
     written = {field: getattr(page, name).document()[field] for field in said}
     first, second = (msgspec.convert(one, WorkflowDocument).to_model() for one in (written, said))
     assert version_of(first) == version_of(second)
+
+
+@pytest.mark.parametrize(("workflow", "seq"), [("two_days", 1), ("in_a_chain", 3)])
+def test_a_task_is_the_same_in_python_and_in_yaml(folder: Path, workflow: str, seq: int) -> None:
+    page = _load(folder / "page_of_tasks.py", "\n\n".join([*_blocks("python"), CHAIN]))
+    begin = "  - taskSeq: 3" if seq == 3 else f"taskId: {workflow}\n"
+    (block,) = [block for block in _blocks("yaml") if block.startswith(begin)]
+    text = block if seq != 3 else "taskId: chained\ntasks:\n" + block
+    (said,) = documents_of(text.encode())
+    (task,) = [one for one in getattr(page, workflow).document()["tasks"] if one["taskSeq"] == seq]
+    assert task == {**said["tasks"][0], "dependsOn": task["dependsOn"]}
 
 
 def test_a_default_that_json_leaves_out_goes_along_as_the_page_says(folder: Path) -> None:

@@ -1,5 +1,7 @@
 """Sub-flows: a task is done by a flow of its own, and both move in one transition."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -244,7 +246,7 @@ async def test_children_have_the_fair_key_of_their_parent_where_their_workflow_s
     trees.definitions.put_control(FlowControl(scope="workflow", name="fair", fair_by=fair_by))
     times = {"timeout_ms": 60_000, "cleanup_timeout_ms": 5_000}
     await trees.define(task(1, parameters={"region": "north"}), name="fair", **times)
-    said = {"program": "@flow", "parameters": {"workflow": "fair"}, "fair_key": "ada"}
+    said: dict[str, Any] = {"program": "@flow", "parameters": {"workflow": "fair"}, "fair_key": "ada"}
     parent = (await engine.start(FlowPlan("w", [PlannedTask(seq=1, task_seq=1, **said)]))).flow
     await trees.settle()
     child = await engine.flow(await trees.child(parent))

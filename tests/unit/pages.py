@@ -34,6 +34,12 @@ def rows(page: str, column: str) -> list[dict[str, str]]:
     return [row for table in tables(page) for row in table if next(iter(row)) == column]
 
 
+def blocks(page: str, language: str) -> list[str]:
+    """The blocks of code of a page in this language."""
+    text = (DOCS / page).read_text()
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
 def quoted(text: str) -> list[str]:
     """What stands between backticks."""
     return re.findall(r"`([^`]+)`", text)

@@ -9,7 +9,7 @@ cached.
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import TypeVar
 
@@ -201,7 +201,7 @@ def compile_plan(
 
 def plan_with(
     definition: WorkflowDefinition,
-    planned: Sequence[PlannedTask],
+    planned: tuple[PlannedTask, ...],
     version_hash: str,
     tree: Mapping[str, Pinned],
 ) -> FlowPlan:
