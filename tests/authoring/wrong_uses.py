@@ -6,20 +6,26 @@ from datetime import date
 import msgspec
 
 from flower_engine import (
+    Again,
+    Outcome,
     RetryPolicy,
+    answered_by,
     approval,
     at_least,
     either,
     event,
+    flat,
     hold,
     is_none,
     not_,
     otherwise,
+    outcomes,
     program,
     sleep,
     text,
     when,
     workflow,
+    zipped,
 )
 from flower_engine.client import Client, registration
 
@@ -142,6 +148,9 @@ def waiting(day: date) -> int:
     count.step(ok.comment)  # error: reportAttributeAccessIssue | attr-defined
     approval(default=True)  # error: reportArgumentType | call-overload
     approval.having(retry=RetryPolicy(5))  # error: reportCallIssue | call-arg
+    count.step(answered_by(ok)[0], strict=True)
+    count.step(answered_by(ok))  # error: reportArgumentType | arg-type
+    answered_by()  # error: reportCallIssue | call-arg
     return ok  # error: reportReturnType | return-value
 
 
@@ -158,3 +167,41 @@ def all_days(days: list[date]) -> list[str]:
     one_day.having(finally_="yes").step(days[0])  # error: reportArgumentType | arg-type
     one_day.having(aligned=1).map(days)  # error: reportArgumentType | arg-type
     return one_day.map(days)  # error: reportReturnType | return-value
+
+
+@program
+def compare(pair: tuple[str, Total]) -> int:
+    if pair[1].bad:
+        raise Again(3)  # error: reportArgumentType | arg-type
+    if pair[1].rows:
+        raise Again({}, of="loop")  # error: reportArgumentType | arg-type
+    raise Again({"pair": pair}, afterwards="30s")  # error: reportCallIssue | call-arg
+
+
+@program
+def judge(all_of_it: list[Outcome[Total]]) -> list[str]:
+    return [one.colour for one in all_of_it]  # error: reportAttributeAccessIssue | attr-defined
+
+
+@workflow("mapping")
+def mapping(day: date) -> list[int]:
+    files = list_files.step(day)
+    totals = count.having(limit="5").map(files)  # error: reportArgumentType | arg-type
+    totals = count.having(tolerate="1%").map(files)  # error: reportArgumentType | arg-type
+    totals = count.having(key=3).map(files)  # error: reportArgumentType | arg-type
+    totals = count.having(limit=5, tolerate=0.01, key="").map(files)
+    count.map(zipped(files, totals))  # error: reportArgumentType | arg-type
+    compare.map(zipped(totals, files))  # error: reportArgumentType | arg-type
+    compare.map(zipped(files, 3))  # error: reportArgumentType | call-overload
+    compare.map(zipped(files))  # error: reportCallIssue | call-overload
+    count.map(flat(files[0].size))  # error: reportAttributeAccessIssue | attr-defined
+    count.map(flat([totals]))  # error: reportArgumentType | list-item
+    judge.step(totals)  # error: reportArgumentType | arg-type
+    judge.step(outcomes(files))  # error: reportArgumentType | arg-type
+    judge.step(outcomes(totals))
+    one_day.step()  # error: reportCallIssue | call-arg
+    one_day.step("today")  # error: reportArgumentType | arg-type
+    one_day.step(day, strikt=True)  # error: reportCallIssue | call-arg
+    count.step(one_day.step(day).colour)  # error: reportAttributeAccessIssue | attr-defined
+    count.step(one_day.step(day).rows)  # error: reportArgumentType | arg-type
+    return compare.map(zipped(files, totals))

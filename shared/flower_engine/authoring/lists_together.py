@@ -25,7 +25,14 @@ def zipped(first: Sequence[A], second: Sequence[B], /) -> list[tuple[A, B]]: ...
 @overload
 def zipped(first: Sequence[A], second: Sequence[B], third: Sequence[C], /) -> list[tuple[A, B, C]]: ...
 @overload
-def zipped(*lists: Sequence[Any]) -> list[tuple[Any, ...]]: ...
+def zipped(
+    first: Sequence[Any],
+    second: Sequence[Any],
+    third: Sequence[Any],
+    fourth: Sequence[Any],
+    /,
+    *more: Sequence[Any],
+) -> list[tuple[Any, ...]]: ...
 
 
 def zipped(*lists: Sequence[Any]) -> Any:
