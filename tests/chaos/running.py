@@ -20,7 +20,7 @@ from chaos.people import DECIDING, ENDING, WORKFLOWS, People
 from chaos.programs import TABLE
 from chaos.proxy import Proxy
 from chaos.storm import Storm
-from chaos.trees_verdict import judge_trees, judge_world
+from chaos.trees_verdict import judge_kept, judge_trees, judge_world
 from chaos.verdict import judge
 from chaos.world import ASKING, SIGNALLED, World, answer_all, send, vote_all
 from flower_engine.embedded.embedded_stores import Addresses
@@ -134,7 +134,7 @@ def run(
             problems += [*judge_trees(verdict.flows), *judge_chains(verdict.flows)]
             problems += judge_loops(verdict.flows, verdict.events)
             heard = (world.signals, world.answers) if nodes is None else ((), ())  # else some may be lost
-            problems += judge_world(verdict.events, *heard)
+            problems += [*judge_world(verdict.events, *heard), *judge_kept(verdict.events)]
             problems += judge_ending(verdict.events, world.mail)
             say(f"{len(world.signals)} signals were heard, {len(world.answers)} answers counted")
         return Outcome(

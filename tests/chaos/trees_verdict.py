@@ -10,8 +10,10 @@ from flower_engine.model.definitions.child_flows import child_flow_id
 from flower_engine.model.events.events import AnyEvent
 from flower_engine.model.events.wait_events import FlowSignalled, TaskAnswered
 from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.folding.fold import fold_one
 from flower_engine.model.maps.map_items import numbers_of
 from flower_engine.model.tasks.status import Status
+from flower_engine.model.waits.wait_programs import takes_signal
 
 
 def judge_world(
@@ -41,6 +43,22 @@ def judge_world(
     yield from (
         f"answer {one} counted, and its wait ended {ended[one]} times" for one in counted if ended[one] != 1
     )
+
+
+def judge_kept(events: Sequence[AnyEvent]) -> Iterator[str]:
+    """No signal is kept while a task awaits it. The judgement after the storm would not see that: signals are
+    sent until nothing waits any more. Whenever a flow gets one, all that was before is done."""
+    flows: dict[str, FlowState] = {}
+    for event in events:
+        flow = flows.get(event.flow) if isinstance(event, FlowSignalled) else None
+        if flow is not None:
+            yield from (
+                f"flow {flow.flow} kept signal {signal.id}, and task {task.planned.seq} awaited it"
+                for signal in flow.signals.values()
+                for task in flow.tasks
+                if task.is_awaiting and takes_signal(task.planned, signal.name, signal.key)
+            )
+        fold_one(flows, event)
 
 
 def judge_trees(flows: Mapping[str, FlowState]) -> Iterator[str]:
