@@ -58,6 +58,17 @@ def test_the_branch_that_is_taken_runs_and_the_others_are_passed_over(flower: Fl
     run = flower.run(published, threshold=3)
     assert run.result == "told: sent with None"
     assert [statuses(run)[name] for name in ("held", "when_total", "told")] == ["Ignore"] * 3
+    held, big = run.tasks["held"], run.tasks["big"]
+    assert (held.ended_as, big.ended_as, big.why) == ("notTaken", None, "")
+    assert held.why == "not taken: big is false: total.bad > 3, with total.bad = 3"
+
+
+def test_it_is_said_how_a_task_has_ended_and_what_it_waits_for(flower: FlowerTest) -> None:
+    run = flower.start(published)
+    assert run.tasks["held"].why == "waits for 1, 2"
+    run.ignore("total", result={"rows": 1, "bad": 60, "note": None}, reason="known already")
+    assert (run.tasks["total"].ended_as, run.tasks["total"].why) == ("passedOver", "known already")
+    assert run.finish() == "told: told: held: 60 of 1"
 
 
 def test_a_branch_that_is_not_taken_needs_no_program(flower: FlowerTest) -> None:

@@ -1,6 +1,9 @@
 """Situations in which other engines lost a signal, or passed an approval, as reports of theirs tell."""
 
+import pytest
+
 from flower_engine import answered_by, approval, event, program, sleep, workflow
+from flower_engine.errors import ParametersError
 from flower_engine.testing import FlowerTest
 
 
@@ -34,6 +37,24 @@ def test_a_signal_that_comes_while_what_is_before_its_wait_fails_is_not_lost(flo
     assert not run.signal("paid", 2)
     run.rerun()
     assert run.finish() == 2
+
+
+@workflow("cases: a payment")
+def payment(number: int) -> int:
+    return event("paid", key=number, type=int)
+
+
+def test_a_signal_by_name_and_key_reaches_all_that_await_it_or_the_first(flower: FlowerTest) -> None:
+    runs = [*sorted((flower.start(payment, 7) for _ in range(2)), key=lambda run: run.id)]
+    runs.append(flower.start(payment, 8))
+    assert flower.signal("paid", 1, key=9) == 0
+    assert flower.signal("paid", 2, key=7, first=True) == 1
+    assert [run.status for run in runs] == ["Finish", "Wait", "Wait"]
+    assert flower.signal("paid", 3, key=7) == 1
+    with pytest.raises(ParametersError, match="takes another payload"):
+        flower.signal("paid", "no number", key=8)
+    assert flower.signal("paid", 4, key=8) == 1
+    assert [run.finish() for run in runs] == [2, 3, 4]
 
 
 @workflow("cases: an approval behind a long step")

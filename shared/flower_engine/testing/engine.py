@@ -15,7 +15,7 @@ from flower_engine.flows.live_programs import Programs, Versions
 from flower_engine.flows.memory_stores import MemoryStores
 from flower_engine.flows.payloads import encoded_payload
 from flower_engine.flows.registrations import Asked, start
-from flower_engine.flows.signals import send_to_flow
+from flower_engine.flows.signals import Delivered, send_to_all, send_to_flow
 from flower_engine.flows.tree_operations import TreeOperator
 from flower_engine.log.client import send
 from flower_engine.log.durability import Level
@@ -278,10 +278,16 @@ class Engine:
 
     async def signal(self, flow: str, name: str, key: str, payload: Any) -> Signalled:
         """Sends the flow a signal that it never got before."""
+        return await send_to_flow(self._stores, flow, self._new_signal(name, key, payload))
+
+    async def signal_all(self, name: str, key: str, payload: Any, *, first: bool) -> Delivered:
+        """Sends such a signal to all flows in which a task awaits it, or to the first of them."""
+        return await send_to_all(self._stores, self._new_signal(name, key, payload), first=first)
+
+    def _new_signal(self, name: str, key: str, payload: Any) -> Sent:
         self._signal_number += 1
         encoded = encoded_payload(payload, "")
-        sent = Sent(name=name, key=key, id=f"test {self._signal_number}", by=BY, payload=encoded)
-        return await send_to_flow(self._stores, flow, sent)
+        return Sent(name=name, key=key, id=f"test {self._signal_number}", by=BY, payload=encoded)
 
     async def view(self, flow: str) -> FlowView:
         """The flow with its tasks and why they wait."""

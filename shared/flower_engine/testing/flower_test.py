@@ -15,7 +15,7 @@ from flower_engine.programs.registry import Registry, registry
 from flower_engine.testing.engine import Engine
 from flower_engine.testing.private_server import server
 from flower_engine.testing.program_runs import Attempts
-from flower_engine.testing.run import Run
+from flower_engine.testing.run import Run, plain
 from flower_engine.testing.skipping import Skipping
 from flower_engine.testing.stubs import For, Stub, program_name
 
@@ -176,6 +176,17 @@ class FlowerTest:
             changed_by="test",
         )
         self._server.call(self._engine.set_control(control))
+
+    def signal(self, name: str, payload: Any = None, *, key: str | int = "", first: bool = False) -> int:
+        """Sends a signal to all flows of the test in which a task awaits it now, or to the first of them; how
+        many tasks took it. What nobody awaits is not kept: that is for a signal to one flow (``run.signal``).
+
+        Raises:
+            ParametersError: the payload fits the type of none of these tasks.
+        """
+        self._skipping.work()
+        sent = self._engine.signal_all(name, str(key), plain(payload), first=first)
+        return len(self._skipping.call(sent).taken)
 
     def skip(self, time: Duration) -> None:
         """Lets so much time pass for all flows of the test; what becomes due runs."""

@@ -211,7 +211,7 @@ class Run(Generic[R_co]):
             ParametersError: it is not what the form wants.
         """
         number = self._number(task)
-        given = {"approved": answer} if isinstance(answer, bool) else _plain(answer)
+        given = {"approved": answer} if isinstance(answer, bool) else plain(answer)
         self._skipping.work()
         self._operate(lambda: self._engine.answerer(self.id, by).answer(number, given, roles=roles))
 
@@ -223,7 +223,7 @@ class Run(Generic[R_co]):
             ParametersError: the payload does not fit the type of a task that may take it.
             FlowEndedError: the flow has ended.
         """
-        done = self._skipping.call(self._engine.signal(self.id, name, str(key), _plain(payload)))
+        done = self._skipping.call(self._engine.signal(self.id, name, str(key), plain(payload)))
         return done.word == "taken"
 
     def lose_worker(self, task: str) -> None:
@@ -257,6 +257,6 @@ class Run(Generic[R_co]):
         return f"<Run {self.id}: {self.status}>"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Its JSON, as whoever sends it over HTTP would have made it."""
     return msgspec.json.decode(msgspec.json.encode(value, enc_hook=to_json))

@@ -6,10 +6,12 @@ from typing import Any, Literal
 
 import msgspec
 
+from flower_engine.flows.end_words import why_not_needed, why_not_taken
 from flower_engine.flows.wait_words import in_words
 from flower_engine.model.tasks.task_error import TaskError
 from flower_engine.model.values.near_names import nearest_in_words
 from flower_engine.projection.read.attempt_views import AttemptView
+from flower_engine.projection.read.end_views import EndWord
 from flower_engine.projection.read.views import FlowView, TaskDetail, TaskView
 from flower_engine.projection.read.wait_views import NoWorker
 from flower_engine.testing.faults import FlowerTestError
@@ -21,7 +23,9 @@ _MOST_LINES = 3  # of a traceback
 
 class RunTask(msgspec.Struct, frozen=True):
     """One task of a run, as it stands. ``attempts``: how many there were; ``history`` has each of them.
-    ``result`` is plain JSON; ``error`` that of the last attempt that failed, None after one that finished."""
+    ``result`` is plain JSON; ``error`` that of the last attempt that failed, None after one that finished.
+    ``ended_as``: how it has ended, where it is not Finish (None: it has not); ``why``: why it waits, was not
+    taken, is not needed, or was passed over ("": nothing of that)."""
 
     name: str
     status: StatusWord
@@ -30,6 +34,8 @@ class RunTask(msgspec.Struct, frozen=True):
     error: TaskError | None
     parameters: dict[str, Any]
     history: tuple[AttemptView, ...]
+    ended_as: EndWord | None = None
+    why: str = ""
 
 
 class RunTasks(Mapping[str, RunTask]):
@@ -123,7 +129,19 @@ def _run_task(name: str, task: TaskDetail) -> RunTask:
         error=task.error,
         parameters=msgspec.json.decode(task.parameters),
         history=tuple(task.attempts),
+        ended_as=task.ended_as,
+        why=_said_of(task),
     )
+
+
+def _said_of(task: TaskView) -> str:
+    if task.not_taken is not None:
+        return why_not_taken(task.not_taken)
+    if task.ended_as == "unneeded":
+        return why_not_needed(task.not_needed_by or ())
+    if task.wait_reason is not None:
+        return in_words(task.wait_reason)
+    return task.ignore_reason or ""
 
 
 def _words(time: timedelta) -> str:
