@@ -10,6 +10,7 @@ from redis.asyncio.connection import ConnectionPool
 from flower_engine.errors import FlowControlError, ParameterError, SecretError
 from flower_engine.flows.answers import Answerer
 from flower_engine.flows.begun_children import ChildPlans
+from flower_engine.flows.forks import Forked, ForkedEffect, Forking, effect_of_forking, fork
 from flower_engine.flows.history import detail_of, find_events, find_flow
 from flower_engine.flows.live_programs import Programs, Versions
 from flower_engine.flows.memory_stores import MemoryStores
@@ -20,6 +21,7 @@ from flower_engine.flows.tree_operations import TreeOperator
 from flower_engine.log.client import send
 from flower_engine.log.durability import Level
 from flower_engine.log.partition import Partition
+from flower_engine.model.definitions.child_flows import child_flow_id
 from flower_engine.model.definitions.definition import WorkflowDefinition
 from flower_engine.model.definitions.task_message import TaskMessage, may_read, parameters_in_round
 from flower_engine.model.definitions.workflow_document import WorkflowDocument
@@ -127,17 +129,19 @@ class Engine:
         self.blobs = MemoryBlobs()
         self._names: dict[str, dict[int, str]] = {}  # of the tasks of a flow, by task_seq
         self.hanging: dict[tuple[str, int], Claim] = {}
-        self._stores = _OneOfMany(redis, self.settings, self.clock)
-        own_programs = _OwnPrograms(redis, lambda: self._stores.partitions)
+        self.stores = _OneOfMany(redis, self.settings, self.clock)
+        own_programs = _OwnPrograms(redis, lambda: self.stores.partitions)
         own_programs.registry = programs
-        self._stores.programs = own_programs
+        self.stores.programs = own_programs
         self._programs = programs
         self._secret = secret
         self._call_number = 0
         self._decider = Decider(redis, partition, BY, self._fetched, self._stored)
-        self._child_plans = ChildPlans(self._stores.definitions, self.clock, self._fetched)
+        self._child_plans = ChildPlans(self.stores.definitions, self.clock, self._fetched)
         self._signal_number = 0
         self._queues: list[str] = []
+        self._put_off: set[bytes] = set()  # notes of trees with which nothing could be done yet
+        self._put_off_at: Any = None  # the last event then: whatever happens may have changed that
 
     @classmethod
     async def opened(
@@ -153,7 +157,7 @@ class Engine:
         engine = cls(redis, partition, programs, secret)
         await redis.set_clock(engine.clock.now_ms())
         await install(redis, number, partition.installation, 1)
-        engine._stores.install([partition], [Level()])
+        engine.stores.install([partition], [Level()])
         return engine
 
     async def close(self) -> None:
@@ -176,8 +180,8 @@ class Engine:
             DefinitionError: it cannot be run so; names every problem.
         """
         definition = _without_jitter(msgspec.convert(document, WorkflowDocument).to_model())
-        await self._stores.definitions.put(definition, BY)
-        self._stores.plans.forget(definition.name)
+        await self.stores.definitions.put(definition, BY)
+        self.stores.plans.forget(definition.name)
         for task in definition.tasks:
             if task.queue not in self._queues:
                 self._queues.append(task.queue)
@@ -192,14 +196,14 @@ class Engine:
         problems = problems_of(control)
         if problems:
             raise FlowControlError(problems)
-        self._stores.said.put_control(control)
-        controls = await self._stores.said.controls()
+        self.stores.said.put_control(control)
+        controls = await self.stores.said.controls()
         held = await read_held(self.redis, self.partition)
         await set_control(self.redis, self.partition, partitions=1, held=held, controls=controls)
-        self._stores.plans.forget_all()
+        self.stores.plans.forget_all()
 
     async def register(self, workflow: str, asked: Asked) -> str:
-        return (await start(self._stores, workflow, BY, asked)).flow
+        return (await start(self.stores, workflow, BY, asked)).flow
 
     async def turn(self, outcomes: Sequence[Outcome], stubbed: Iterable[str]) -> Turn:
         """Hands outcomes in, and claims what is ready of the programs that are here."""
@@ -225,14 +229,43 @@ class Engine:
 
     async def _look_at_trees(self) -> bool:
         """What a watcher does for sub-flows; whether there was something."""
-        if not await send(self.redis, "EXISTS", self.partition.keys.tree):
+        tree = self.partition.keys.tree
+        if not await send(self.redis, "EXISTS", tree):
             return False
         before = await self._last_event()
+        looked_at: list[bytes] = await send(
+            self.redis, "ZRANGE", tree, "-inf", self.clock.now_ms(), "BYSCORE"
+        )
         more, due = await look_at_trees(self.redis, self.partition)
         if due:
             begun = [(one, made) for one in due if (made := await self._child_plans.begin(one)) is not None]
             await begin_children(self.redis, self.partition, begun)
-        return more or bool(due) or await self._last_event() != before
+        happened = await self._last_event()
+        if happened != self._put_off_at:
+            self._put_off_at, self._put_off = happened, set()
+        self._put_off.update(looked_at)
+        return more or bool(due) or happened != before
+
+    async def _tree_due_ms(self) -> int | None:
+        """In how many milliseconds something of a tree of flows is to be looked at. What was looked at in
+        vain is looked at in vain again, each second, until something happens: that is nothing to skip to."""
+        tree = self.partition.keys.tree
+        put_off = self._put_off if await self._last_event() == self._put_off_at else set[bytes]()
+        noted: list[bytes] = await send(self.redis, "ZRANGE", tree, 0, -1, "WITHSCORES")
+        for note, score in zip(noted[::2], noted[1::2], strict=True):
+            if note not in put_off and (not note.endswith(b"?") or await self._is_in_doubt(note)):
+                return max(0, int(score) - self.clock.now_ms())
+        return None
+
+    async def _is_in_doubt(self, note: bytes) -> bool:
+        """Whether a task that was to await the child that it had still does, and that was not taken up."""
+        flow, _, task = note.rstrip(b"?").decode().partition(":")
+        state: bytes | None = await send(self.redis, "HGET", self.partition.keys.flow(flow), f"s{task}")
+        _, attempt, _, lease = (state or b"0 0 0 ").decode().split(" ", 3)
+        if not lease.startswith("~flow"):
+            return False
+        child = child_flow_id(flow, int(task), int(attempt))
+        return not await send(self.redis, "EXISTS", self.partition.keys.flow(child))
 
     async def _last_event(self) -> Any:
         return await send(self.redis, "XREVRANGE", self.partition.keys.log, "+", "-", "COUNT", 1)
@@ -245,7 +278,8 @@ class Engine:
         fired = await fire(
             self.redis, self.partition, lease_ms=self.settings.lease_ms, tick_gap_ms=_NO_STALL_MS
         )
-        return bool(fired.fired), fired.next_ms
+        due = [ms for ms in (fired.next_ms, await self._tree_due_ms()) if ms is not None]
+        return bool(fired.fired), min(due, default=None)
 
     async def skip_and_fire(self, ms: int) -> None:
         """So much time passes, and what is due then happens."""
@@ -271,18 +305,24 @@ class Engine:
         )
 
     def operator(self, flow: str) -> TreeOperator:
-        return TreeOperator(self._stores, flow, BY)
+        return TreeOperator(self.stores, flow, BY)
+
+    async def fork(self, wanted: Forking) -> Forked:
+        return await fork(self.stores, wanted, BY)
+
+    async def effect_of_fork(self, wanted: Forking) -> ForkedEffect:
+        return await effect_of_forking(self.stores, wanted)
 
     def answerer(self, flow: str, by: str) -> Answerer:
-        return Answerer(self._stores, flow, by)
+        return Answerer(self.stores, flow, by)
 
     async def signal(self, flow: str, name: str, key: str, payload: Any) -> Signalled:
         """Sends the flow a signal that it never got before."""
-        return await send_to_flow(self._stores, flow, self._new_signal(name, key, payload))
+        return await send_to_flow(self.stores, flow, self._new_signal(name, key, payload))
 
     async def signal_all(self, name: str, key: str, payload: Any, *, first: bool) -> Delivered:
         """Sends such a signal to all flows in which a task awaits it, or to the first of them."""
-        return await send_to_all(self._stores, self._new_signal(name, key, payload), first=first)
+        return await send_to_all(self.stores, self._new_signal(name, key, payload), first=first)
 
     def _new_signal(self, name: str, key: str, payload: Any) -> Sent:
         self._signal_number += 1
@@ -295,11 +335,11 @@ class Engine:
         async def fetch(ref: BlobRef) -> bytes:
             return self.blobs.read(ref)
 
-        return await find_flow(self._stores, flow, fetch)
+        return await find_flow(self.stores, flow, fetch)
 
     async def details(self, view: FlowView) -> list[TaskDetail]:
         """The tasks with all their attempts."""
-        attempts = attempts_of(await find_events(self._stores, self.partition, view.task_flow_id))
+        attempts = attempts_of(await find_events(self.stores, self.partition, view.task_flow_id))
         return [
             detail_of(view, task.task_exec_seq, attempts.get(task.task_exec_seq, [])) for task in view.tasks
         ]
