@@ -9,10 +9,11 @@ from starlette.responses import Response
 
 from flower_api.access import by_of
 from flower_api.openapi import Responses, replies, reply
-from flower_api.schemas import EffectView, OperatedView, Reason, RequestBody
+from flower_api.schemas import Reason, RequestBody
 from flower_engine.flows.effects import Effect
+from flower_engine.flows.operation_views import OperatedView, told_after, told_before
 from flower_engine.flows.postgres_stores import PostgresStores
-from flower_engine.flows.tree_operations import ElsewhereInTree, TreeOperator
+from flower_engine.flows.tree_operations import TreeOperator
 from flower_engine.transitions.operator_transitions import Operated
 
 _PROBLEMS = (400, 404, 409, 413, 415, 422, 503)
@@ -69,36 +70,13 @@ def said_in(body: RequestBody) -> str:
     return body.model_dump_json(exclude=silent)
 
 
-def foretold(
-    flow_id: str,
-    operation: str,
-    effect: Effect,
-    operates: TreeOperator | None = None,
-    warnings: list[str] | None = None,
+async def foretold(
+    stores: PostgresStores, flow_id: str, operation: str, effect: Effect, operates: TreeOperator
 ) -> Response:
     """The answer to a dry run."""
-    told = OperatedView(
-        flow_id.lower(),
-        operation,
-        effect.version,
-        list(effect.concerned),
-        warnings=warnings or [],
-        effect=EffectView.of(effect),
-    )
-    if operates is not None:
-        told.tree = [_elsewhere(one) for one in operates.elsewhere]
-        told.more_in_tree = operates.more_elsewhere
-    return reply(told)
-
-
-def _elsewhere(one: ElsewhereInTree) -> OperatedView:
-    effect = None if one.effect is None else EffectView.of(one.effect)
-    return OperatedView(one.flow, one.operation, one.done.version, list(one.done.tasks), effect=effect)
+    return reply(await told_before(stores, flow_id.lower(), operation, effect, operates))
 
 
 def replied(flow_id: str, operation: str, done: Operated, operates: TreeOperator | None = None) -> Response:
     """The answer to an operation that is done."""
-    told = OperatedView(flow_id.lower(), operation, done.version, list(done.tasks))
-    if operates is not None:
-        told.warnings, told.tree = operates.warnings, [_elsewhere(one) for one in operates.elsewhere]
-    return reply(told)
+    return reply(told_after(flow_id.lower(), operation, done, operates))

@@ -177,80 +177,6 @@ class NamedFlow(View):
     task_flow_id: str
 
 
-class EffectView(View):
-    """What an operation would do, by taskExecSeq. What is in no list waits or runs as it did.
-
-    ``runs`` again from the start; ``reopens``: was passed over, was not asked for, and waits again;
-    ``askedAgain``: of both, what asks the world anew; ``passedOver``, because it was asked for or by rules;
-    ``vanished``: items of maps that are expanded anew; ``matched``: maps of which items that are the same as
-    before do not run then, which is known when they have their list;
-    ``within``: they go on with the children that they have, in which tasks run again (see ``tree``);
-    ``cutOff`` by a cancel, or because nobody needs it any more; ``cleanup``: what a cancel spares, and runs
-    or waits before the flow ends; ``kept``: has ended, and stays so, or a fork takes it over as it is;
-    ``ready``: may start at once; ``withdrawn``: might start, and cannot then, because of what is opened
-    before it, or of a pause; ``runsOn``: of a pause, runs, and may end; ``awaits``: what it awaits of the
-    world, of time or of its child counts in a pause, too; ``prioritised``: has not ended, and has another
-    priority then; ``moved``: of these, waits for a worker, and at once as the new priority says; ``held``,
-    ``givenUp``: because of a child that is cancelled, as its ``onFailure`` says. ``ends``: the flow does."""
-
-    runs: list[int]
-    reopens: list[int]
-    asked_again: list[int]
-    passed_over: list[int]
-    vanished: list[int]
-    matched: list[int]
-    cut_off: list[int]
-    cleanup: list[int]
-    within: list[int]
-    kept: list[int]
-    ready: list[int]
-    withdrawn: list[int]
-    runs_on: list[int]
-    awaits: list[int]
-    prioritised: list[int]
-    moved: list[int]
-    held: list[int]
-    given_up: list[int]
-    ends: bool
-
-    @classmethod
-    def of(cls, effect: Effect) -> Self:
-        return cls(**{name: getattr(effect, name) for name in cls.__struct_fields__})
-
-
-class OperatedView(View, omit_defaults=True):
-    """What an operation did: the flow's version after it, and the tasks concerned by taskExecSeq.
-    ``warnings``: what of it could not be checked. ``effect``: of a dry run, which did nothing; ``version`` is
-    the one that it was told for. ``tree``: what it did, or would do, to other flows of the tree: to children
-    and, with ``up``, to parents (``onFailure``: of a child that is cancelled, what the task above makes of
-    that; ``cancel`` of one above: it is ending, and goes on with that as it waited for this one alone);
-    ``moreInTree``: to so many children more, which are not told."""
-
-    task_flow_id: str
-    operation: str
-    version: int
-    tasks: list[int]
-    warnings: list[str] = msgspec.field(default_factory=list)
-    effect: EffectView | None = None
-    tree: "list[OperatedView]" = msgspec.field(default_factory=list)
-    more_in_tree: int = 0
-
-
-class ForkedView(View, omit_defaults=True):
-    """The new flow and its workflow, and the flow that it was forked from (``forkedFrom``). Of a dry run the
-    old flow, its ``version``, and what would become of the tasks of the new one, by their numbers there.
-    ``warnings``: what of it could not be checked."""
-
-    task_flow_id: str
-    task_id: str = ""
-    forked_from: str = ""
-    warnings: list[str] = msgspec.field(default_factory=list)
-    operation: str = ""
-    version: int = 0
-    tasks: list[int] = msgspec.field(default_factory=list)
-    effect: EffectView | None = None
-
-
 class BulkEffect(View):
     """What an operation on many would do to a flow: to how many of its tasks, as the effect of an operation
     on one names them; ``elsewhere``: to so many other flows of its tree, too."""
@@ -270,13 +196,15 @@ class BulkEffect(View):
     awaits: int
     prioritised: int
     moved: int
+    held_up: int
     ends: bool
     elsewhere: int
 
     @classmethod
     def of(cls, effect: Effect, elsewhere: int) -> Self:
         return cls(
-            **{name: len(getattr(effect, name)) for name in cls.__struct_fields__[:-2]},
+            **{name: len(getattr(effect, name)) for name in cls.__struct_fields__[:-3]},
+            held_up=sum(len(one.tasks) for one in effect.held_up),
             ends=effect.ends,
             elsewhere=elsewhere,
         )

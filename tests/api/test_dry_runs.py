@@ -34,6 +34,7 @@ NOTHING: dict[str, Any] = {
             "moved",
             "held",
             "givenUp",
+            "heldUp",
         )
     },
     "ends": False,
@@ -207,3 +208,36 @@ async def test_a_fork_says_what_it_would_take_over_and_run(own_api: RunningApi) 
         assert known["effect"] == NOTHING and f"flow {forked} has this key" in known["warnings"][0]
         nothing = post(own_api, flow, "fork", {"fromTasks": [9], "dryRun": True})
         assert refused(nothing) == refused(post(own_api, flow, "fork", {"fromTasks": [9]}))
+
+
+async def test_a_dry_run_says_what_holds_up_what_would_start(own_api: RunningApi) -> None:
+    limits = "/limits/workflow/chain"
+    async with own_api.engine() as engine:
+        own_api.client.put(limits, json={"maxFlows": 1}).raise_for_status()
+        own_api.define("chain", *CHAIN)
+        flow = own_api.register("chain")
+        await engine.suspend(*await engine.claim())  # it gives its place back
+        other = own_api.register("chain")
+        rerun: dict[str, Any] = {"selection": "failed", "dryRun": True}
+        place = {"reason": "noPlace", "underWay": 1, "most": 1, "ahead": 0}
+        held = {**NOTHING, "heldUp": [{"tasks": [1], "reason": place}]}
+        assert done(post(own_api, flow, "rerun", rerun))["effect"] == {**held, "runs": [1]}
+        fork = done(post(own_api, flow, "fork", {"fromTasks": [1], "dryRun": True}))
+        assert fork["effect"] == {**held, "runs": [1, 2, 3, 4]}
+        bulk = {"operation": "rerun", "filter": {"status": ["Suspend"], "taskId": "chain"}, "foretell": 10}
+        await own_api.project()
+        (one,) = done(own_api.client.post("/bulk", json={**bulk, "dryRun": True}))["flows"]
+        assert (one["effect"]["runs"], one["effect"]["ready"], one["effect"]["heldUp"]) == (1, 0, 1)
+
+        own_api.client.put(limits, json={"maxFlows": 1, "atMaxFlows": "reject"}).raise_for_status()
+        refusals = [
+            post(own_api, flow, "fork", {"fromTasks": [1], "dryRun": is_dry}) for is_dry in (True, False)
+        ]
+        assert [one.status_code for one in refusals] == [429, 429]
+        assert refusals[0].json()["detail"] == refusals[1].json()["detail"]
+
+        own_api.client.put(limits, json={"isPaused": True, "reason": "new disks"}).raise_for_status()
+        post(own_api, other, "cancel", {}).raise_for_status()
+        stopped = done(post(own_api, other, "rerun", {"selection": "all", "dryRun": True}))["effect"]
+        why = {"scope": "workflow", "name": "chain", "by": "api", "because": "new disks"}
+        assert stopped["heldUp"] == [{"tasks": [1], "reason": {"reason": "scopePaused", **why}}]

@@ -38,7 +38,7 @@ def add_holding(app: FastAPI, stores: PostgresStores) -> None:
         """
         if body is not None and body.dry_run:
             operates = operator_of(stores, request, task_flow_id, body, key)
-            return foretold(task_flow_id, *await operates.effect_of_resume(), operates)
+            return await foretold(stores, task_flow_id, *await operates.effect_of_resume(), operates)
         operation, done = await (operates := operator_of(stores, request, task_flow_id, body, key)).resume()
         return replied(task_flow_id, operation, done, operates)
 
@@ -49,7 +49,7 @@ def add_holding(app: FastAPI, stores: PostgresStores) -> None:
         """What runs may end, nothing new starts until it is resumed."""
         operates = operator_of(stores, request, task_flow_id, body, key)
         if body is not None and body.dry_run:
-            return foretold(task_flow_id, "pause", await operates.effect_of_pause(), operates)
+            return await foretold(stores, task_flow_id, "pause", await operates.effect_of_pause(), operates)
         done = await operates.pause(body.reason if body else "")
         return replied(task_flow_id, "pause", done)
 
@@ -65,6 +65,6 @@ def add_holding(app: FastAPI, stores: PostgresStores) -> None:
         operates = operator_of(stores, request, task_flow_id, body, key)
         if body.dry_run:
             effect = await operates.effect_of_priority(body.priority)
-            return foretold(task_flow_id, "priority", effect, operates)
+            return await foretold(stores, task_flow_id, "priority", effect, operates)
         done = await operates.prioritise(body.priority)
         return replied(task_flow_id, "priority", done)

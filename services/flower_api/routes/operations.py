@@ -20,8 +20,10 @@ from flower_api.operation_answers import (
 )
 from flower_api.path_ids import FlowIdPath
 from flower_api.problems import Fault, with_faults
-from flower_api.schemas import ForkedView, KeyHeader, RequestBody, Tasks, WorkflowVersion
+from flower_api.schemas import KeyHeader, RequestBody, Tasks, WorkflowVersion
 from flower_engine.flows.forks import Forking, effect_of_forking, fork
+from flower_engine.flows.operation_views import ForkedView
+from flower_engine.flows.operation_views import foretold as foretold_of_flow
 from flower_engine.flows.parameter_changes import Change, asked_changes
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.stand_ins import stand_in
@@ -158,7 +160,8 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
         said = _of_rerun(body)
         wanted = (selection, body.scope or "", changes, _version_of(body))
         if body.dry_run:
-            return foretold(task_flow_id, "rerun", await operates.effect_in_tree(*wanted, **said), operates)
+            effect = await operates.effect_in_tree(*wanted, **said)
+            return await foretold(stores, task_flow_id, "rerun", effect, operates)
         return replied(task_flow_id, "rerun", await operates.rerun(*wanted, **said), operates)
 
     @app.post(
@@ -187,7 +190,7 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
         if not body.dry_run:
             return reply(await fork(stores, wanted, by_of(request)))
         told = await effect_of_forking(stores, wanted)
-        return foretold(task_flow_id, "fork", told.effect, warnings=told.warnings)
+        return reply(foretold_of_flow(task_flow_id.lower(), "fork", told.effect, told.warnings))
 
     @app.post(
         "/flows/{task_flow_id}/ignore",
@@ -203,7 +206,7 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
         operates = operator(request, task_flow_id, body, key)
         if body.dry_run:
             effect = await operates.effect_of_ignore(tasks, has_result=bool(result), cascade=body.cascade)
-            return foretold(task_flow_id, "ignore", effect, operates)
+            return await foretold(stores, task_flow_id, "ignore", effect, operates)
         done = await operates.ignore(tasks, body.reason, result, cascade=body.cascade)
         return replied(task_flow_id, "ignore", done)
 
@@ -220,7 +223,7 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
         operates = operator(request, task_flow_id, body, key)
         if body.dry_run:
             effect = await operates.effect_of_unignore(tasks)
-            return foretold(task_flow_id, "unignore", effect, operates)
+            return await foretold(stores, task_flow_id, "unignore", effect, operates)
         done = await operates.unignore(tasks)
         return replied(task_flow_id, "unignore", done)
 
@@ -235,7 +238,7 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
         """Nothing new starts; running attempts are told to stop with the next heartbeat."""
         operates = operator(request, task_flow_id, body, key)
         if body is not None and body.dry_run:
-            return foretold(task_flow_id, "cancel", await operates.effect_of_cancel(), operates)
+            return await foretold(stores, task_flow_id, "cancel", await operates.effect_of_cancel(), operates)
         done = await operates.cancel(body.reason if body else "")
         return replied(task_flow_id, "cancel", done)
 

@@ -15,9 +15,10 @@ from flower_api.operation_answers import operation_of
 from flower_api.path_ids import FlowIdPath
 from flower_api.request_times import is_known_time
 from flower_api.routes.tasks import TaskPath
-from flower_api.schemas import IdempotencyKey, KeyHeader, OperatedView, RequestBody
+from flower_api.schemas import IdempotencyKey, KeyHeader, RequestBody
 from flower_engine.flows.answers import Answerer
 from flower_engine.flows.kept_signals import keep, let_go
+from flower_engine.flows.operation_views import OperatedView
 from flower_engine.flows.payloads import encoded_payload
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.signals import send_to_all, send_to_flow

@@ -149,6 +149,7 @@ _EFFECTS = (
     ("runsOn", "will run to an end"),
     ("awaits", "will wait on for time, the world or a child"),
     ("prioritised", "will have the priority"),
+    ("heldUp", "will wait for a place, or for the end of a pause"),
 )
 _DID = {"nothing": "it is paused already", "pause": "it is paused", "resume": "its pause is lifted"}
 

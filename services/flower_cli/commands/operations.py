@@ -299,6 +299,9 @@ def _foretold(effect: dict[str, Any]) -> Iterator[str]:
     for name, what in _EFFECTS.items():
         if tasks := effect.get(name):
             yield f"{what}: {words.tasks_in_words(tasks)}"
+    for one in effect.get("heldUp", ()):  # an API of the version before says nothing of these
+        why = words.why_it_waits(one["reason"])
+        yield f"would start, but wait: {words.tasks_in_words(one['tasks'])}: {why}"
     if effect["ends"]:
         yield "the flow ends"
 

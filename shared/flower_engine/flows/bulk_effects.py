@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
+from itertools import repeat
 
 import msgspec
 
 from flower_engine.flows.bulk_operations import BulkOperation, alike, failed_of, held_tasks
 from flower_engine.flows.effects import Effect
+from flower_engine.flows.held_up import HoldingUp
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.tree_operations import TreeOperator
 from flower_engine.projection.read.alike_tasks import AlikeFlow
@@ -57,16 +59,21 @@ async def foretell(
 ) -> list[Foretold]:
     """What the operation would do to each of these flows as it stands."""
     told: list[Foretold] = []
+    holding = HoldingUp(stores)
     for first in range(0, len(flows), _AT_ONCE):
         some = flows[first : first + _AT_ONCE]
-        told += await asyncio.gather(*(_foretell(stores, one, operation) for one in some))
+        operators = [TreeOperator(stores, one.flow, operation.by) for one in some]
+        found = await asyncio.gather(*map(_foretell, operators, some, repeat(operation)))
+        for operator, one in zip(operators, found, strict=True):
+            if one.effect is not None:  # each takes the places that it needs before the next one
+                await holding.tell(one.flow, one.effect, operator.elsewhere)
+        told += found
     return told
 
 
-async def _foretell(stores: PostgresStores, one: AlikeFlow, operation: BulkOperation) -> Foretold:
+async def _foretell(operator: TreeOperator, one: AlikeFlow, operation: BulkOperation) -> Foretold:
     told = Foretold(flow=one.flow, workflow=one.workflow, did=operation.name, tasks=one.tasks)
     try:
-        operator = TreeOperator(stores, one.flow, operation.by)
         told.effect = await _effect(operator, told, operation)
         told.elsewhere = len(operator.elsewhere) + operator.more_elsewhere
     except Exception as error:  # noqa: BLE001 # told of this flow, as it would be when it is done

@@ -1,17 +1,49 @@
 """What becomes of the tasks of a flow because of an operation, and what rules make of it then."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from flower_engine.errors import MovedError, RefusedError
 from flower_engine.model.definitions.task_rules import rule_in_force
 from flower_engine.model.events.events import TasksPassed, TasksUnneeded
+from flower_engine.model.flow_control.lanes import lane_of
 from flower_engine.model.folding.flow_state import FlowState
 from flower_engine.model.folding.fold_steps import STEPS
 from flower_engine.model.folding.unneeded import unneeded_in
 from flower_engine.model.tasks.rules import PASS, decided
 from flower_engine.model.tasks.status import Status
+from flower_engine.projection.read.wait_views import WaitReason
 
 BY = "dry run"
+
+
+class HeldUp(msgspec.Struct, frozen=True):
+    """Tasks that would be ready, and do not start as something beside their flow holds them: a place that it
+    waits for, or a pause of everything, their queue, workflow, program or map."""
+
+    tasks: list[int]
+    reason: WaitReason
+
+
+class Line(msgspec.Struct, frozen=True):
+    """What says of a flow which places it needs, and where in the line for them it stands: the one of its
+    workflow by priority and order, that in the window of a map (``window``; "": it needs none) by the number
+    of its item. One that is ending waits for none."""
+
+    workflow: str
+    priority: int
+    order: int
+    window: str
+    item: int
+    is_ending: bool
+
+    @classmethod
+    def of(cls, flow: FlowState) -> "Line":
+        registered, parent = flow.registered, flow.parent
+        item = 0 if parent is None else parent.task
+        priority = flow.task(1).planned.priority
+        return cls(flow.workflow, priority, flow.order, registered.window, item, flow.is_ending)
 
 
 class Effect(msgspec.Struct, kw_only=True):
@@ -51,7 +83,10 @@ class Effect(msgspec.Struct, kw_only=True):
     moved: list[int] = []
     held: list[int] = []
     given_up: list[int] = []
+    held_up: list[HeldUp] = []
     ends: bool = False
+    line: Line | None = None
+    lanes: dict[str, list[int]] = {}
 
     @property
     def concerned(self) -> tuple[int, ...]:
@@ -70,15 +105,26 @@ class Before:
     def effect(self, flow: FlowState, passed_over: list[int], unneeded: list[int]) -> Effect:
         ended = {task.planned.seq for task in flow.tasks if task.has_ended}
         ready = {task.planned.seq for task in flow.tasks if task.is_ready}
+        new = sorted(ready - self._ready)
         return Effect(
             version=self._version,
             passed_over=passed_over,
             cut_off=unneeded,
             kept=sorted(self._ended & ended - set(passed_over)),
-            ready=sorted(ready - self._ready),
+            ready=new,
             withdrawn=sorted(seq for seq in self._ready - ready if flow.task(seq).status is Status.WAIT),
             ends=flow.ended_ms is not None,
+            line=Line.of(flow),
+            lanes=lanes_of(flow, new),
         )
+
+
+def lanes_of(flow: FlowState, tasks: Iterable[int]) -> dict[str, list[int]]:
+    """In which lanes these tasks wait, once they are ready."""
+    lanes: dict[str, list[int]] = {}
+    for seq in tasks:
+        lanes.setdefault(lane_of(flow.workflow, flow.task(seq).planned), []).append(seq)
+    return lanes
 
 
 def follow(flow: FlowState) -> tuple[list[int], list[int]]:

@@ -1,6 +1,6 @@
 """What a fork would do, told before: how the tasks of the new flow would stand once it is registered."""
 
-from flower_engine.flows.effects import Effect, follow
+from flower_engine.flows.effects import Effect, Line, follow, lanes_of
 from flower_engine.model.folding.flow_state import FlowState
 from flower_engine.model.folding.fold import fold
 from flower_engine.model.waits.wait_parameters import PROGRAMS
@@ -15,6 +15,7 @@ def effect_of_fork(old: FlowState, plan: FlowPlan) -> Effect:
     passed, unneeded = follow(flow)
     taken = {*registered.taken, *registered.blobs, *registered.ignored}
     runs = [task.planned.seq for task in flow.tasks if not task.has_ended]
+    ready = [seq for seq in runs if flow.task(seq).is_ready]
     return Effect(
         version=old.version,
         runs=runs,
@@ -23,6 +24,8 @@ def effect_of_fork(old: FlowState, plan: FlowPlan) -> Effect:
         cut_off=sorted({*registered.unneeded, *unneeded}),
         matched=sorted(registered.earlier),
         kept=sorted(taken),
-        ready=[seq for seq in runs if flow.task(seq).is_ready],
+        ready=ready,
         ends=flow.ended_ms is not None,
+        line=Line.of(flow),
+        lanes=lanes_of(flow, ready),
     )

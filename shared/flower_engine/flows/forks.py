@@ -10,6 +10,7 @@ from flower_engine.flows.effects import Effect, moved_on
 from flower_engine.flows.fork_effects import effect_of_fork
 from flower_engine.flows.forked_items import forked_items
 from flower_engine.flows.given_parameters import Given
+from flower_engine.flows.held_up import HoldingUp
 from flower_engine.flows.history import find_state
 from flower_engine.flows.idempotency_keys import known_anywhere
 from flower_engine.flows.parameter_changes import Change, checked_changes, warnings_of
@@ -89,8 +90,7 @@ async def fork(stores: Stores, wanted: Forking, by: str) -> Forked:
 
 
 async def effect_of_forking(stores: Stores, wanted: Forking) -> ForkedEffect:
-    """What :func:`fork` would do; raises as it does, but where a limit on flows is reached, which is known
-    when it is registered. Nothing is done."""
+    """What :func:`fork` would do; raises as it does. Nothing is done."""
     state = await _forked_state(stores, wanted)
     known = await _known(stores, wanted, state)
     if known is not None:
@@ -99,7 +99,10 @@ async def effect_of_forking(stores: Stores, wanted: Forking) -> ForkedEffect:
         return ForkedEffect(Effect(version=state.version), [told])
     plan, warnings = await _plan(stores, state, wanted)
     refuse_several_pins(plan)
-    return ForkedEffect(effect_of_fork(state, plan), warnings)
+    effect = effect_of_fork(state, plan)
+    partitions = stores.registrar.partitions_for(Wanted(plan, key=wanted.key))
+    limited = await HoldingUp(stores).tell_of_new(partitions, effect)
+    return ForkedEffect(effect, [*warnings, *limited])
 
 
 async def _forked_state(stores: Stores, wanted: Forking) -> FlowState:

@@ -76,9 +76,8 @@ class Registrar:
         self._gatherers = [Gatherer(redis, *pair, told) for pair in zip(partitions, known, strict=True)]
         self._backlogs = backlogs
         self._routed_over = routed_over(partitions)
-        self._turns: Iterator[Gatherer] = itertools.cycle(
-            [one for one in self._gatherers if taking is None or one.partition.number in taking]
-        )
+        self._taking = [one for one in self._gatherers if taking is None or one.partition.number in taking]
+        self._turns: Iterator[Gatherer] = itertools.cycle(self._taking)
         self._clock = clock
 
     async def start(self, wanted: Wanted) -> Registered:
@@ -133,6 +132,13 @@ class Registrar:
     def _check(self, gatherer: "Gatherer") -> None:
         if self._backlogs.is_over(gatherer.partition.number):
             raise self._backlogs.refusal(gatherer.partition.number)
+
+    def partitions_for(self, wanted: Wanted) -> list[Partition]:
+        """Where it may begin: several, where neither a pin nor a key says which."""
+        if wanted.key or wanted.plan.pinned_by:
+            return [self._gatherer(wanted).partition]
+        taking = [one.partition for one in self._taking]
+        return [one for one in taking if one.number not in self.retiring] or taking
 
     def _gatherer(self, wanted: Wanted) -> "Gatherer":
         if pins := wanted.plan.pinned_by:
