@@ -1,14 +1,19 @@
 """A flow in a test: what becomes of it, and what is done to it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypedDict, TypeVar
 
 import msgspec
 
+from flower_engine.client.flow_values import Operated
+from flower_engine.flows.effects import Effect
 from flower_engine.flows.flow_operations import Selection
+from flower_engine.flows.forks import Forking
+from flower_engine.flows.operation_views import OperatedView, foretold, told_after, told_before
 from flower_engine.flows.parameter_changes import Change
 from flower_engine.flows.stand_ins import stand_in
+from flower_engine.flows.tree_operations import TreeOperator
 from flower_engine.model.values.result_json import to_json
 from flower_engine.programs.parameter_conversion import strict_decoder
 from flower_engine.projection.read.view_fields import moment
@@ -18,9 +23,17 @@ from flower_engine.testing.faults import FlowerTestError, StuckError
 from flower_engine.testing.run_tasks import RunTasks, names_of, why_stuck
 from flower_engine.testing.skipping import Skipping
 from flower_engine.testing.written_lines import RunLine
+from flower_engine.transitions.operator_transitions import OfChildren
+from flower_engine.transitions.operator_transitions import Operated as Done
 
 R_co = TypeVar("R_co", covariant=True)
 Status = Literal["Wait", "Running", "Suspend", "Finish", "Ignore", "Cancelled", "Failed", "Ending"]
+
+
+class _Rerun(TypedDict):
+    keep_answers: bool
+    children: OfChildren
+    is_up: bool
 
 
 class Run(Generic[R_co]):
@@ -151,56 +164,96 @@ class Run(Generic[R_co]):
         keep_answers: bool = False,
         new_children: bool = False,
         up: bool = False,
-    ) -> None:
+        dry_run: bool = False,
+    ) -> Operated:
         """Reruns these tasks; without names those that failed. ``parameters``: new ones, by task.
         ``keep_answers``: waits that have ended, and are not named, keep what came of them. What failed within
         children runs again there, unless others are to begin (``new_children``); ``up``: of a child whose
-        parent's task has ended.
+        parent's task has ended. ``dry_run``, of this and of others: only says what it would do (``effect``).
 
         Raises:
             RefusedError: as the API would refuse it.
         """
-        changes = {
-            self._number(task): Change(values, [], [], "") for task, values in (parameters or {}).items()
-        }
         selection: Selection = [self._number(task) for task in tasks] or "failed"
-        self._operate(
-            lambda: self._engine.operator(self.id).rerun(
-                selection,
-                scope,
-                changes,
-                keep_answers=keep_answers,
-                children="anew" if new_children else "ask",
-                is_up=up,
-            )
-        )
+        operator, children = self._engine.operator(self.id), "anew" if new_children else "ask"
+        given: _Rerun = {"keep_answers": keep_answers, "children": children, "is_up": up}
+        wanted = (selection, scope, self._changes(parameters))
+        if dry_run:
+            return self._told("rerun", operator.effect_in_tree(*wanted, **given), operator)
+        return self._done("rerun", operator.rerun(*wanted, **given), operator)
 
-    def ignore(self, *tasks: str, reason: str = "test", result: Any = msgspec.UNSET) -> None:
-        """Passes over tasks; ``result`` stands in for that of the one task.
+    def fork(self, *from_tasks: str, parameters: dict[str, dict[str, Any]] | None = None) -> "Run[R_co]":
+        """A new flow from these tasks on, which takes over the results before them. ``parameters``: new ones,
+        by task.
+
+        Raises:
+            RefusedError: as the API would refuse it.
+        """
+        forked = self._skipping.call(self._engine.fork(self._forking(from_tasks, parameters)))
+        return Run(forked.task_flow_id, self._engine, self._skipping, self._result_type)
+
+    def fork_dry_run(self, *from_tasks: str, parameters: dict[str, dict[str, Any]] | None = None) -> Operated:
+        """Only says what that would do (``effect``), by the numbers of the new flow's tasks."""
+        told = self._skipping.call(self._engine.effect_of_fork(self._forking(from_tasks, parameters)))
+        return _as_client_says(foretold(self.id, "fork", told.effect, told.warnings))
+
+    def ignore(
+        self,
+        *tasks: str,
+        reason: str = "test",
+        result: Any = msgspec.UNSET,
+        cascade: bool = False,
+        dry_run: bool = False,
+    ) -> Operated:
+        """Passes over tasks; ``result`` stands in for that of the one task; ``cascade``: and over all that
+        cannot do without a result of theirs.
 
         Raises:
             RefusedError: as the API would refuse it.
         """
         given = b"" if result is msgspec.UNSET else stand_in(result)
-        numbers = [self._number(task) for task in tasks]
-        self._operate(lambda: self._engine.operator(self.id).ignore(numbers, reason, given))
+        numbers, operator = [self._number(task) for task in tasks], self._engine.operator(self.id)
+        if dry_run:
+            effect = operator.effect_of_ignore(numbers, has_result=bool(given), cascade=cascade)
+            return self._told("ignore", effect, operator)
+        return self._done("ignore", operator.ignore(numbers, reason, given, cascade=cascade), operator)
 
-    def unignore(self, *tasks: str) -> None:
+    def unignore(self, *tasks: str, dry_run: bool = False) -> Operated:
         """Makes ignored tasks wait again."""
-        numbers = [self._number(task) for task in tasks]
-        self._operate(lambda: self._engine.operator(self.id).unignore(numbers))
+        numbers, operator = [self._number(task) for task in tasks], self._engine.operator(self.id)
+        if dry_run:
+            return self._told("unignore", operator.effect_of_unignore(numbers), operator)
+        return self._done("unignore", operator.unignore(numbers), operator)
 
-    def pause(self, reason: str = "test") -> None:
+    def pause(self, reason: str = "test", *, dry_run: bool = False) -> Operated:
         """Holds the flow: nothing of it starts any more."""
-        self._operate(lambda: self._engine.operator(self.id).pause(reason))
+        operator = self._engine.operator(self.id)
+        if dry_run:
+            return self._told("pause", operator.effect_of_pause(), operator)
+        return self._done("pause", operator.pause(reason), operator)
 
-    def resume(self) -> None:
+    def resume(self, *, dry_run: bool = False) -> Operated:
         """Lifts a pause; of a flow that is not paused, reruns what failed."""
-        self._operate(lambda: self._engine.operator(self.id).resume())
+        operator = self._engine.operator(self.id)
+        if dry_run:
+            word, effect = self._skipping.call(operator.effect_of_resume())
+            return self._foretold(word, effect, operator)
+        word, done = self._skipping.call(operator.resume())
+        return _as_client_says(told_after(self.id, word, done, operator))
 
-    def cancel(self, reason: str = "test") -> None:
+    def prioritise(self, priority: int, *, dry_run: bool = False) -> Operated:
+        """All its tasks have this priority, -20 (first) to 19."""
+        operator = self._engine.operator(self.id)
+        if dry_run:
+            return self._told("priority", operator.effect_of_priority(priority), operator)
+        return self._done("priority", operator.prioritise(priority), operator)
+
+    def cancel(self, reason: str = "test", *, dry_run: bool = False) -> Operated:
         """Ends the flow."""
-        self._operate(lambda: self._engine.operator(self.id).cancel(reason))
+        operator = self._engine.operator(self.id)
+        if dry_run:
+            return self._told("cancel", operator.effect_of_cancel(), operator)
+        return self._done("cancel", operator.cancel(reason), operator)
 
     def answer(self, task: str, answer: Any = True, *, by: str = "test", roles: Sequence[str] = ()) -> None:
         """Answers an approval that is asked now, in the name of somebody who has these roles: True and False
@@ -213,7 +266,7 @@ class Run(Generic[R_co]):
         number = self._number(task)
         given = {"approved": answer} if isinstance(answer, bool) else plain(answer)
         self._skipping.work()
-        self._operate(lambda: self._engine.answerer(self.id, by).answer(number, given, roles=roles))
+        self._skipping.call(self._engine.answerer(self.id, by).answer(number, given, roles=roles))
 
     def signal(self, name: str, payload: Any = None, *, key: str | int = "") -> bool:
         """Sends the flow a signal, as if something had happened; whether a task took it at once. Else the
@@ -241,8 +294,22 @@ class Run(Generic[R_co]):
             )
         self._skipping.call(self._engine.lose_worker(claim))
 
-    def _operate(self, operation: Callable[[], Any]) -> None:
-        self._skipping.call(operation())
+    def _told(self, word: str, effect: Coroutine[Any, Any, Effect], operator: TreeOperator) -> Operated:
+        return self._foretold(word, self._skipping.call(effect), operator)
+
+    def _foretold(self, word: str, effect: Effect, operator: TreeOperator) -> Operated:
+        told = self._skipping.call(told_before(self._engine.stores, self.id, word, effect, operator))
+        return _as_client_says(told)
+
+    def _done(self, word: str, done: Coroutine[Any, Any, Done], operator: TreeOperator) -> Operated:
+        return _as_client_says(told_after(self.id, word, self._skipping.call(done), operator))
+
+    def _forking(self, tasks: Sequence[str], parameters: dict[str, dict[str, Any]] | None) -> Forking:
+        numbers = [self._number(task) for task in tasks]
+        return Forking(flow=self.id, tasks=numbers, changes=self._changes(parameters))
+
+    def _changes(self, parameters: dict[str, dict[str, Any]] | None) -> dict[int, Change]:
+        return {self._number(task): Change(values, [], [], "") for task, values in (parameters or {}).items()}
 
     def _view(self) -> FlowView:
         return self._skipping.call(self._engine.view(self.id))
@@ -255,6 +322,10 @@ class Run(Generic[R_co]):
 
     def __repr__(self) -> str:
         return f"<Run {self.id}: {self.status}>"
+
+
+def _as_client_says(told: OperatedView) -> Operated:
+    return msgspec.convert(msgspec.to_builtins(told), Operated)
 
 
 def plain(value: Any) -> Any:
