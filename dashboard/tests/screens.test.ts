@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readdirSync, statSync } from "node:fs";
 import { before, test } from "node:test";
 import { api, control, FLOWS, openPage, statusOf, until } from "./browser.ts";
-import { post, registered, showing, useBrowser } from "./pages.ts";
+import { post, put, registered, showing, useBrowser } from "./pages.ts";
 
 const browser = useBrowser();
 
@@ -237,6 +237,49 @@ test("a task is ignored with a result in its place, and that is undone", async (
     await page.waitForURL((address) => !address.hash.includes(flow) && address.hash.includes("/flows/"));
     await page.locator(".error .message").waitFor();
   });
+});
+
+test("whoever pauses, resumes, forks, moves or takes back sees before what comes of it, and what will hold it", async () => {
+  const flow = await registered("foretold", [
+    { taskSeq: 1, taskName: "first", program: "nothing", queue: "nowhere", dependsOn: [] },
+    { taskSeq: 2, taskName: "second", program: "nothing", queue: "nowhere", dependsOn: [] },
+  ]);
+  await api(`flows/${flow}/ignore`, post({ tasks: [2] }));
+  await shown(`#/flows/${flow}?task=2`, async (page) => {
+    const dialog = page.getByRole("dialog");
+    const told = (words: string) => dialog.locator(".effect li", { hasText: words }).waitFor();
+    const ask = async (name: string) => {
+      const button = page.locator(".operations").getByRole("button", { name, exact: true });
+      if ((await button.count()) === 0) await page.getByRole("button", { name: "More" }).click();
+      await button.click();
+    };
+    await page.locator(".pane-head", { hasText: "passed over" }).waitFor();
+    await ask("Unignore task");
+    await told("1 task that had been passed over will wait again: second");
+    await told("1 task may start at once: second");
+    await dialog.getByRole("button", { name: "Unignore task" }).click();
+    await dialog.waitFor({ state: "detached" });
+    await ask("Pause");
+    await told("2 tasks might start, and must wait then: first, second");
+    await dialog.getByRole("button", { name: "Pause" }).click();
+    await page.locator(".badge.paused").waitFor();
+    await api("limits/workflow/foretold", put({ maxFlows: 1, isPaused: true, reason: "new disks" }));
+    await ask("Resume");
+    await told(
+      "2 tasks would start, but must wait: first, second. Paused: workflow foretold, by api: new disks.",
+    );
+    await dialog.getByRole("button", { name: "Leave it" }).click();
+    await ask("Priority");
+    await dialog.getByLabel(/Priority, /).fill("7");
+    await told("2 tasks will have another priority: first, second");
+    await dialog.getByRole("button", { name: "Leave it" }).click();
+    await ask("Fork from task");
+    await told("2 tasks will run again: first, second");
+    await told("1 of 1 flows of its workflow are under way");
+    await dialog.getByRole("button", { name: "Leave it" }).click();
+  });
+  await api("limits/workflow/foretold", { method: "DELETE" });
+  await api(`flows/${flow}/cancel`, { method: "POST" });
 });
 
 test("two pages show the same flow, and both go on", async () => {

@@ -14,6 +14,7 @@ interface Effect {
   matched: number;
   cutOff: number;
   cleanup: number;
+  heldUp: number;
   within: number;
   ends: boolean;
   elsewhere: number;

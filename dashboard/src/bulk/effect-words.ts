@@ -12,6 +12,7 @@ const PARTS = [
   ["matched", "will keep what items came to that are the same again"],
   ["cutOff", "will be cut off"],
   ["cleanup", "will clean up first"],
+  ["heldUp", "would start, but must wait for a place or the end of a pause"],
 ] as const;
 
 /** Where no task moves, that is all there is to say. */

@@ -1,32 +1,37 @@
 // What an operation would do to a flow, as the server says it before anything is done.
 import { counted } from "../lib/counts.ts";
-import type { ShownFlow } from "./shown-flow.ts";
+import type { WaitReason } from "../lib/types.ts";
+import { waitWords } from "../lib/wait-words.ts";
+
+interface Effect {
+  runs: number[];
+  reopens: number[];
+  askedAgain: number[];
+  passedOver: number[];
+  vanished: number[];
+  matched: number[];
+  cutOff: number[];
+  cleanup: number[];
+  within: number[];
+  kept: number[];
+  ready: number[];
+  withdrawn: number[];
+  runsOn: number[];
+  awaits: number[];
+  prioritised: number[];
+  moved: number[];
+  held: number[];
+  givenUp: number[];
+  heldUp: { tasks: number[]; reason: WaitReason }[];
+  ends: boolean;
+}
 
 /** Tasks by number; ``version``: the flow's, for which it was told. */
 export interface DryRun {
   version: number;
-  effect: {
-    runs: number[];
-    reopens: number[];
-    askedAgain: number[];
-    passedOver: number[];
-    vanished: number[];
-    matched: number[];
-    cutOff: number[];
-    cleanup: number[];
-    within: number[];
-    kept: number[];
-    ready: number[];
-    withdrawn: number[];
-    runsOn: number[];
-    awaits: number[];
-    prioritised: number[];
-    moved: number[];
-    held: number[];
-    givenUp: number[];
-    ends: boolean;
-  };
-  tree?: { taskFlowId: string; operation: string; tasks: number[] }[];
+  effect: Effect;
+  warnings?: string[];
+  tree?: { taskFlowId: string; operation: string; tasks: number[]; effect?: Effect }[];
   moreInTree?: number;
 }
 
@@ -41,7 +46,13 @@ const OPERATIONS: Record<string, string> = {
   onFailure: "Told of its child: the task above, as its on_failure says,",
 };
 
-export function EffectList({ told, live }: { told: DryRun; live: ShownFlow }) {
+interface Props {
+  told: DryRun;
+  /** What a task is called. */
+  name: (task: number) => string;
+}
+
+export function EffectList({ told, name }: Props) {
   const { effect } = told;
   const parts: [number[], string][] = [
     [effect.runs, "will run again"],
@@ -58,33 +69,47 @@ export function EffectList({ told, live }: { told: DryRun; live: ShownFlow }) {
     [effect.runsOn, "run, and may end"],
     [effect.awaits, "await what comes all the same"],
     [effect.prioritised, "will have another priority"],
+    [effect.moved, "move at once"],
   ];
+  const said = parts.filter(([tasks]) => tasks.length > 0);
   return (
     <ul class="effect">
-      {parts.map(
-        ([tasks, words]) =>
-          tasks.length > 0 && (
-            <li key={words}>
-              {counted(tasks.length, "task")} {words}: <bdi>{named(live, tasks)}</bdi>
-            </li>
-          ),
-      )}
+      {said.map(([tasks, words]) => (
+        <li key={words}>
+          {counted(tasks.length, "task")} {words}: <bdi>{named(name, tasks)}</bdi>
+        </li>
+      ))}
+      {effect.heldUp.map(({ tasks, reason }) => (
+        <li key={reason.reason}>
+          {counted(tasks.length, "task")} would start, but must wait: <bdi>{named(name, tasks)}</bdi>.{" "}
+          {waitWords(reason)}
+        </li>
+      ))}
       {effect.kept.length > 0 && <li>{counted(effect.kept.length, "task")} stay as they ended.</li>}
+      {said.length + effect.heldUp.length === 0 && !effect.ends && (
+        <li>No task starts or stops because of it now.</li>
+      )}
       {(told.tree ?? []).map((other) => (
         <li key={other.taskFlowId}>
           {OPERATIONS[other.operation] ?? other.operation}
           {other.tasks.length > 0 && ` ${counted(other.tasks.length, "task")}`} of flow{" "}
           <bdi>{other.taskFlowId}</bdi>
+          {other.effect?.heldUp.map(
+            ({ tasks, reason }) => ` (${counted(tasks.length, "task")} must wait: ${waitWords(reason)})`,
+          )}
         </li>
       ))}
       {told.moreInTree && <li>And {counted(told.moreInTree, "child flow")} more, with what is below.</li>}
       {effect.ends && <li>The flow ends with that.</li>}
+      {(told.warnings ?? []).map((words) => (
+        <li key={words}>{words}</li>
+      ))}
     </ul>
   );
 }
 
-function named(live: ShownFlow, tasks: number[]): string {
-  const names = tasks.slice(0, MOST_NAMES).map((one) => live.name(one));
+function named(name: Props["name"], tasks: number[]): string {
+  const names = tasks.slice(0, MOST_NAMES).map(name);
   const more = tasks.length > MOST_NAMES ? ` and ${tasks.length - MOST_NAMES} more` : "";
   return `${names.join(", ")}${more}`;
 }

@@ -26,21 +26,32 @@ interface Props extends FormProps {
   body: Record<string, unknown> | null;
   children?: ComponentChildren;
   onAnswer?: (answer: Answer) => void;
+  /** What tasks of the effect are called, where they are not those of the flow. */
+  name?: ((task: number) => string) | undefined;
 }
 
 const SETTLE_MS = 250;
 
-export function OperationDialog({ live, operation, body, children, onClose, onDone, onAnswer }: Props) {
+export function OperationDialog({
+  live,
+  operation,
+  body,
+  children,
+  onClose,
+  onDone,
+  onAnswer,
+  ...more
+}: Props) {
+  const name = more.name ?? ((task: number) => live.name(task));
   const problem = useSignal<string | null>(null);
   const isUnderWay = useSignal(false);
   const told = useSignal<DryRun | null>(null);
   const path = `flows/${encodeURIComponent(live.id)}/${operation.path}`;
-  const isTold = operation.will === null;
   const sent = JSON.stringify(body);
   useEffect(() => {
     told.value = null;
     problem.value = null;
-    if (!isTold || body === null) return;
+    if (body === null) return;
     const ask = () =>
       act<DryRun>(path, { ...body, version: undefined, dryRun: true }).then(
         (answer) => (told.value = answer),
@@ -48,11 +59,13 @@ export function OperationDialog({ live, operation, body, children, onClose, onDo
       );
     const timer = setTimeout(ask, told.peek() === null && problem.peek() === null ? 0 : SETTLE_MS);
     return () => clearTimeout(timer);
-  }, [path, sent, isTold]);
+  }, [path, sent]);
   const run = async () => {
     isUnderWay.value = true;
     try {
-      const answer = await act<Answer>(path, { ...body, ...(told.value && { version: told.value.version }) });
+      // What says no version is done as the flow stands by then: others may go on with it meanwhile.
+      const seen = body !== null && "version" in body && told.value !== null;
+      const answer = await act<Answer>(path, { ...body, ...(seen && { version: told.value?.version }) });
       const warnings = answer?.warnings?.length ? ` (${answer.warnings.join("; ")})` : "";
       onDone(`${operation.name}: done${warnings}`, operation.undo);
       onClose();
@@ -64,12 +77,11 @@ export function OperationDialog({ live, operation, body, children, onClose, onDo
   };
   return (
     <Dialog title={operation.name} onClose={onClose}>
-      {operation.will !== null && <p>{operation.will}</p>}
       {children}
-      {isTold && told.value === null && problem.value === null && body !== null && (
+      {told.value === null && problem.value === null && body !== null && (
         <p class="muted">Asking what it would do…</p>
       )}
-      {told.value !== null && <EffectList told={told.value} live={live} />}
+      {told.value !== null && <EffectList told={told.value} name={name} />}
       {problem.value !== null && (
         <p class="problem" role="alert">
           {problem.value}
@@ -83,7 +95,7 @@ export function OperationDialog({ live, operation, body, children, onClose, onDo
           type="button"
           class="strong"
           onClick={run}
-          disabled={isUnderWay.value || body === null || (isTold && told.value === null)}
+          disabled={isUnderWay.value || body === null || told.value === null}
         >
           {operation.name}
         </button>

@@ -124,7 +124,13 @@ function Fork(props: FormProps) {
     if (answer.taskFlowId !== undefined) go(["flows", answer.taskFlowId]);
   };
   return (
-    <OperationDialog {...props} body={body} onAnswer={open}>
+    <OperationDialog
+      {...props}
+      body={body}
+      onAnswer={open}
+      name={version.value === "" ? undefined : numbered}
+    >
+      <p>In a new flow, which takes over what is before {props.live.name(props.operation.task ?? 1)}:</p>
       <div class="fields">
         <VersionField live={props.live} value={version} none="that of this flow" />
       </div>
@@ -133,17 +139,17 @@ function Fork(props: FormProps) {
   );
 }
 
+/** Tasks of another version may be others than those of the flow. */
+function numbered(task: number): string {
+  return `task ${task}`;
+}
+
 function Priority(props: FormProps) {
   const priority = useSignal(String(props.live.rows[1]?.priority ?? 0));
   const number = Number(priority.value);
   const isRight = priority.value !== "" && Number.isInteger(number) && number >= -20 && number <= 19;
-  const operation = { ...props.operation, will: "All tasks of the flow have it; what waits moves at once." };
   return (
-    <OperationDialog
-      {...props}
-      operation={operation}
-      body={isRight ? { ...operation.body, priority: number } : null}
-    >
+    <OperationDialog {...props} body={isRight ? { ...props.operation.body, priority: number } : null}>
       <div class="fields">
         <label>
           <span>Priority, −20 (first) to 19</span>

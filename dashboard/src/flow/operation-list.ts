@@ -14,8 +14,6 @@ export interface Operation {
   name: string;
   path: string;
   body: Record<string, unknown>;
-  /** What it will do, in words; null: the server says it. */
-  will: string | null;
   task: number | null;
   undo: Undo | null;
 }
@@ -28,7 +26,7 @@ export function operationsOf(live: LiveFlow, task: number | null): Operation[] {
   const isOver = flow.finishedMs !== null;
   const found: Operation[] = [];
   const add = (kind: OperationKind, name: string, path: string, more: Partial<Operation> = {}) =>
-    found.push({ kind, name, path, body: { version }, will: null, task, undo: null, ...more });
+    found.push({ kind, name, path, body: { version }, task, undo: null, ...more });
   if (
     row !== undefined &&
     (row.status !== 0 || row.retryMs !== null || row.againMs !== null) &&
@@ -54,7 +52,6 @@ export function operationsOf(live: LiveFlow, task: number | null): Operation[] {
   ) {
     add("plain", "Unignore task", "unignore", {
       body: { tasks: [task], version },
-      will: "It waits again, and what waits for it.",
       undo: { path: "ignore", body: { tasks: [task] } },
     });
   }
@@ -62,13 +59,11 @@ export function operationsOf(live: LiveFlow, task: number | null): Operation[] {
     if (flow.pausedMs !== null) {
       add("plain", "Resume", "resume", {
         body: {}, // as it stands by then: nothing of what was seen is at stake
-        will: "What is ready starts again.",
         undo: { path: "pause", body: {} },
       });
     } else {
       add("plain", "Pause", "pause", {
         body: {},
-        will: "What runs goes on; nothing more starts.",
         undo: { path: "resume", body: {} },
       });
     }
@@ -77,15 +72,13 @@ export function operationsOf(live: LiveFlow, task: number | null): Operation[] {
     add("priority", "Priority", "priority", { body: {}, undo: { path: "priority", body: { priority } } });
   } else if (flow.suspended === 0 || flow.cancelledMs !== null) {
     if (flow.cancelledMs !== null) {
-      add("plain", "Resume", "resume", { will: "What the cancel cut off, and what failed, runs again." });
+      add("plain", "Resume", "resume");
     }
     add("rerun-many", "Rerun all", "rerun", { body: { selection: "all", version } });
   }
   if (task !== null) {
-    add("fork", "Fork from task", "fork", {
-      body: { fromTasks: [task] },
-      will: `A new flow, which takes over what is before ${live.name(task)}; it and all behind it run in the new flow. This one stays as it is.`,
-    });
+    // Of a flow that goes on no version is said: what it does meanwhile is taken over.
+    add("fork", "Fork from task", "fork", { body: { fromTasks: [task], ...(isOver && { version }) } });
   }
   return found;
 }
