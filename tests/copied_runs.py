@@ -7,6 +7,7 @@ of one file after the other, in the order in which they were collected.
 
 import atexit
 import contextlib
+import faulthandler
 import os
 import signal
 import sys
@@ -15,7 +16,7 @@ import time
 import traceback
 import warnings
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby, pairwise
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
@@ -26,6 +27,7 @@ import pytest
 from fork_children import dies_with_its_parent
 
 _LOOKS, _LOOK_SECONDS = 1_200, 0.05  # a minute
+_TELLS_STACKS = signal.SIGUSR1  # a copy writes what its threads do
 number = 0
 """Which of the copies this process is; 0 where there are none, too."""
 
@@ -65,16 +67,17 @@ class CopiedRun:
 
     def _begin(self, session: pytest.Session, which: int) -> None:
         ours, theirs = (cast(Connection, end) for end in Pipe())  # which has another type on Windows
-        parent = os.getpid()
+        parent, stacks = os.getpid(), os.memfd_create("stacks")
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()
         if pid == 0:
             for connection in (ours, *self._copies):
                 connection.close()
+            faulthandler.register(_TELLS_STACKS, stacks)
             _be_a_copy(session, theirs, which, parent)
         theirs.close()
-        self._copies[ours] = _Copy(which, pid, ours)
+        self._copies[ours] = _Copy(which, pid, ours, stacks)
 
     def _hear(self, session: pytest.Session, connection: Connection) -> None:
         copy = self._copies[connection]
@@ -103,7 +106,7 @@ class CopiedRun:
                 del self._copies[connection]
                 connection.close()
                 is_over = copy.ends()
-                if why := told[0] or ("" if is_over else "a thread of it did not end"):
+                if why := told[0] or ("" if is_over else f"a thread of it did not end\n{copy.stacks}"):
                     self._fail(session, f"the end of copy {copy.number}", why)
             case _:
                 session.shouldstop = told[0]
@@ -143,9 +146,12 @@ def _failed(nodeid: str, location: tuple[str, int | None, str], why: str) -> pyt
 class _Copy:
     """A process, as the one that it is a copy of knows it. ``has``: what is left of the file that it has."""
 
-    def __init__(self, which: int, pid: int, connection: Connection) -> None:
+    def __init__(self, which: int, pid: int, connection: Connection, stacks: int) -> None:
+        """``stacks``: the file where it writes what its threads do, when it is asked for that."""
         self.number = which
         self.connection = connection
+        self.stacks = ""  # of one that did not end by itself
+        self._stacks = stacks
         self.has: deque[int] = deque()
         self._pid = pid
 
@@ -155,13 +161,28 @@ class _Copy:
         self.ends()
 
     def ends(self) -> bool:
-        """Whether it ends by itself; else, as where a thread never does, it is killed."""
+        """Whether it ends by itself; else, as where a thread never does, it says what its threads do, and is
+        killed."""
+        if self._has_ended():
+            return True
+        os.kill(self._pid, _TELLS_STACKS)
+        if self._has_ended(lambda: os.fstat(self._stacks).st_size > 0):
+            return True
+        size = os.fstat(self._stacks).st_size
+        self.stacks = os.pread(self._stacks, size, 0).decode(errors="replace")
+        os.kill(self._pid, signal.SIGKILL)
+        self.wait()
+        return False
+
+    def _has_ended(self, or_else: Callable[[], bool] = lambda: False) -> bool:
+        """Waits for its end, or something else, but not for long; whether it has ended."""
         for _ in range(_LOOKS):
             if os.waitpid(self._pid, os.WNOHANG)[0]:
                 return True
+            is_over = or_else()
             time.sleep(_LOOK_SECONDS)
-        os.kill(self._pid, signal.SIGKILL)
-        self.wait()
+            if is_over:
+                break
         return False
 
     def wait(self) -> int:

@@ -106,5 +106,6 @@ def test_it_stops_at_the_first_failure_where_it_is_told_to(tmp_path: Path) -> No
 def test_a_thread_that_never_ends_is_told_and_holds_up_nothing(tmp_path: Path) -> None:
     done, came = _run(tmp_path, test_one=_HANGS, test_two=_FAILS)
     assert done.returncode == 1 and "a thread of it did not end" in done.stdout
+    assert "in run" in done.stdout, "what it does"
     assert came.pop("test_it_leaves_a_thread") == "" and came.pop("test_it_is_too_late") == ""
     assert "failure" in came.values()

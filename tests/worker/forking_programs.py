@@ -216,8 +216,12 @@ def _way(name: str) -> Callable[[], Any]:
 
 
 def _sleep_noted(file: Path) -> None:
+    """Sleeps a moment at a time: a SIGINT that comes between Python's last look at signals and the sleep only
+    leaves a note, which is looked at when the sleep is over."""
     _note(file)
-    time.sleep(_LONG_SECONDS)
+    deadline = time.monotonic() + _LONG_SECONDS
+    while time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def _pid(_number: int) -> int:
