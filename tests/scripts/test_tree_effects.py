@@ -9,7 +9,7 @@ import pytest
 
 import fuzzing
 from flower_engine.errors import RefusedError
-from flower_engine.flows import tree_operations
+from flower_engine.flows import flow_operations, tree_operations
 from flower_engine.flows.effects import Effect
 from flower_engine.flows.memory_stores import MemoryStores
 from flower_engine.flows.tree_operations import ElsewhereInTree, TreeOperator
@@ -401,3 +401,132 @@ async def test_a_rerun_of_nothing_below_a_flow_that_is_ending_is_refused_as_its_
         asked = Asked("rerun", selection, is_up=True)
         refused = await foretold(TreeOperator(stores, leaf, "bob"), asked)
         assert refused == await done(TreeOperator(stores, leaf, "bob"), asked) == reason
+
+
+async def _nested(engine: Engine, trees: Trees, first: str, above: str) -> tuple[str, str, str]:
+    """A flow, its child, and the child of that, which is under way; what follows the failure of each."""
+    await trees.define(subflow(1, workflow="leaf", on_failure=first), task(2, 1), name="middle")
+    trunk = await engine.register(subflow(1, workflow="middle", on_failure=above), task(2, 1, rule="settled"))
+    await trees.settle()
+    middle = await trees.child(trunk)
+    return trunk, middle, await trees.child(middle)
+
+
+NOBODY: list[int] = []
+
+
+@pytest.mark.parametrize(
+    ("first", "above", "told"),
+    [
+        ("give_up", "give_up", [("onFailure", [1]), ("onFailure", [1])]),
+        ("give_up", "hold", [("onFailure", [1]), ("onFailure", NOBODY)]),
+        ("hold", "hold", [("onFailure", NOBODY), ("onFailure", NOBODY)]),
+        ("hold", "give_up", [("onFailure", NOBODY), ("onFailure", [1]), ("cancel", NOBODY)]),
+        ("pass", "hold", [("onFailure", NOBODY)]),
+    ],
+)
+async def test_what_each_flow_above_makes_of_a_failure_below_it_is_told(
+    engine: Engine, first: str, above: str, told: list[tuple[str, list[int]]]
+) -> None:
+    trees, stores = Trees(engine), stores_of(engine)
+    await define_all(trees)
+    trunk, middle, leaf = await _nested(engine, trees, first, above)
+    count = len(await engine.events())
+    child = TreeOperator(stores, leaf, "bob")
+    assert (await child.effect_of_cancel()).ends
+    found = [(one.operation, one.effect.given_up) for one in child.elsewhere if one.effect]
+    assert found == told
+    await child.cancel("")
+    await trees.settle()
+    own = [event for event in (await engine.events())[count:] if isinstance(event, FlowEvent)]
+    for one in child.elsewhere:
+        assert one.effect is not None
+        state = await engine.flow(one.flow)
+        if one.operation == "cancel":
+            assert one.flow == middle
+            assert one.effect.cut_off == list(state.cut_off)
+            continue
+        assert one.effect.held == [1] * state.task(1).is_held or (one.flow, above) == (middle, "give_up")
+        assert {*one.effect.given_up} == {
+            e.task for e in own if isinstance(e, TaskGivenUp) and e.flow == one.flow
+        }
+        assert one.effect.ready == [task.planned.seq for task in state.tasks if task.is_ready]
+    assert {one.flow for one in child.elsewhere} == {middle, *[trunk] * (first != "pass")}
+    await engine.check()
+
+
+async def test_a_rerun_that_one_above_refuses_opens_nothing(engine: Engine) -> None:
+    trees, stores = Trees(engine), stores_of(engine)
+    await define_all(trees)
+    rows = (subflow(1, workflow="leaf"), task(2), task(3, 1, 2, rule="any:cancel"))
+    await trees.define(*rows, name="middle")
+    trunk = await engine.register(subflow(1, workflow="middle"))
+    await trees.settle()
+    middle = await trees.child(trunk)
+    leaf = await trees.child(middle)
+    claims = await engine.claim(wanted=10)
+    await engine.finish(*(one for one in claims if one.flow == middle))
+    await trees.settle()
+    await engine.finish(*await engine.claim(wanted=10))
+    await trees.settle()
+    assert all(flow.ended_ms is not None for flow in (await engine.flows()).values())
+    count = len(await engine.events())
+    asked = Asked("rerun", [1], is_up=True)
+    assert await foretold(TreeOperator(stores, leaf, "bob"), asked) == "unneeded"
+    assert await done(TreeOperator(stores, leaf, "bob"), asked) == "unneeded"
+    assert len(await engine.events()) == count, "the trunk was opened"
+
+
+async def test_a_dry_run_reads_the_history_of_each_flow_once(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trees, stores = Trees(engine), stores_of(engine)
+    await define_all(trees)
+    trunk, middle, leaf = await _nested(engine, trees, "hold", "hold")
+    read: list[str] = []
+    find = flow_operations.find_state
+
+    async def counted(stores: Any, partition: Any, flow: str) -> FlowState:
+        read.append(flow)
+        return await find(stores, partition, flow)
+
+    monkeypatch.setattr(flow_operations, "find_state", counted)
+
+    async def tell(flow: str, *all_asked: Asked) -> None:
+        for asked in all_asked:
+            read.clear()
+            assert not isinstance(await foretold(TreeOperator(stores, flow, "bob"), asked), str)
+            assert sorted(read) == sorted({trunk, middle, leaf}), asked
+
+    held = [Asked(verb) for verb in ("cancel", "pause", "priority")]
+    await tell(trunk, *held, Asked("rerun", "all"))
+    await tell(leaf, Asked("cancel"))
+    await engine.suspend(*await engine.claim())
+    await trees.settle()
+    await tell(trunk, Asked("resume"), Asked("rerun", "failed"), Asked("ignore", [1]))
+
+
+async def test_a_task_that_runs_again_because_of_what_is_before_it_leaves_its_child_as_it_is(
+    engine: Engine,
+) -> None:
+    trees, stores = Trees(engine), stores_of(engine)
+    await define_all(trees)
+    trunk = await engine.register(
+        task(1, on_failure="give_up"), subflow(2, 1, workflow="leaf", rule="settled")
+    )
+    for _ in range(2):
+        await engine.suspend(*await engine.claim())
+        await trees.settle()
+    leaf = await trees.child(trunk, 2)
+    assert (await engine.flow(trunk)).task(2).is_held_for_child
+    count = len(await engine.events())
+    operator = TreeOperator(stores, trunk, "bob")
+    effect = await operator.effect_in_tree("failed", "only", {})
+    assert (effect.runs, effect.within) == ([1, 2], [])
+    assert [(one.flow, one.operation) for one in operator.elsewhere] == [(leaf, "cancel")]
+    await TreeOperator(stores, trunk, "bob").rerun("failed", "only", {}, children="ask")
+    await trees.settle()
+    own = [event for event in (await engine.events())[count:] if isinstance(event, FlowEvent)]
+    assert not any(isinstance(event, FlowRerun) and event.flow == leaf for event in own)
+    assert [*next(event for event in own if isinstance(event, FlowRerun))] == [1, 2]
+    await engine.check()

@@ -1,5 +1,5 @@
-"""What the task above makes of a child that is cancelled, as its ``on_failure`` says, or because it waits for
-the end of that alone; told before."""
+"""What the task above makes of a child that is cancelled, or fails because of one that is, as its
+``on_failure`` says, or because it waits for the end of that alone; told before."""
 
 import msgspec
 
@@ -18,8 +18,8 @@ _BY = "on_failure"
 
 
 def effect_of_failed_child(flow: FlowState, seq: int) -> Effect:
-    """Of the end of the child that a task of this flow awaits, as a failure (``lua/lib/children.lua``); the
-    state is changed."""
+    """Of the end of the child that a task of this flow awaits, as a failure (``lua/lib/children.lua``), or of
+    one in which nothing goes on; the state is changed."""
     before, task = Before(flow), flow.task(seq)
     error = TaskError(type=CHILD_CANCELLED, message="its child was cancelled")
     overdue = TaskOverdue(at=0, flow=flow.flow, v=flow.version + 1, task=seq, error=error)

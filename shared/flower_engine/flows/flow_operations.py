@@ -70,6 +70,7 @@ class Operator:
         self._operation = operation
         self.warnings: list[str] = []
         self._ended: FlowState  # what it is put back from
+        self._looked: FlowState | None = None
 
     async def rerun(
         self,
@@ -237,9 +238,8 @@ class Operator:
 
     async def effect_of_resume(self) -> tuple[str, Effect]:
         """What :meth:`resume` would do ("resume" or "rerun", too); raises as it does. Nothing is done."""
-        state = await self._seen_state()
-        if state.paused is not None:
-            return "resume", effect_of_resume(state, await self._now_ms())
+        if (await self._look()).paused is not None:
+            return "resume", effect_of_resume(await self._seen_state(), await self._now_ms())
         try:
             return "rerun", await self._effect_of_failed()
         except RefusedError as error:
@@ -259,15 +259,23 @@ class Operator:
     async def _now_ms(self) -> int:
         return await now_ms(self._stores.redis, self._partition.keys)
 
-    async def _seen_state(self) -> FlowState:
-        """The state, of the version that the caller has seen.
+    async def _look(self) -> FlowState:
+        """The state, of the version that the caller has seen: for a look at it before an effect is worked out
+        of the same one (``_seen_state``), and changes it. The history is read once for both.
 
         Raises:
             MovedError: there is a newer one.
         """
-        state = await self.state()
-        if self._version is not None and state.version != self._version:
-            raise moved_on(state)
+        if self._looked is None:
+            state = await self.state()
+            if self._version is not None and state.version != self._version:
+                raise moved_on(state)
+            self._looked = state
+        return self._looked
+
+    async def _seen_state(self) -> FlowState:
+        """The same, to be changed."""
+        state, self._looked = await self._look(), None
         return state
 
     async def unignore(self, tasks: Sequence[int]) -> Operated:

@@ -43,8 +43,9 @@ def effect_of_rerun(
     """Of a rerun; the state is changed. ``changed``: tasks that have other parameters, or another body, from
     then on, as ``bodies`` and ``parameters`` have them, where they are known; ``now_ms``: engine time, by
     which retries are due; ``keep_answers``: see ``transitions/operator_transitions.py``.
-    ``within``: tasks that are held for children in which tasks run
-    again, instead of them; ``is_up``: the one task that is selected awaits the child that it had.
+    ``within``: tasks that are held for children in which tasks run again, instead of them, but where they run
+    again because of what is before them; ``is_up``: the one task that is selected awaits the child that it
+    had.
 
     Raises:
         RefusedError: it would be refused.
@@ -96,7 +97,7 @@ def effect_of_rerun(
     effect.runs = [seq for seq in ran if seq not in set(reopens)]
     effect.withdrawn = sorted(set(effect.withdrawn).difference(ran))
     effect.asked_again = [seq for seq in ran if flow.task(seq).planned.program in PROGRAMS]
-    effect.within = sorted(within)
+    effect.within = sorted({*within}.difference(ran))
     if is_up:
         effect.within = [seq for seq in ran if seq in chosen]
         for told in (effect.runs, effect.asked_again, effect.ready):

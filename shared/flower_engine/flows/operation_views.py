@@ -71,7 +71,7 @@ class OperatedView(View, omit_defaults=True):
     """What an operation did: the flow's version after it, and the tasks concerned by taskExecSeq.
     ``warnings``: what of it could not be checked. ``effect``: of a dry run, which did nothing; ``version`` is
     the one that it was told for. ``tree``: what it did, or would do, to other flows of the tree: to children
-    and, with ``up``, to parents (``onFailure``: of a child that is cancelled, what the task above makes of
+    and, with ``up``, to parents (``onFailure``: of a child that is cancelled, what the tasks above make of
     that; ``cancel`` of one above: it is ending, and goes on with that as it waited for this one alone);
     ``moreInTree``: to so many children more, which are not told."""
 

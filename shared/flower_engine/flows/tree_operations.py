@@ -14,6 +14,7 @@ import msgspec
 
 from flower_engine.errors import HeldForChildrenError, RefusedError, UnknownFlowError
 from flower_engine.flows.effects import Effect
+from flower_engine.flows.ended_children import outcome_of_child
 from flower_engine.flows.failed_children import effect_of_ended_child, effect_of_failed_child
 from flower_engine.flows.flow_operations import Operator
 from flower_engine.flows.new_messages import Changes
@@ -22,6 +23,7 @@ from flower_engine.insight.children_under_way import children_under_way
 from flower_engine.model.definitions.child_flows import child_flow_id
 from flower_engine.model.folding.cleanup import spared_tasks
 from flower_engine.model.folding.flow_state import FlowState
+from flower_engine.model.tasks.status import Status
 from flower_engine.transitions import operator_transitions
 from flower_engine.transitions.operator_transitions import OfChildren, Operated, Scope, refusal
 
@@ -33,9 +35,9 @@ _Elsewhere = Literal["rerun", "cancel", "pause", "resume", "priority", "onFailur
 
 
 class ElsewhereInTree(msgspec.Struct, frozen=True, kw_only=True):
-    """What an operation does to another flow of the tree, or would (``effect``); ``onFailure``: what the task
-    above makes of the flow, as that is cancelled. A ``cancel`` of a flow above goes on, as it waited for that
-    of this one."""
+    """What an operation does to another flow of the tree, or would (``effect``); ``onFailure``: what a task
+    above makes of its child, as that is cancelled, or fails because of one that is. A ``cancel`` of a flow
+    above goes on, as it waited for that of this one."""
 
     flow: str
     operation: _Elsewhere
@@ -63,10 +65,11 @@ class TreeOperator(Operator):
         children: OfChildren = "ask",
         is_up: bool = False,
     ) -> Operated:
-        """As that of one flow. A task that is held because of its child is not run again: what failed within
-        the child is; but with ``children`` "anew", another version, or where nothing of the child can run
-        again. ``is_up``: a child whose parent's task has ended is rerun all the same; that task awaits it
-        again, and all that depends on the task runs again, too, and so on up to the trunk."""
+        """As that of one flow. A task that is held because of its child is not run again, unless it is for
+        what is before it: what failed within the child is; but with ``children`` "anew", another version, or
+        where nothing of the child can run again. ``is_up``: a child whose parent's task has ended is rerun
+        all the same; that task awaits it again, and all that depends on the task runs again, too, and so on
+        up to the trunk."""
         done = await operator_transitions.done_before(self._stores.redis, self._partition, self._operation)
         if done is not None:
             return done
@@ -80,7 +83,11 @@ class TreeOperator(Operator):
             )
         except HeldForChildrenError as error:
             held = error.attempts
-        within = await self._rerun_within(held, scope, keep_answers)
+        foreseen = await super().effect_of_rerun(
+            selection, scope, changes, keep_answers=keep_answers, within=held
+        )
+        own = {task: attempt for task, attempt in held.items() if task in foreseen.within}
+        within = await self._rerun_within(own, scope, keep_answers)
         return await self._rerun_others(
             selection, scope, changes, held=held, within=within, keep_answers=keep_answers
         )
@@ -123,7 +130,8 @@ class TreeOperator(Operator):
             anew = [task for task in selection if task not in within]
         elif anew:
             state = await self.state()
-            anew = [task.planned.seq for task in state.tasks if task.is_held and task.planned.seq not in ran]
+            failed = [task.planned.seq for task in state.tasks if task.status is Status.SUSPEND]
+            anew = [seq for seq in failed if seq not in ran]
         elif not anew:
             try:
                 done = await super().rerun(
@@ -151,38 +159,35 @@ class TreeOperator(Operator):
     async def _open_above(
         self, selection: Any, scope: Scope, changes: Changes, workflow_version: str, keep_answers: bool
     ) -> None:
-        given = (selection, scope, changes, workflow_version)
-        for parent, task in await self._above_of_rerun(await self.state(), *given, keep_answers=keep_answers):
-            done = await parent.open_for_child(task, scope, keep_answers)
-            self.elsewhere.append(ElsewhereInTree(flow=parent._flow, operation="rerun", done=done))
-
-    async def _above_of_rerun(
-        self,
-        state: FlowState,
-        selection: Any,
-        scope: Scope,
-        changes: Changes,
-        workflow_version: str,
-        *,
-        keep_answers: bool,
-    ) -> list[tuple["TreeOperator", int]]:
-        """What is to be opened above for a rerun; nothing is for one that cannot be.
-
-        Raises:
-            RefusedError: nothing is above it, or the rerun would be refused.
-        """
-        if state.parent is None:
-            raise refusal(self._flow, "no-parent")
-        above = await self._parents_to_open(state)
+        """Opens what is above, if nothing of that would be refused, nor the rerun itself."""
+        above = await self._above_of_rerun(await self._look())
         if above:
             await super().effect_of_rerun(
                 selection, scope, changes, workflow_version, keep_answers=keep_answers
             )
-        return above
+        for parent, task in above:
+            await parent.effect_of_opening(task, scope, keep_answers)
+        for parent, task in above:
+            done = await parent.open_for_child(task, scope, keep_answers)
+            self.elsewhere.append(ElsewhereInTree(flow=parent._flow, operation="rerun", done=done))
+
+    async def _above_of_rerun(self, state: FlowState) -> list[tuple["TreeOperator", int]]:
+        """What is to be opened above for a rerun, the trunk first.
+
+        Raises:
+            RefusedError: nothing is above it, or a task there has had another child since.
+        """
+        if state.parent is None:
+            raise refusal(self._flow, "no-parent")
+        return await self._parents_to_open(state)
 
     async def open_for_child(self, task: int, scope: Scope, keep_answers: bool) -> Operated:
         """The task, which has ended, awaits the child that it had; what depends on it runs again."""
         return await super().rerun([task], _above(scope), {}, keep_answers=keep_answers, children="keep")
+
+    async def effect_of_opening(self, task: int, scope: Scope, keep_answers: bool) -> Effect:
+        """What :meth:`open_for_child` would do; raises as it does. Nothing is done."""
+        return await super().effect_of_rerun([task], _above(scope), {}, keep_answers=keep_answers, is_up=True)
 
     async def _parents_to_open(self, state: FlowState) -> list[tuple["TreeOperator", int]]:
         """The flows above this one whose tasks have ended that await it, or what is above it; the trunk
@@ -196,7 +201,7 @@ class TreeOperator(Operator):
             parent, flow = state.parent, state.flow
             operator = TreeOperator(self._stores, parent.flow, self._by, operation="")
             operator._operation = self._operation_on(parent.flow)
-            state = await operator.state()
+            state = await operator._look()
             task = state.task(parent.task)
             if task.child == parent.attempt and state.ended_ms is None:
                 break
@@ -219,23 +224,31 @@ class TreeOperator(Operator):
         is_up: bool = False,
     ) -> Effect:
         """What :meth:`rerun` would do; raises as it does. Nothing is done."""
-        state = await self._seen_state()
-        if is_up:
-            given = (selection, scope, changes, workflow_version)
-            above = await self._above_of_rerun(state, *given, keep_answers=keep_answers)
-            await self._foresee_above(above, scope, keep_answers)
-        else:
-            await self._refuse_unawaited(state)
-        within: list[int] = []
-        if children == "ask" and selection != "all" and not workflow_version:
-            for task in state.tasks:
-                seq = task.planned.seq
-                if task.is_held_for_child and (selection == "failed" or seq in selection):
-                    within += [seq] if await self._foresee_within(state, seq, scope, keep_answers) else []
+        state = await self._look()
         had = _children_of(state)
-        effect = await super().effect_of_rerun(
-            selection, scope, changes, workflow_version, keep_answers=keep_answers, within=within
-        )
+        above = await self._above_of_rerun(state) if is_up else []
+        if not is_up:
+            await self._refuse_unawaited(state)
+        held: dict[int, int] = {}
+        if children == "ask" and selection != "all" and not workflow_version:
+            asked = {task.planned.seq: task for task in state.tasks if task.is_held_for_child}
+            chosen = asked if selection == "failed" else asked.keys() & set(selection)
+            held = {seq: asked[seq].attempt for seq in sorted(chosen)}
+        effect: Effect | None = None
+        if above:  # it is refused before anything above is
+            effect = await super().effect_of_rerun(
+                selection, scope, changes, workflow_version, keep_answers=keep_answers
+            )
+            await self._foresee_above(above, scope, keep_answers)
+        if effect is None or held:
+            within = await self._foreseen_within(held, scope, keep_answers)
+            effect = await super().effect_of_rerun(
+                selection, scope, changes, workflow_version, keep_answers=keep_answers, within=within.keys()
+            )
+            for seq in effect.within:
+                child, of_child = within[seq]
+                self._tell(child, "rerun", of_child)
+                self._take_over(child)
         gone = {*effect.runs, *effect.reopens, *effect.asked_again, *effect.vanished}
         await self._foresee_cancelled(had, {*gone, *effect.passed_over, *effect.cut_off})
         return effect
@@ -243,15 +256,15 @@ class TreeOperator(Operator):
     async def effect_of_ignore(
         self, tasks: Sequence[int], *, has_result: bool = False, cascade: bool = False
     ) -> Effect:
-        had = _children_of(await self._seen_state())
+        state = await self._look()
+        had = _children_of(state)
         effect = await super().effect_of_ignore(tasks, has_result=has_result, cascade=cascade)
         await self._foresee_cancelled(had, {*effect.passed_over, *effect.cut_off})
-        if effect.ends:
-            await self._foresee_ending_above()
+        await self._foresee_above_of(state)
         return effect
 
     async def effect_of_unignore(self, tasks: Sequence[int]) -> Effect:
-        state = await self._seen_state()
+        state = await self._look()
         await self._refuse_unawaited(state)
         had = _children_of(state)
         effect = await super().effect_of_unignore(tasks)
@@ -259,52 +272,72 @@ class TreeOperator(Operator):
         return effect
 
     async def effect_of_cancel(self) -> Effect:
-        effect = await self._effect_of_cancel()
-        parent = (await self.state()).parent
-        if parent is not None:
-            above = TreeOperator(self._stores, parent.flow, self._by)
-            state = await above.state()
-            task = state.task(parent.task)
-            if state.ended_ms is None and task.child == parent.attempt and task.is_awaiting:
-                self._tell(above, "onFailure", effect_of_failed_child(state, parent.task))
-        if effect.ends:
-            await self._foresee_ending_above()
+        state = await self._seen_state()
+        effect = await self._cancelled(state)
+        await self._foresee_above_of(state)
         return effect
 
-    async def _foresee_ending_above(self) -> None:
-        """The flow ends: those above it go on with their own end, if they are ending and waited for this."""
-        operator, is_over = self, True
-        while is_over and (parent := (await operator.state()).parent) is not None:
-            operator = TreeOperator(self._stores, parent.flow, self._by)
-            state = await operator.state()
-            if state.ended_ms is not None or not state.task(parent.task).awaits_end:
+    async def _foresee_above_of(self, child: FlowState) -> None:
+        """What the tasks above make of a flow (``child``: as it is then), level by level: of one that fails,
+        or in which nothing goes on then, what their ``on_failure`` says; one that is ending, and waited for
+        the end of the other, goes on with its own. Above one that ends well nothing is told."""
+        below, is_over, operator = 0, False, self
+        while (parent := child.parent) is not None:
+            above = TreeOperator(self._stores, parent.flow, self._by)
+            state = await above._look()
+            task, had = state.task(parent.task), _children_of(state)
+            if state.ended_ms is not None:
                 return
-            effect = effect_of_ended_child(state, parent.task)
-            self._tell(operator, "cancel", effect)
-            is_over = effect.ends
+            if task.awaits_end and child.ended_ms is not None:
+                self._tell(above, "cancel", effect_of_ended_child(await above._seen_state(), parent.task))
+            elif task.child == parent.attempt and task.is_awaiting and _fails_above(child):
+                effect = effect_of_failed_child(await above._seen_state(), parent.task)
+                self._tell(above, "onFailure", effect)
+                if task.has_ended and child.ended_ms is None and not child.is_ending:
+                    await self._foresee_left(operator, child, below, is_over=is_over)
+                await above._foresee_cancelled(had, {*effect.passed_over, *effect.cut_off} - {parent.task})
+                self._take_over(above)
+            else:
+                return
+            below, is_over, child = parent.task, child.ended_ms is not None, state
+            operator = TreeOperator(self._stores, parent.flow, self._by)
+
+    async def _foresee_left(
+        self, operator: "TreeOperator", child: FlowState, below: int, *, is_over: bool
+    ) -> None:
+        """Nobody awaits a flow any more in which nothing goes on: it is cancelled."""
+        self._tell(operator, "cancel", await operator._cancelled(child, below, is_over=is_over))
+        self._take_over(operator)
 
     async def _effect_of_cancel(self) -> Effect:
-        state = await self._seen_state()
+        return await self._cancelled(await self._seen_state())
+
+    async def _cancelled(self, state: FlowState, below: int = 0, *, is_over: bool = False) -> Effect:
+        """Of a cancel, with the children; the state is changed. ``below``: a task whose child is cancelled,
+        and told of, already; ``is_over``: that has ended then."""
         had = _children_of(state)
         where = (self._stores.redis, self._partition, self._flow)
-        parents = () if state.is_ending else sorted(await children_under_way(*where, had))
+        under_way = [] if state.is_ending else sorted(await children_under_way(*where, had))
+        parents = [seq for seq in under_way if seq != below or not is_over]
         spared = spared_tasks([task.planned for task in state.tasks])
         effect = effect_of_cancel(state, parents)
-        await self._foresee_cancelled(had, {*effect.cut_off, *parents} - spared)
+        await self._foresee_cancelled(had, {*effect.cut_off, *parents} - spared - {below})
         return effect
 
     async def effect_of_pause(self) -> Effect:
-        state = await self._seen_state()
+        state = await self._look()
+        had, is_paused = _children_of(state), state.paused is not None
         effect = await super().effect_of_pause()
-        if state.paused is None:
-            await self._foresee_handed_down("pause", state, lambda child: child.effect_of_pause())
+        if not is_paused:
+            await self._foresee_handed_down("pause", had, lambda child: child.effect_of_pause())
         return effect
 
     async def effect_of_resume(self) -> tuple[str, Effect]:
-        state = await self._seen_state()
+        state = await self._look()
+        had, is_paused = _children_of(state), state.paused is not None
         word, effect = await super().effect_of_resume()
-        if state.paused is not None:
-            await self._foresee_handed_down("resume", state, lambda child: child._effect_of_end())
+        if is_paused:
+            await self._foresee_handed_down("resume", had, lambda child: child._effect_of_end())
         return word, effect
 
     async def _effect_of_end(self) -> Effect:
@@ -314,21 +347,21 @@ class TreeOperator(Operator):
         return await self.effect_in_tree("failed", "", {})
 
     async def effect_of_priority(self, priority: int) -> Effect:
-        state = await self._seen_state()
+        had = _children_of(await self._look())
         effect = await super().effect_of_priority(priority)
-        await self._foresee_handed_down("priority", state, lambda child: child.effect_of_priority(priority))
+        await self._foresee_handed_down("priority", had, lambda child: child.effect_of_priority(priority))
         return effect
 
     async def _foresee_handed_down(
         self,
         operation: Literal["pause", "resume", "priority"],
-        state: FlowState,
+        had: Mapping[int, int],
         effect_of: Callable[["TreeOperator"], Awaitable[Effect]],
     ) -> None:
         """Children follow, and theirs; one that is held as it is to be does not, nor what is below."""
-        async for child in self._told_of(_children_of(state)):
+        async for child in self._told_of(had):
             try:
-                is_paused = (await child.state()).paused is not None
+                is_paused = (await child._look()).paused is not None
                 if (operation == "pause" and is_paused) or (operation == "resume" and not is_paused):
                     continue
                 effect = await effect_of(child)
@@ -361,34 +394,33 @@ class TreeOperator(Operator):
         self, above: Sequence[tuple["TreeOperator", int]], scope: Scope, keep_answers: bool
     ) -> None:
         for parent, task in above:
-            had = _children_of(await parent.state())
-            effect = await parent.effect_of_rerun(
-                [task], _above(scope), {}, keep_answers=keep_answers, is_up=True
-            )
+            had = _children_of(await parent._look())
+            effect = await parent.effect_of_opening(task, scope, keep_answers)
             self._tell(parent, "rerun", effect)
             await parent._foresee_cancelled(had, {*effect.runs, *effect.reopens})
             self._take_over(parent)
 
-    async def _foresee_within(self, state: FlowState, seq: int, scope: Scope, keep_answers: bool) -> bool:
-        """Whether something in the child of the task would run again."""
-        child = TreeOperator(self._stores, child_flow_id(self._flow, seq, state.task(seq).attempt), self._by)
-        try:
-            effect = await child.effect_in_tree("failed", scope, {}, keep_answers=keep_answers)
-        except UnknownFlowError:
-            return False
-        except RefusedError as error:
-            if error.reason != "nothing":
-                raise
-            return False
-        self._tell(child, "rerun", effect)
-        self._take_over(child)
-        return True
+    async def _foreseen_within(
+        self, held: Mapping[int, int], scope: Scope, keep_answers: bool
+    ) -> dict[int, tuple["TreeOperator", Effect]]:
+        """What would run again within the children of these tasks; those of which something would."""
+        found: dict[int, tuple[TreeOperator, Effect]] = {}
+        for seq, attempt in held.items():
+            child = TreeOperator(self._stores, child_flow_id(self._flow, seq, attempt), self._by)
+            try:
+                found[seq] = child, await child.effect_in_tree("failed", scope, {}, keep_answers=keep_answers)
+            except UnknownFlowError:  # its history is lost
+                continue
+            except RefusedError as error:
+                if error.reason != "nothing":
+                    raise
+        return found
 
     async def _foresee_cancelled(self, had: Mapping[int, int], tasks: Collection[int]) -> None:
         """Children that these tasks leave are cancelled, if they are under way."""
         async for child in self._told_of({seq: had[seq] for seq in had.keys() & set(tasks)}):
             try:
-                if (await child.state()).is_ending:  # its cleanup goes on: another cancel would end that
+                if (await child._look()).is_ending:  # its cleanup goes on: another cancel would end that
                     continue
                 effect = await child._effect_of_cancel()
             except (UnknownFlowError, RefusedError):  # it has not begun, or has ended
@@ -414,3 +446,11 @@ def _above(scope: Scope) -> Scope:
 def _children_of(state: FlowState) -> dict[int, int]:
     """The attempts of the tasks that await a child, or are held for one."""
     return {task.planned.seq: task.child for task in state.tasks if task.child}
+
+
+def _fails_above(child: FlowState) -> bool:
+    """Whether the task that awaits this flow takes how it stands for a failure: it ends without what it is to
+    return, or nothing of it goes on."""
+    if child.ended_ms is not None or child.is_ending:
+        return outcome_of_child(child).says == "cannot"
+    return not any(task.status is Status.RUNNING or task.is_ready for task in child.tasks)
