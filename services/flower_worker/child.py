@@ -79,7 +79,8 @@ def main(descriptor: int) -> None:
         served_from = hello.blobs
         stores: BlobStores | None = None
         if served_from is not None:
-            stores = BlobStores(served_from.names, served_from.api_url, served_from.token)
+            # The worker begins a store where none is: it has met it, and each child is another process.
+            stores = BlobStores(served_from.names, served_from.api_url, served_from.token, begins=False)
             access.set(stores)
         most_bytes = MAX_RESULT_BYTES if served_from is None else served_from.most_bytes
         registry, problems = load_what_imports(

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
+from flower_engine.blobs.blob_stores import BlobStores
 from flower_engine.blobs.patience import StorePatience
 from flower_engine.errors import BlobStoreError
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
@@ -34,20 +35,31 @@ class Transfers:
 
         Cancelled, it leaves the call to end by itself, and nothing is lost: blobs are stored as wholes.
         """
-        patience = StorePatience(_log)
         attempt.say_transfer(what)
         try:
-            while True:
-                try:
-                    result = await self.on_thread(call)
-                except BlobStoreError as error:
-                    attempt.say_transfer(f"{what}: {error}")
-                    await self._clock.rest(patience.failed(f"{attempt}: {what}", error))
-                else:
-                    patience.worked(f"{attempt}: {what}")
-                    return result
+            return await self._until_it_works(
+                f"{attempt}: {what}", call, lambda error: attempt.say_transfer(f"{what}: {error}")
+            )
         finally:
             attempt.say_transfer("")
+
+    async def begin(self, stores: BlobStores) -> None:
+        """Makes sure that the store of blobs that is written to is there, as soon as that can be known."""
+        await self._until_it_works(f"the store of blobs {stores.writing}", stores.begin, lambda _: None)
+
+    async def _until_it_works(
+        self, what: str, call: Callable[[], T], tell: Callable[[BlobStoreError], None]
+    ) -> T:
+        patience = StorePatience(_log)
+        while True:
+            try:
+                result = await self.on_thread(call)
+            except BlobStoreError as error:
+                tell(error)
+                await self._clock.rest(patience.failed(what, error))
+            else:
+                patience.worked(what)
+                return result
 
     async def on_thread(self, call: Callable[[], T]) -> T:
         """What the call returns or raises."""

@@ -103,10 +103,11 @@ class Worker:
             self._info.worker,
             Threads(settings.concurrency),
             self._processes,
-            make_data(settings, blobs),
+            data := make_data(settings, blobs),
             max_lost=settings.max_lost,
             logs=logs,
         )
+        self._transfers = data.transfers
         self._slots, self._programs = self._make_slots()
         self._heartbeats = HeartbeatLoop(settings, self._info, self._processes)
         self._described = Described(registry)
@@ -132,6 +133,7 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until told to stop, then drains; on a failure it stops what runs and raises it."""
+        beginning = asyncio.create_task(self._transfers.begin(self._blobs))
         try:
             if await unless_stopped(stop, self._begin()):
                 await self._work(stop)
@@ -143,6 +145,7 @@ class Worker:
             await stop_attempts(self._exchanges, self._executor)
             raise
         finally:
+            beginning.cancel()
             await self._end()
 
     def hand_back(self) -> bool:

@@ -4,15 +4,17 @@ import hashlib
 import io
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem  # pyright: ignore[reportMissingTypeStubs]
 
 from api.serving import RunningApi
 from flower_engine.blobs.api_store import ApiStore
 from flower_engine.blobs.blob_stores import BlobStores, read
-from flower_engine.blobs.filesystem_store import FilesystemStore
+from flower_engine.blobs.filesystem_store import MARKER, FilesystemStore
 from flower_engine.blobs.store import Store
 from flower_engine.errors import BlobRefusedError, BlobStoreError, MissingBlobError, SettingsError
 from flower_engine.model.values.blob_ref import BlobRef
@@ -47,6 +49,7 @@ def test_what_is_put_is_read(store: Store, size: int) -> None:
 
 
 def test_what_is_not_there_is_missing(store: Store) -> None:
+    _put(store, b"something else")
     with pytest.raises(MissingBlobError, match="is not in"):
         read(store, _ref(b"never stored", store))
 
@@ -67,7 +70,97 @@ def test_content_that_cannot_be_read_leaves_nothing_behind(tmp_path: Path) -> No
 
     with pytest.raises(BlobStoreError, match="the disk is broken"):
         store.put("0" * 64, 10, Broken)
-    assert [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()] == []
+    assert [path.name for path in (tmp_path / "blobs").rglob("*") if path.is_file()] == [MARKER]
+
+
+def _away_and_back(folder: Path) -> Iterator[None]:
+    """A disk that is not mounted, then one whose folder is gone as a whole, then all is as it was."""
+    aside = folder.with_name("aside")
+    folder.rename(aside)
+    folder.mkdir()
+    yield
+    folder.rmdir()
+    yield
+    aside.rename(folder)
+
+
+def test_a_store_that_is_away_is_not_one_without_the_blob(tmp_path: Path) -> None:
+    url, folder = f"file://{tmp_path}/blobs", tmp_path / "blobs"
+    writer = FilesystemStore(url)
+    ref = _put(writer, b"stored")
+    never = _ref(b"never stored", writer)
+    for _ in _away_and_back(folder):
+        for store in (writer, FilesystemStore(url)):  # one that is of a process begun later knows it, too
+            for asked in (ref, never):
+                with pytest.raises(BlobStoreError, match="is not there: no file 'flower-store'"):
+                    read(store, asked)
+                with pytest.raises(BlobStoreError, match="is not there"):
+                    store.touch(asked.sha256, asked.bytes)
+                with pytest.raises(BlobStoreError, match="is not there"):
+                    store.read_range(asked.sha256, 0, 1)
+            assert not store.look()
+            assert store.prune(lambda _: set(), 0) == (0, 0)
+        with pytest.raises(BlobStoreError, match="mounted"):
+            _put(writer, b"more")  # it would be hidden as soon as the disk is back
+        with pytest.raises(BlobStoreError, match="mounted"):
+            writer.begin()
+        with pytest.raises(BlobStoreError, match="mounted"):
+            _put(FilesystemStore(url, begins=False), b"more")
+        assert not folder.exists() or list(folder.iterdir()) == []
+    assert read(writer, ref) == b"stored"
+    with pytest.raises(MissingBlobError):
+        read(writer, never)
+
+
+def test_a_store_whose_blobs_were_all_pruned_is_there(tmp_path: Path) -> None:
+    store = FilesystemStore(f"file://{tmp_path}/blobs")
+    ref = _put(store, b"unused")
+    for path in (tmp_path / "blobs").rglob("*"):
+        os.utime(path, (0, 0))
+    assert store.prune(lambda _: set(), WEEK_SECONDS)[0] == 1
+    for path in (tmp_path / "blobs").iterdir():
+        if path.is_dir():
+            path.rmdir()  # as in a bucket, which has no empty folders
+    with pytest.raises(MissingBlobError):
+        read(store, ref)
+    assert store.look()
+
+
+def test_a_store_of_a_version_before_is_there_and_gets_its_marker(tmp_path: Path) -> None:
+    url, marker = f"file://{tmp_path}/blobs", tmp_path / "blobs" / MARKER
+    ref = _put(FilesystemStore(url), b"stored")
+    marker.unlink()
+    assert FilesystemStore(url).look()
+    with pytest.raises(MissingBlobError):
+        read(FilesystemStore(url), _ref(b"never stored", FilesystemStore(url)))
+    assert read(FilesystemStore(url), ref) == b"stored"
+    _put(FilesystemStore(url, begins=False), b"more")
+    assert marker.exists()
+
+
+def test_a_bucket_that_is_gone_is_waited_for() -> None:
+    files: Any = MemoryFileSystem()
+    store = FilesystemStore("memory://bucket/blobs")
+    ref = _put(store, b"stored")
+    files.mv("/bucket", "/aside", recursive=True)
+    with pytest.raises(BlobStoreError, match="bucket the right one"):
+        read(store, ref)
+    files.mv("/aside", "/bucket", recursive=True)
+    assert read(store, ref) == b"stored"
+
+
+def test_a_store_that_cannot_be_looked_at_is_no_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "blobs").write_text("no folder")
+    store = FilesystemStore(f"file://{tmp_path}/blobs/below")
+    calls: list[Callable[[], object]] = [
+        lambda: store.touch("0" * 64, 1),
+        lambda: store.prune(lambda _: set(), 0),
+        store.look,
+        store.begin,
+    ]
+    for call in calls:
+        with pytest.raises(BlobStoreError, match="NotADirectoryError"):
+            call()
 
 
 def test_a_part_of_a_blob_is_written_again(tmp_path: Path) -> None:

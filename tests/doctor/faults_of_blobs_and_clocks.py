@@ -5,6 +5,7 @@ import signal
 import socket
 import time
 from collections.abc import Generator
+from tempfile import TemporaryDirectory
 
 from acceptance.running import RunningEngine
 from doctor.faults import Given, fault, redis
@@ -16,6 +17,13 @@ from flower_engine.log.keys import Keys
 def blobs_in_no_folder(engine: RunningEngine, given: Given) -> Generator[None]:
     given.settings["blobs"] = "file:///dev/null/blobs"
     yield
+
+
+@fault("warning", "blobs", "there is no store of blobs at", "mounted")
+def a_store_of_blobs_whose_folder_is_empty(engine: RunningEngine, given: Given) -> Generator[None]:
+    with TemporaryDirectory() as folder:
+        given.settings["blobs"] = f"file://{folder}"
+        yield
 
 
 @fault("problem", "blobs", "cannot be used", "credentials")

@@ -1,12 +1,13 @@
 """Data between tasks as workers bring it: results of others and files; stores of blobs that are away."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flower_engine.blobs.filesystem_store import MARKER
 from flower_engine.log.client import send
 from flower_engine.model.definitions.definition import TaskDefinition
 from flower_engine.model.folding.flow_state import FlowState
@@ -131,7 +132,7 @@ async def test_a_blob_that_is_gone_suspends_its_reader(engine: Engine, start: St
     flow = await engine.register(row(1, "give_thread", size=100_000))
     [ended] = await until_settled(engine, flow)
     await worker.stop()
-    [stored] = [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()]
+    [stored] = (tmp_path / "blobs").glob("??/*")
     stored.unlink()
     ref = ended.task(1).blob
     assert ref is not None
@@ -209,25 +210,29 @@ async def waits(engine: Engine, text: str) -> bool:
 
 
 class Broken:
-    """A store whose folder is a file: nothing can be written or read there until it is mended."""
+    """A store whose folder is a file, or an empty one, as of a disk that is not mounted: nothing is
+    written or read there until it is mended."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, is_empty: bool = False) -> None:
         self.folder = folder
         self.aside = folder.with_name("aside")
+        self.is_empty = is_empty
 
     def break_it(self) -> None:
         if self.folder.exists():
             self.folder.rename(self.aside)
-        self.folder.write_text("no folder")
+        if self.is_empty:
+            self.folder.mkdir()
+        else:
+            self.folder.write_text("no folder")
 
     def mend(self) -> None:
-        """At once: who reads never meets a store without what was stored, as pruned blobs are none."""
-        if not self.aside.exists():
+        if self.is_empty:
+            self.folder.rmdir()  # which fails where somebody has written there
+        else:
             self.folder.unlink()
-            return
-        link = self.folder.with_name("link")
-        link.symlink_to(self.aside)
-        link.replace(self.folder)
+        if self.aside.exists():
+            self.aside.rename(self.folder)
 
 
 @pytest.mark.parametrize("giver", ["give_async", "give_thread", "give_process", "make_file_process"])
@@ -260,11 +265,13 @@ async def no_transfer(engine: Engine) -> bool:
     return not any(info.transfers for info in await live_workers(engine.client, engine.partition))
 
 
-@pytest.mark.parametrize("taker", ["take_async", "take_thread", "take_process"])
+@pytest.mark.parametrize(
+    ("taker", "is_empty"), [("take_async", False), ("take_thread", True), ("take_process", True)]
+)
 async def test_a_store_that_is_away_delays_a_reader(
-    engine: Engine, start: Start, tmp_path: Path, taker: str
+    engine: Engine, start: Start, tmp_path: Path, taker: str, is_empty: bool
 ) -> None:
-    broken = Broken(tmp_path / "blobs")
+    broken = Broken(tmp_path / "blobs", is_empty=is_empty)
     start()
     flow = await engine.register(
         row(1, "give_thread", size=200_000),
@@ -279,6 +286,28 @@ async def test_a_store_that_is_away_delays_a_reader(
     [ended] = await until_settled(engine, flow)
     assert result(ended, 3) == "str 200000"
     assert ended.task(3).attempt == 1
+
+
+async def test_a_worker_begins_a_store_and_nobody_writes_to_what_lies_in_its_place(
+    engine: Engine, start: Start, tmp_path: Path
+) -> None:
+    broken = Broken(tmp_path / "blobs", is_empty=True)
+    start()
+    await eventually(has_begun(tmp_path / "blobs"))
+    broken.break_it()
+    flow = await engine.register(row(1, "make_file_process", folder=str(tmp_path), size=200_000))
+    await eventually(lambda: waits(engine, "is not there"))
+    broken.mend()
+    [ended] = await until_settled(engine, flow)
+    assert ended.task(1).status is Status.FINISH
+    assert len(list((tmp_path / "blobs").glob("??/*"))) == 1
+
+
+def has_begun(folder: Path) -> Callable[[], Awaitable[bool]]:
+    async def begun() -> bool:
+        return (folder / MARKER).exists()
+
+    return begun
 
 
 async def test_a_worker_that_is_killed_while_it_stores_loses_nothing(

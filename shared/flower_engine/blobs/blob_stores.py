@@ -26,14 +26,14 @@ class BlobStores:
     """Stores by name. Only those that the settings name are ever asked, whatever a reference says: it may
     come from whoever registers flows."""
 
-    def __init__(self, names: Sequence[str], api_url: str, token: str | None) -> None:
-        """``names`` as in ``FLOWER_BLOBS``; the API is read in any case.
+    def __init__(self, names: Sequence[str], api_url: str, token: str | None, *, begins: bool = True) -> None:
+        """``names`` as in ``FLOWER_BLOBS``; the API is read in any case. ``begins``: as of a store.
 
         Raises:
             SettingsError: what a URL needs is not installed.
         """
         api = ApiStore(api_url, token)
-        found: list[Store] = [api if name == API else FilesystemStore(name) for name in names]
+        found: list[Store] = [api if name == API else FilesystemStore(name, begins=begins) for name in names]
         self.writing: Store | None = found[0] if found else None
         self._by_name: dict[str, Store] = {API: api, **{store.name: store for store in found}}
 
@@ -50,6 +50,11 @@ class BlobStores:
                 f" {', '.join(sorted(self._by_name.keys() - {API})) or 'no URL'}"
             )
         return store
+
+    def begin(self) -> None:
+        """Makes sure that the store that is written to is there; raises as ``FilesystemStore.begin`` does."""
+        if isinstance(self.writing, FilesystemStore):
+            self.writing.begin()
 
     def put(self, blob: Blob) -> None:
         """Stores a blob that a program returned where its reference says; one that it was given is kept.

@@ -9,7 +9,7 @@ from pathlib import Path
 from flower_engine.blobs.filesystem_store import FilesystemStore
 from flower_engine.blobs.store import API
 from flower_engine.doctor.disk import space_left
-from flower_engine.doctor.findings import Finding, ok, problem
+from flower_engine.doctor.findings import Finding, ok, problem, warning
 from flower_engine.doctor.subject import Subject
 from flower_engine.errors import FlowerError
 
@@ -24,19 +24,34 @@ async def blobs(subject: Subject) -> list[Finding]:
         if name == API:
             found.append(ok(check, f"blobs are kept by the API at {subject.settings.api_url}"))
             continue
+        of_folder = _of_folder(check, name, subject)
+        if any(one.state == "problem" for one in of_folder):
+            found += of_folder
+            continue
         advice = f"see that {name} is there, and that the credentials of services allow to write to it"
         try:
             async with asyncio.timeout(_SECONDS):
-                await _beside(FilesystemStore(name).look)
+                is_there = await _beside(FilesystemStore(name).look)
         except TimeoutError:
             found.append(problem(check, f"{name} did not answer within {_SECONDS:g} s", advice))
         except FlowerError as error:
             found.append(problem(check, str(error), advice))
         else:
-            found += _of_folder(check, name, subject) or [ok(check, f"{name} can be read")]
+            if not is_there:
+                found.append(_not_there(check, name))
+            found += of_folder or ([ok(check, f"{name} can be read")] if is_there else [])
     return found or [
         ok(check, "FLOWER_BLOBS is not set here: results may have 1 MiB, where workers have none")
     ]
+
+
+def _not_there(check: str, name: str) -> Finding:
+    return warning(
+        check,
+        f"there is no store of blobs at {name}: no worker that writes there has begun one, or it is away",
+        "if it should hold blobs bring it back (is it mounted? is the bucket the right one?): what needs them"
+        " waits for it",
+    )
 
 
 def _of_folder(check: str, name: str, subject: Subject) -> list[Finding]:
@@ -57,22 +72,22 @@ def _of_folder(check: str, name: str, subject: Subject) -> list[Finding]:
     return [] if left is None else [left]
 
 
-async def _beside(call: Callable[[], None]) -> None:
+async def _beside(call: Callable[[], bool]) -> bool:
     """On a thread that nobody waits for, if it takes too long."""
-    loop, done = asyncio.get_running_loop(), asyncio.Future[None]()
+    loop, done = asyncio.get_running_loop(), asyncio.Future[bool]()
 
-    def tell(error: BaseException | None) -> None:
+    def tell(result: bool | Exception) -> None:
         if not done.done():
-            done.set_result(None) if error is None else done.set_exception(error)
+            done.set_exception(result) if isinstance(result, Exception) else done.set_result(result)
 
     def run() -> None:
-        error: BaseException | None = None
+        result: bool | Exception
         try:
-            call()
+            result = call()
         except Exception as raised:  # noqa: BLE001 # whoever asked gets it
-            error = raised
+            result = raised
         if not loop.is_closed():
-            loop.call_soon_threadsafe(tell, error)
+            loop.call_soon_threadsafe(tell, result)
 
     threading.Thread(target=run, daemon=True).start()
-    await done
+    return await done
