@@ -13,6 +13,7 @@ from flower_engine.model.events.events import TaskOverdue
 from flower_engine.model.events.wait_events import TaskAnswered, TaskAwaiting
 from flower_engine.model.flow_control.flow_control import FlowControl
 from flower_engine.model.tasks.status import Status
+from flower_engine.model.waits.wait_programs import MOST_SIGNALS
 from flower_engine.transitions.operator_transitions import (
     Operated,
     answer,
@@ -277,6 +278,35 @@ async def test_a_flow_keeps_a_thousand_signals_and_no_more(engine: Engine) -> No
     assert (await send_signal(engine, flow, "x")).word == "full"
     await engine.finish(*await engine.claim())
     assert (await engine.flow(flow)).ended_ms is not None
+    await engine.check()
+
+
+async def test_a_flow_gets_so_many_signals_in_all_and_forgets_the_id_of_none(engine: Engine) -> None:
+    flow = await engine.register(event(1, name="first"), event(2, 1, name="never"))
+    assert (await send_signal(engine, flow, "known")).word == "kept"
+    hash_of_flow = engine.keys.flow(flow)
+    await send(engine.client, "HSET", hash_of_flow, "I", MOST_SIGNALS - 1)  # as if so many had been taken
+    assert (await send_signal(engine, flow, "last", "first")).word == "taken"
+    assert (await send_signal(engine, flow, "more")).word == "spent"
+    assert (await send_signal(engine, flow, "known")).word == "known"
+    state = await engine.flow(flow)
+    assert state.signal_ids == {"known", "last"}
+    await send(engine.client, "HSET", hash_of_flow, "I", 2)
+    await engine.check()
+
+
+async def test_a_task_that_awaits_a_signal_gets_none_where_its_flow_got_as_many_as_it_may(
+    engine: Engine,
+) -> None:
+    flow, other = await engine.register_many(2, event(1))
+    await send(engine.client, "HSET", engine.keys.flow(flow), "I", MOST_SIGNALS)
+    sent = Sent(name="paid", id="one", by="shop")
+    done = await signal(engine.client, engine.partition, sent, [flow, other], "first")
+    assert [one.word for one in done] == ["spent", "taken"]
+    sent = Sent(name="paid", id="two", by="shop")
+    done = await signal(engine.client, engine.partition, sent, [flow, other], "each")
+    assert [one.word for one in done] == ["spent", "absent"]
+    await send(engine.client, "HDEL", engine.keys.flow(flow), "I")
     await engine.check()
 
 

@@ -93,7 +93,8 @@ class TakenView(View):
 
 
 class SignalledAllView(View):
-    """How many tasks took the signal, the first of them, and in how many flows none takes such a payload.
+    """How many tasks took the signal, the first of them, and how many flows that await it do not take it:
+    not such a payload, or no signal any more.
     `isKnown`: a flow got it before, by the same id. `keptUntil`: so long it is kept for others (null: it is
     not)."""
 

@@ -195,8 +195,8 @@ class FilesystemStore:
     def _away(self) -> BlobStoreError:
         return BlobStoreError(
             f"{self} is not there: no file {MARKER!r} and no folder of blobs can be found there. Bring it"
-            " back (is it mounted? is the bucket the right one?); if its blobs are lost for good, put an empty"
-            f" file {MARKER!r} there, and what needs them fails"
+            " back (is it mounted? is the bucket the right one?); if its blobs are lost for good, put an"
+            f" empty file {MARKER!r} there, and what needs them fails"
         )
 
     def _is_kept(self, files: Any, path: str, size: int) -> bool:

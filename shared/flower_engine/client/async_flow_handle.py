@@ -276,6 +276,7 @@ class AsyncFlowHandle(Generic[R]):
         Raises:
             FlowEndedError: it has ended.
             TooManySignalsError: it keeps as many as it may.
+            RefusedError: it got as many as it may in all (``signals-used-up``).
             ParametersError: the payload does not fit the type of a task that may take it.
         """
         body = wait_calls.signal_body(name, payload, key, signal_id)

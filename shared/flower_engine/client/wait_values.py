@@ -16,8 +16,9 @@ class Signalled(msgspec.Struct, rename="camel", kw_only=True):
 
 
 class SignalledAll(msgspec.Struct, rename="camel", kw_only=True):
-    """How many tasks took a signal by name and key, the first of them (flow, number); in how many flows none
-    takes such a payload; whether a flow had got it before; until when it is kept for others."""
+    """How many tasks took a signal by name and key, the first of them (flow, number); how many flows
+    do not take it: not such a payload, or no signal any more; whether a flow had got it before; until when it
+    is kept for others."""
 
     id: str
     taken: int

@@ -11,6 +11,7 @@ from flower_engine.errors import (
     MovedError,
     ParameterFault,
     ParametersError,
+    RefusedError,
     TooManySignalsError,
 )
 from flower_engine.flows.history import find_state
@@ -20,7 +21,12 @@ from flower_engine.log.partition import Partition
 from flower_engine.log.reader import last_position
 from flower_engine.model.parameters.value_schemas import faults_of_value
 from flower_engine.model.values.key_parts import escape
-from flower_engine.model.waits.wait_programs import MOST_KEPT_SIGNALS, known_parameters, takes_signal
+from flower_engine.model.waits.wait_programs import (
+    MOST_KEPT_SIGNALS,
+    MOST_SIGNALS,
+    known_parameters,
+    takes_signal,
+)
 from flower_engine.transitions.operator_transitions import read_messages
 from flower_engine.transitions.park_transitions import unpark
 from flower_engine.transitions.restored_flow import Restored
@@ -33,12 +39,14 @@ _TYPED = "E"
 
 
 class Delivered(msgspec.Struct, frozen=True):
-    """What became of a signal by name and key: the tasks that took it; how many flows do not take such a
-    payload; whether it was sent before, to the first flow that awaited it."""
+    """What became of a signal by name and key: the tasks that took it; how many flows do not take it (not
+    such a payload; or they got as many signals as a flow may, ``spent``); whether it was sent before, to the
+    first flow that awaited it."""
 
     taken: list[Signalled]
     unfit: int = 0
     is_known: bool = False
+    spent: tuple[str, ...] = ()
 
 
 async def send_to_flow(stores: Stores, flow_id: str, sent: Sent) -> Signalled:
@@ -48,6 +56,7 @@ async def send_to_flow(stores: Stores, flow_id: str, sent: Sent) -> Signalled:
         UnknownFlowError: there is no such flow.
         FlowEndedError: it has ended.
         TooManySignalsError: it keeps as many signals as it may.
+        RefusedError: it got as many as it may in all.
         ParametersError: the payload does not fit the type of a task that may take it.
     """
     partition = stores.living_partition_of(flow_id)
@@ -60,6 +69,8 @@ async def send_to_flow(stores: Stores, flow_id: str, sent: Sent) -> Signalled:
             raise TooManySignalsError(
                 f"flow {flow_id} keeps {MOST_KEPT_SIGNALS:,} signals that no task has taken yet"
             )
+        if done.word == "spent":
+            raise _spent([flow_id])
         if done.word != "absent":
             return done
         position = await last_position(stores.redis, partition)
@@ -78,9 +89,14 @@ async def send_to_all(stores: Stores, sent: Sent, *, first: bool = False) -> Del
 
     Raises:
         ParametersError: the payload fits the type of none of these tasks.
+        RefusedError: it does for some, whose flows got as many signals as they may in all.
     """
     done, faults = await deliver(stores, sent, first=first)
-    if faults and not done.taken and not done.is_known:
+    if done.taken or done.is_known:
+        return done
+    if done.spent:
+        raise _spent(done.spent)
+    if faults:
         raise ParametersError(faults)
     return done
 
@@ -91,6 +107,7 @@ async def deliver(
     """The same, with what is wrong with the payload for a task that awaits it."""
     taken: list[Signalled] = []
     unfit, fault = 0, list[ParameterFault]()
+    spent: list[str] = []
     for partition in stores.living:
         async for flows in _awaiting(stores, partition, sent):
             fitting: list[str] = []
@@ -102,9 +119,24 @@ async def deliver(
                 fitting += [] if faults else [flow]
             done = await signal(stores.redis, partition, sent, fitting, "first" if first else "each")
             taken += [one for one in done if one.word == "taken"]
+            spent += [one.flow for one in done if one.word == "spent"]
             if first and any(one.word in ("taken", "known", "other") for one in done):
-                return Delivered(taken, unfit, not taken), fault
-    return Delivered(taken, unfit), fault
+                return Delivered(taken, unfit + len(spent), not taken, tuple(spent)), fault
+    return Delivered(taken, unfit + len(spent), spent=tuple(spent)), fault
+
+
+def _named(flows: Sequence[str]) -> str:
+    more = f" and {len(flows) - 3:,} more" if len(flows) > 3 else ""
+    return f"{'flow' if len(flows) == 1 else 'flows'} {', '.join(flows[:3])}{more}"
+
+
+def _spent(flows: Sequence[str]) -> RefusedError:
+    return RefusedError(
+        f"{_named(flows)} got {MOST_SIGNALS:,} signals, and no flow gets more: it remembers the id of"
+        " each as long as it goes on, so that none counts twice. Send further ones to other flows: to child"
+        " flows, or to rounds of one",
+        "signals-used-up",
+    )
 
 
 async def _awaiting(stores: Stores, partition: Partition, sent: Sent) -> AsyncIterator[Sequence[str]]:

@@ -151,6 +151,7 @@ def _flow(texts: dict[str, str]) -> LiveFlow:
         signals=tuple(_signals(texts)),
         typed=frozenset(int(seq) for seq in texts.get("E", "").split(",") if seq),
         signal_ids=frozenset(name[1:] for name in texts if name[0] == "i"),
+        signals_got=int(texts.get("I", 0)),
     )
 
 

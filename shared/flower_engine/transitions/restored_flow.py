@@ -18,7 +18,7 @@ from flower_engine.model.tasks.status import Status
 from flower_engine.model.tasks.task_error import TaskError
 from flower_engine.model.values.key_parts import escape
 from flower_engine.model.waits.wait_parameters import RETURNS
-from flower_engine.model.waits.wait_programs import Awaited
+from flower_engine.model.waits.wait_programs import MOST_SIGNALS, Awaited
 from flower_engine.transitions.data_fields import data_fields
 from flower_engine.transitions.loader import Arg
 from flower_engine.transitions.rule_fields import CANCELS_FLAG, FLAG, cancel_others, edges_fields
@@ -160,6 +160,8 @@ def signal_fields(flow: FlowState) -> list[Arg]:
         fields += (f"q{number}", f"{spelled(signal.id)}\n{spelled(signal.by)}\n{payload}")
     if lines:
         fields += ("Q", f"{len(lines) + 1}\n{''.join(lines)}")
+    if flow.signal_ids:
+        fields += ("I", min(len(flow.signal_ids), MOST_SIGNALS))
     for identity in sorted(flow.signal_ids):
         fields += (f"i{identity}", "")
     return fields

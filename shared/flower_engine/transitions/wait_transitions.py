@@ -13,7 +13,7 @@ from flower_engine.transitions.loader import Script
 _signal = Script("operator/signal")
 _encode = msgspec.json.Encoder().encode
 
-Word = Literal["taken", "kept", "known", "full", "unawaited", "absent", "other"]
+Word = Literal["taken", "kept", "known", "full", "spent", "unawaited", "absent", "other"]
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +28,8 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
 
 class Signalled(msgspec.Struct, frozen=True):
     """What became of a signal in a flow. ``taken``: by this task; ``kept``: for one that will await it;
-    ``known``: it came before; ``full``: the flow keeps as many as it may; ``unawaited``: no task awaits it;
+    ``known``: it came before; ``full``: the flow keeps as many as it may; ``spent``: it got as
+    many as it may in all; ``unawaited``: no task awaits it;
     ``absent``: the flow is not under way; ``other``: another flow got it first."""
 
     flow: str

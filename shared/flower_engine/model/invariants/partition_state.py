@@ -54,7 +54,8 @@ class LiveFlow(msgspec.Struct, frozen=True, kw_only=True):
     """A flow's hash; ``tasks[seq - 1]`` is task ``seq``. ``flags``: see ``lua/lib/flow_fields.lua``.
     ``steps``: with how many tasks it was registered, and how many of these are final; None: it has no items.
     ``kept``: bytes of results that it keeps; None: no task of it reads another. ``signals``: those that it
-    keeps, oldest first, ``signal_ids`` those of all that it ever got, ``typed`` the tasks of
+    keeps, oldest first, ``signal_ids`` those of all that it ever got, ``signals_got`` how
+    many it has counted, ``typed`` the tasks of
     which it says that they may take some of a certain type only, ``of_parent`` whose child it is
     (``ParentTask.text``), ``again`` which task asked for another round of it, in which attempt, by when."""
 
@@ -72,6 +73,7 @@ class LiveFlow(msgspec.Struct, frozen=True, kw_only=True):
     of_schedule: str = ""
     signals: tuple[LiveSignal, ...] = ()
     signal_ids: frozenset[str] = frozenset()
+    signals_got: int = 0
     typed: frozenset[int] = frozenset()
     of_parent: str = ""
     rounds: int = 0

@@ -6,7 +6,7 @@ from flower_engine.model.folding.flow_state import FlowState, TaskState
 from flower_engine.model.invariants.partition_state import LiveFlow, LiveSignal, LiveState, LiveTask
 from flower_engine.model.values.key_parts import escape
 from flower_engine.model.waits.wait_parameters import DECISION, MAP, RETURNS
-from flower_engine.model.waits.wait_programs import Awaited, has_type, takes_signal, wait_text
+from flower_engine.model.waits.wait_programs import MOST_SIGNALS, Awaited, has_type, takes_signal, wait_text
 
 
 def flow_wait_differences(where: str, task: TaskState, held: LiveTask) -> Iterator[str]:
@@ -32,6 +32,8 @@ def signal_differences(flow: FlowState, held: LiveFlow) -> Iterator[str]:
         yield f"flow {flow.flow}: it keeps the signals {held.signals}, its events say {kept}"
     if set(held.signal_ids) != flow.signal_ids:
         yield f"flow {flow.flow}: it got signals {held.signal_ids}, its events say {flow.signal_ids}"
+    if held.signals_got > min(len(flow.signal_ids), MOST_SIGNALS):  # fewer: a version before counted none
+        yield f"flow {flow.flow}: it counts {held.signals_got} signals, and got {len(flow.signal_ids)}"
     typed = {task.planned.seq for task in flow.tasks if has_type(task.planned)}
     if not typed <= held.typed:
         yield f"flow {flow.flow}: {sorted(held.typed)} take signals of a type, its events say {sorted(typed)}"

@@ -36,6 +36,9 @@ from flower_engine.model.waits.wait_parameters import (
 
 MOST_KEPT_SIGNALS = 1_000
 """Signals that a flow keeps which nobody has taken yet."""
+MOST_SIGNALS = 20_000
+"""Signals that a flow gets in all: it remembers the id of each, so that none ever counts twice. (The fold
+takes more: a version before had no such bound.)"""
 
 _encode = msgspec.json.Encoder().encode
 

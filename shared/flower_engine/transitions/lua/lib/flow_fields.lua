@@ -6,7 +6,8 @@
 -- them; its active tasks (absent: they are not counted); its timeout in ms (absent: none); its start (only of
 -- one that was put back and had ended before it); "<uid> <slot> <slot before> <slot behind>" of the schedule
 -- that fired it (absent: none did; times in ms, 0: there is none); the signals that it keeps (absent: none),
--- see signals.lua, and the ids of all that it got; tasks that may take signals of a certain type only, "2,3";
+-- see signals.lua, and how many it got at least (absent: none since that is counted); tasks that may take
+-- signals of a certain type only, "2,3";
 -- items of a map that are not counted yet, see items.lua; how long its cleanup may take, in ms (absent: as
 -- cleanup.lua has it); "<flow> <task> <attempt> <trunk>[ <window>]" whose child it is (absent: nobody's; the
 -- window is that of a map, see child_windows.lua); "<task> <JSON>" of what it returns then, once that is
@@ -20,6 +21,7 @@ local TIMEOUT = 't'
 local START = 'b'
 local SCHEDULE = 'S'
 local SIGNALS = 'Q'
+local SIGNALS_GOT = 'I'
 local TYPED = 'E'
 local STAGED = 'Z'
 local CLEANUP = 'T'

@@ -2,10 +2,11 @@
 --
 -- Field "Q" of a flow is "<next number>" and a line "<number> <name> <key>" for each, oldest first;
 -- "q<number>" has three lines: its id and who sent it, as JSON, and its payload. Each id that the flow ever
--- got is the name of a field, so that a signal counts once.
+-- got is the name of a field, so that a signal counts once; so it gets no more than these in all.
 -- rarely used
 -- needs: base, flow_fields, flows
 local MOST_KEPT = 1000
+local MOST_GOT = 20000
 
 -- What the flow keeps: a list of {number, name, key}, and the number of the next one.
 local function kept_signals(flow)
@@ -26,6 +27,17 @@ local function save_signals(flow, kept)
     lines[index + 1] = concat(kept[index], ' ') .. '\n'
   end
   set(flow, SIGNALS, concat(lines))
+end
+
+-- Remembers the id of a signal that counts; whether it may: nothing is noted where it may not.
+local function note_signal(flow, id)
+  local got = tonumber(call('HGET', flow.key, SIGNALS_GOT) or 0)
+  if got >= MOST_GOT then
+    return false
+  end
+  set(flow, SIGNALS_GOT, digits(got + 1))
+  set(flow, signal_id_field(id), '')
+  return true
 end
 
 -- Keeps a signal; `id` and `by` are JSON.

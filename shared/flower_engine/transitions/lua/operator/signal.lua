@@ -9,7 +9,8 @@
 --   (JSON), payload (JSON), mode ("keep"; "each": not where no task awaits it; "first": the same, and only
 --   one flow gets it), flows...
 -- Reply: {"ok", word for each flow...}: taken <task> | kept | known (it came before) | full (it keeps as many
---   as it may) | unawaited | absent (not under way) | other (one had it before, of mode first); or {"lost"}.
+--   as it may) | spent (it got as many as it may in all) | unawaited | absent (not under way) | other (one
+--   had it before, of mode first); or {"lost"}.
 --   Cost: linear in flows and the dependents of tasks that end (wide ones in steps).
 local generation, name, key, name_json, key_json, by, id, id_json, payload, mode = unpack(ARGV, 1, 10)
 if current_generation ~= generation then
@@ -45,11 +46,12 @@ local function give(flow_id)
     return 'unawaited'
   elseif not task and #kept_signals(flow) >= MOST_KEPT then
     return 'full'
+  elseif not note_signal(flow, id) then
+    return 'spent'
   end
   append('{"type":"flow.signalled' .. at_flow .. flow_id .. '","v":' .. next_version(flow) .. ',"name":'
     .. name_json .. ',"id":' .. id_json .. ',"by":' .. by .. (key == '' and '' or ',"key":' .. key_json)
     .. ',"payload":' .. payload .. '}')
-  set(flow, signal_id_field(id), '')
   if not task then
     keep_signal(flow, name, key, id_json, by, payload)
     return 'kept'
