@@ -171,6 +171,34 @@ def test_a_flow_with_maps_says_by_element_what_items_came_to(flower: FlowerTest,
         _passes(text, tmp_path)
 
 
+@program("recorded.doubled")
+def doubled(number: int) -> int:
+    return 2 * number
+
+
+@program("recorded.told")
+def told(of: int) -> str:
+    return f"{of} in all"
+
+
+@workflow("recorded.report")
+def along(numbers: list[int]) -> list[str]:
+    return told.map(doubled.having(retry=RetryPolicy(2, delay="1h")).map(numbers))
+
+
+def test_an_item_of_a_chain_is_told_apart_by_what_the_one_before_it_came_to(
+    flower: FlowerTest, tmp_path: Path
+) -> None:
+    """In whatever order they run: the first one of the first map fails once."""
+    flower.stub(doubled, by_element("number", [(1, [ValueError("no"), 2]), (2, [4]), (3, [6])]))
+    flower.stub(told, by_element("of", [(2, ["two"]), (4, ["four"]), (6, ["six"])]))
+    run = flower.start(along, [1, 2, 3])
+    assert run.finish() == ["two", "four", "six"]
+    text = _recorded(flower, run, keeps_values=True, document=along.document())
+    assert "(4, ['four'])" in text
+    _passes(text, tmp_path)
+
+
 @workflow("recorded.report")
 def failing(rows: list[int]) -> list[str]:
     printed.having(name="given", on_failure="give_up", after=[]).map(rows)

@@ -1,6 +1,7 @@
 """Items of maps in a recorded test: one stub for a map, which knows by the element what each came to."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from flower_cli.commands.recorded_text import Json, NotRecordableError, lines_of, literal, name_of
 
@@ -34,9 +35,16 @@ def stubs_of_items(tasks: Sequence[Json], does_of: Callable[[Json], list[str]]) 
             raise NotRecordableError(
                 f"an item of map {name_of(one)} was passed over by somebody: write a test (run.ignore)"
             )
-        answers = [(item["parameters"][one["parameters"]["as"]], does_of(item)) for item in items]
+        answers = [(_element(item, one, tasks), does_of(item)) for item in items]
         said = [f"({literal(element)}, [{', '.join(does)}])" for element, does in answers if does]
         if said:
             listed = "[\n" + "".join(f"    {entry},\n" for entry in said) + "]"
             words = [repr(items[0]["program"]), f"by_element({one['parameters']['as']!r}, {listed})"]
             yield from lines_of("flower.stub", [*words, f"task={name_of(items[0])!r}"])
+
+
+def _element(item: Json, of: Json, tasks: Sequence[Json]) -> Any:
+    """What an item was given; along another map it is what the item before it came to."""
+    if of["parameters"].get("aligned") and item["dependsOn"]:
+        return tasks[item["dependsOn"][0] - 1]["result"]
+    return item["parameters"][of["parameters"]["as"]]
