@@ -12,6 +12,7 @@ from flower_engine.model.definitions.definition import TaskDefinition
 from flower_engine.model.tasks.raised_errors import encode_error
 from flower_engine.model.tasks.status import Status
 from flower_engine.model.values.blob_ref import BlobRef
+from flower_engine.runtime import expanding
 from flower_engine.runtime.deciding import Decider
 from flower_engine.transitions.operator_transitions import (
     Operated,
@@ -139,6 +140,29 @@ async def test_what_is_no_list_suspends_the_map_with_its_type(
     assert found.error is not None and said in found.error.message
     await run_again(engine, flow, 1)
     await expand(engine)
+    assert await stands(engine, flow) == "F....."
+
+
+@pytest.mark.parametrize(
+    ("elements", "said"),
+    [
+        (["x"] * 10_001, "has 10001 elements; 10000 may be"),
+        (["x", "y" * 65_535], "element 1 has 65537 bytes as JSON; 65536 may be"),
+        (["x"] * 4, "would have more than 6 tasks with its items"),
+    ],
+)
+async def test_more_than_a_map_may_have_suspends_it(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, elements: list[str], said: str
+) -> None:
+    monkeypatch.setattr(expanding, "MOST_TASKS", 6)
+    flow = await engine.register(*MAPPED)
+    await expand(engine, msgspec.json.encode(elements))
+    found = (await engine.flow(flow)).task(2)
+    assert found.error is not None
+    assert (found.status, found.error.type) == (Status.SUSPEND, "ListError")
+    assert said in found.error.message
+    await run_again(engine, flow, 1)
+    await expand(engine, b'["x","y","z"]')
     assert await stands(engine, flow) == "F....."
 
 
