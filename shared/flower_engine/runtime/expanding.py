@@ -142,8 +142,8 @@ class Maps:
             _log.debug("%s: %d items, handed in: %s", one, expansion.total, word)
             if word == "many":
                 error = ListError(
-                    f"its flow would have more than {MOST_TASKS} tasks with its items: map a workflow, each of"
-                    " whose flows has tasks of its own"
+                    f"its flow would have more than {MOST_TASKS} tasks with its items: map a workflow, each"
+                    " of whose flows has tasks of its own"
                 )
                 return Decided(None, encode_error(error))
             if word == "ok":
