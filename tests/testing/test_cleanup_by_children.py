@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from flower_engine import Workflow, program, workflow
+from flower_engine import Workflow, either, program, workflow
 from flower_engine.errors import DefinitionError
 from flower_engine.testing import FlowerTest, hangs
 
@@ -82,6 +82,29 @@ def test_their_flows_begin_where_the_one_around_them_is_cancelled(flower: Flower
     assert run.child("left").status == "Finish"
     assert run.tasks["left"].result == "locked, swept here: None"
     assert run.tasks["others_left"].result == ["locked, swept there: None", "locked, swept elsewhere: None"]
+
+
+@program("tidy.rooms")
+def rooms(key: str) -> list[str]:
+    return ["hall", "cellar"]
+
+
+@workflow("tidy.house")
+def house(place: str) -> None:
+    """What is found out on the way is left in order, as far as it was."""
+    found = rooms.step(rent.step(place))
+    leave.having(finally_=True, name="left").map(either(found, []))
+
+
+def test_a_map_that_cleans_up_goes_over_what_there_is(flower: FlowerTest) -> None:
+    run = flower.run(house, "here")
+    assert run.tasks["left"].result == ["locked, swept hall: None", "locked, swept cellar: None"]
+    flower.stub(rooms, hangs())
+    run = flower.start(house, "there")
+    run.work()
+    run.cancel()
+    assert run.settle() == "Cancelled"
+    assert (run.tasks["found"].ended_as, run.tasks["left"].result) == ("cancelled", [])
 
 
 def test_they_begin_in_a_child_whose_trunk_is_cancelled(flower: FlowerTest) -> None:

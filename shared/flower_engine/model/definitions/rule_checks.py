@@ -73,7 +73,8 @@ def _of_rule(index: int, tasks: Sequence[TaskSpec], references: DefinitionRefere
         if use.form.is_needed:
             yield (
                 f": parameters{use.at}: it needs the result of task {use.form.name!r}, but by the rule"
-                f' {said!r} it may start without: give the reference "optional": true or a "default"'
+                f' {said!r} it may start without: give the reference "optional": true or a "default" (in'
+                " Python: a parameter that has one, or either(..., what it gets instead))"
             )
 
 
