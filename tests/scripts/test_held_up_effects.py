@@ -27,8 +27,8 @@ from flower_engine.model.tasks.task_spec import DEFAULT_QUEUE
 from flower_engine.projection.read.wait_views import NoPlace, NoPlaceInMap, ScopePaused, WaitReason
 from flower_engine.transitions.worker_transitions import Outcome
 from scripts.engine import AN_ERROR, Engine, task
-from scripts.test_tree_effects import Asked, done, foretold, stores_of
-from scripts.trees import Trees, mapped
+from scripts.test_tree_effects import Asked, done, end_all, foretold, stores_of
+from scripts.trees import Trees, mapped, subflow
 
 ENDS = (OutcomeKind.FINISHED, OutcomeKind.SUSPENDED, OutcomeKind.SUSPENDED)
 
@@ -88,9 +88,9 @@ def told_of(effect: Effect) -> dict[int, WaitReason]:
 
 async def compare(engine: Engine, flow: str, effect: Effect, about: str) -> int:
     """How many tasks were held up, as it was told."""
-    told = told_of(effect)
+    told, now = told_of(effect), await engine.flow(flow)
     assert not told.keys() & set(effect.ready), about
-    asked = sorted({*told, *effect.ready})
+    asked = [seq for seq in sorted({*told, *effect.ready}) if now.task(seq).awaiting is None]
     held = await held_by(engine, flow, asked)
     assert told == held, about
     return len(held)
@@ -156,6 +156,69 @@ async def _end(engine: Engine, flows: Sequence[str]) -> None:
         if (await engine.flow(flow)).ended_ms is None:
             await operator.cancel("")
     await engine.check()
+
+
+def _some_tree(chance: random.Random) -> list[TaskDefinition]:
+    over, limit = ["mon", "tue", "wed"], chance.choice([1, 1, 2, None])
+    bounds = {} if limit is None else {"limit": limit}
+    rows: list[TaskDefinition] = [mapped(1, over=over, workflow=chance.choice(["leaf", "nest"]), **bounds)]
+    for seq in range(2, chance.randint(1, 3) + 1):
+        given = {"day": "sun", "n": 0}
+        rows.append(subflow(seq, workflow=chance.choice(["leaf", "nest"]), given=given))
+    return rows
+
+
+def _some_bounds(chance: random.Random) -> list[FlowControl]:
+    bounds = [FlowControl(scope="workflow", name="leaf", max_flows=chance.choice([1, 2]))]
+    if chance.random() < 0.3:
+        bounds.append(FlowControl(scope="workflow", name="nest", max_flows=1))
+    if chance.random() < 0.2:
+        bounds.append(FlowControl(scope="program", name="A", is_paused=True))
+    return bounds
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_what_would_hold_a_tree_up_is_told_before(engine: Engine, seed: int) -> None:
+    chance = random.Random(seed)  # the same trees each time
+    trees, stores, held = Trees(engine), stores_of(engine), 0
+    given: dict[str, Any] = {"day": "", "n": 0}
+    await trees.define(task(1, parameters=given), task(2, 1), name="leaf")
+    nested = subflow(1, workflow="leaf", given={"day": "sat", "n": 1})
+    await trees.define(nested, task(2, program="B", parameters=given), name="nest")
+    for _ in range(fuzzing.examples(4)):
+        trunk = await engine.register(*_some_tree(chance))
+        await engine.control(*_some_bounds(chance))
+        for _ in range(3):
+            await _lead_tree(engine, trees, chance)
+            flows = list((await engine.flows()).values())
+            held += await _try_tree(engine, stores, chance, chance.choice([flows[0], chance.choice(flows)]))
+        await engine.control()
+        await end_all(engine, trees, trunk)
+        await engine.check()
+    assert held  # else nothing was compared
+
+
+async def _lead_tree(engine: Engine, trees: Trees, chance: random.Random) -> None:
+    for _ in range(chance.randint(1, 4)):
+        await trees.settle()
+        await _lead_somewhere(engine, chance)
+    await trees.settle()
+
+
+async def _try_tree(engine: Engine, stores: MemoryStores, chance: random.Random, flow: FlowState) -> int:
+    failed = Asked("rerun", "failed", is_up=flow.parent is not None and chance.random() < 0.3)
+    asked = chance.choice([failed, failed, something(chance, flow)])
+    told = await foretold(TreeOperator(stores, flow.flow, "bob"), asked)
+    if isinstance(told, str):
+        return 0
+    await HoldingUp(stores).tell(flow.flow, told.effect, told.elsewhere)
+    assert await done(TreeOperator(stores, flow.flow, "bob"), asked) == ""
+    if asked.verb not in ("rerun", "unignore", "ignore"):
+        return 0
+    effects = {one.flow: one.effect for one in told.elsewhere if one.operation == "rerun" and one.effect}
+    effects[flow.flow] = told.effect
+    about = f"{asked} of {flow.flow}: {[(one, said.ready, said.held_up) for one, said in effects.items()]}"
+    return sum([await compare(engine, one, effect, f"{one}: {about}") for one, effect in effects.items()])
 
 
 async def test_children_of_a_map_are_told_of_that_would_wait_for_its_window(engine: Engine) -> None:

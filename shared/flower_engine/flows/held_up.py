@@ -29,6 +29,7 @@ from flower_engine.projection.read.wait_views import NoPlace, NoPlaceInMap, Scop
 
 _OF_THE_WORLD = "@"
 _TURNS = 2**47  # as lua/lib/boards.lua has it: a flow waits by its priority, then by its order
+_Place = tuple[int, str]  # of a flow in a line: score and id
 _BEFORE = frozenset({"rerun"})  # what is done elsewhere before the flow itself
 _BEHIND = frozenset({"resume"})  # and what follows; other operations start nothing that needs a place
 
@@ -102,7 +103,9 @@ class _Limits:
         self._keys = partition.keys
         self._said: dict[str, str | None] = {}
         self._taken: dict[str, int] = {}  # places, by the key that counts them
-        self._waiting: dict[str, list[int]] = {}  # where in each line they stand
+        self._waiting: dict[str, list[_Place]] = {}  # where in each line they stand that came to it since
+        self._told: dict[str, list[tuple[_Place, NoPlace | NoPlaceInMap]]] = {}  # what was said of each line
+        self._known: dict[tuple[str, int], list[str]] = {}
         self._controls: Sequence[FlowControl] | None = None
 
     async def is_full(self, workflow: str) -> bool:
@@ -125,7 +128,7 @@ class _Limits:
     async def place_of_new(self, line: Line) -> NoPlace:
         """Where in the line a flow stands that is registered now."""
         last = msgspec.structs.replace(line, order=_TURNS - 1)
-        return await self._no_place(last, await self._most(line.workflow))
+        return await self._no_place("~", last, await self._most(line.workflow))
 
     async def hold_up(self, flow: str, effect: Effect) -> None:
         """Says what holds what this effect on a flow would start."""
@@ -155,20 +158,20 @@ class _Limits:
         window = Window.parse(line.window) if line.window else None
         if "n" in flags:
             if window is not None and await self._score(self._keys.outside(window.text), flow) is not None:
-                return await self._no_place_in_map(window, line)
-            return await self._no_place(line, await self._most(line.workflow))
+                return await self._no_place_in_map(window, flow, line)
+            return await self._no_place(flow, line, await self._most(line.workflow))
         if counters is not None and "z" not in flags:
             return None
         if line.is_ending:
             return None
         if window is not None and window.most is not None and not await self._enters(window, flow, line):
-            return await self._no_place_in_map(window, line, joins=True)
+            return await self._no_place_in_map(window, flow, line, joins=True)
         under_way = self._keys.flows(line.workflow)
         if await self._score(under_way, flow) is not None:
             return None
         most = await self._most(line.workflow)
         if most is not None and await self._count(under_way) >= most:
-            return await self._no_place(line, most, joins=True)
+            return await self._no_place(flow, line, most, joins=True)
         self._taken[under_way] = self._taken.get(under_way, 0) + 1
         return None
 
@@ -182,29 +185,49 @@ class _Limits:
         self._taken[inside] = self._taken.get(inside, 0) + 1
         return True
 
-    async def _no_place_in_map(self, window: Window, line: Line, *, joins: bool = False) -> NoPlaceInMap:
+    async def _no_place_in_map(
+        self, window: Window, flow: str, line: Line, *, joins: bool = False
+    ) -> NoPlaceInMap:
         inside, outside = self._keys.inside(window.text), self._keys.outside(window.text)
-        ahead = await self._ahead(outside, line.item, joins=joins)
-        return NoPlaceInMap(window.flow, window.map, await self._count(inside), window.most or 0, ahead)
+        told = NoPlaceInMap(window.flow, window.map, await self._count(inside), window.most or 0, 0)
+        await self._stand(outside, (line.item, flow), told, joins=joins)
+        return told
 
-    async def _no_place(self, line: Line, most: int | None, *, joins: bool = False) -> NoPlace:
+    async def _no_place(self, flow: str, line: Line, most: int | None, *, joins: bool = False) -> NoPlace:
         under_way = await self._count(self._keys.flows(line.workflow))
         score = (line.priority + 20) * _TURNS + line.order
-        ahead = await self._ahead(self._keys.new(line.workflow), score, joins=joins)
-        told = NoPlace(under_way, under_way if most is None else most, ahead)
+        told = NoPlace(under_way, under_way if most is None else most, 0)
+        await self._stand(self._keys.new(line.workflow), (score, flow), told, joins=joins)
         row = await self._row("workflow", line.workflow)
         if row is not None and row.max_flows not in (None, told.most):
             told.whole = row.max_flows
         return told
 
-    async def _ahead(self, key: str, score: int, *, joins: bool) -> int:
-        """How many wait before this score in a line; the flow takes its place there, if it was in none."""
-        ahead: int = await send(self._redis, "ZCOUNT", key, "-inf", f"({score}")
-        waiting = self._waiting.setdefault(key, [])
-        before = sum(other < score for other in waiting)
+    async def _stand(self, line: str, place: _Place, told: NoPlace | NoPlaceInMap, *, joins: bool) -> None:
+        """Says how many wait before this place in a line; ``joins``: the flow was in none, and goes before
+        those behind it, of which it was told already."""
+        waiting, said = self._waiting.setdefault(line, []), self._told.setdefault(line, [])
+        ahead = await self._before(line, place[0])
+        alike = sum(other < place[1] for other in await self._alike(line, place[0]))
+        told.ahead = ahead + alike + sum(other < place for other in waiting)
         if joins:
-            waiting.append(score)
-        return ahead + before
+            waiting.append(place)
+            for other, before in said:
+                before.ahead += place < other
+        said.append((place, told))
+
+    async def _before(self, line: str, score: int) -> int:
+        """How many wait with a lower score."""
+        behind: list[bytes] = await send(self._redis, "ZRANGE", line, score, "+inf", "BYSCORE", "LIMIT", 0, 1)
+        rank = await send(self._redis, "ZRANK", line, behind[0]) if behind else None
+        return int(await send(self._redis, "ZCARD", line) if rank is None else rank)
+
+    async def _alike(self, line: str, score: int) -> list[str]:
+        """Who waits with this score: children have the order of their parent, and go by their ids."""
+        if (line, score) not in self._known:
+            found: list[bytes] = await send(self._redis, "ZRANGE", line, score, score, "BYSCORE")
+            self._known[line, score] = [one.decode() for one in found]
+        return self._known[line, score]
 
     async def _count(self, key: str) -> int:
         return self._taken.get(key, 0) + int(await send(self._redis, "ZCARD", key))
