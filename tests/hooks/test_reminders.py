@@ -3,8 +3,15 @@
 import json
 from typing import Any
 
+from flower_engine import approval, workflow
 from hooks.conftest import Hooked
 from projection.stories import Story
+
+
+@workflow("asked again")
+def asked_again() -> None:
+    """As people write it: after a minute they are told again, after 200 s somebody else is."""
+    approval(title="Ship it?", remind="1m", escalate="200s")
 
 
 async def test_hooks_are_told_what_is_asked_and_again_while_nobody_answers(hooked: Hooked) -> None:
@@ -19,12 +26,15 @@ async def test_hooks_are_told_what_is_asked_and_again_while_nobody_answers(hooke
     await hooked.note()
     told = await hooked.ledger("hook", "occasion")
     assert set(told) == {("people", asked)}
-    await hooked.tables.execute(
-        """UPDATE kr_task_stat SET parameters = '{"remind_seconds": 60, "escalate_seconds": 200}',
+    (said,) = asked_again.document()["tasks"]
+    since = "WHERE awaiting ->> 'kind' = 'approval' AND (awaiting ->> 'since_ms')::bigint > 0"
+    changed = await hooked.tables.execute(
+        f"""UPDATE kr_task_stat SET parameters = %s,
         awaiting = awaiting || jsonb_build_object('since_ms',
-            (extract(epoch FROM now()) * 1000)::bigint - 150000)
-        WHERE awaiting ->> 'kind' = 'approval'"""
+            (extract(epoch FROM now()) * 1000)::bigint - 150000) {since}""".encode(),  # noqa: S608 # above
+        [json.dumps(said["parameters"])],
     )
+    assert changed.rowcount == 1
     for _ in range(2):
         hooked.notices._late_at = 0.0  # pyright: ignore[reportPrivateUsage] # it is time to
         await hooked.note()
