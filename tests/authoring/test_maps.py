@@ -354,6 +354,23 @@ def test_a_program_is_told_what_became_of_each_item(flower: FlowerTest) -> None:
     ]
 
 
+@program("maps: keyed")
+def keyed(totals: list[Outcome[int]]) -> list[str]:
+    return [f"{one.index} {one.key} {one.status}" for one in totals]
+
+
+@workflow
+def told_behind(day: str) -> list[str]:
+    counts = count.having(key="path", tolerate=1).map(list_files.step(day))
+    return keyed.step(outcomes(double.map(counts)))
+
+
+def test_outcomes_of_a_map_that_goes_along_another_one_have_the_keys_of_that(flower: FlowerTest) -> None:
+    run = flower.start(told_behind, day="a bad ccc")
+    assert run.settle() == "Failed"  # something of it was given up
+    assert run.tasks["maps_keyed"].result == ["0 a finished", "1 bad ignored", "2 ccc finished"]
+
+
 def test_an_empty_list_goes_along_the_chain(flower: FlowerTest) -> None:
     """pgflow: a map of nothing in the middle of a chain."""
     assert flower.run(counted, day="").result == 6

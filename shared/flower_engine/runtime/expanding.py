@@ -157,7 +157,7 @@ class Maps:
 def _list_of(found: MapRead, message: TaskMessage, contents: Mapping[int, bytes | None]) -> bytes:
     """What a map comes to, once its items have ended."""
     if tells_outcomes(message.parameters):
-        keys = keys_again(message, contents)
+        keys = found.keys if any(found.keys) else keys_again(message, contents)
         keys = keys if len(keys) == len(found.items) else []
         return outcomes(found.ends, [contents.get(item) for item in found.items], found.reasons, keys)
     return gathered(found.items, contents.get)

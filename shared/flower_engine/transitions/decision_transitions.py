@@ -7,6 +7,7 @@ import msgspec
 
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition
+from flower_engine.model.definitions.map_chains import is_aligned
 from flower_engine.model.maps.decision_outcomes import Decided
 from flower_engine.model.maps.earlier_items import EarlierItem, read_earlier
 from flower_engine.model.maps.map_expansion import Follower
@@ -36,9 +37,10 @@ class MapRead(msgspec.Struct, frozen=True):
     """A map as Redis has it: its lane, the policy of its items, the numbers of those that it has, and the
     payloads of their results, in their order; how many of them were given up. ``ends`` and ``reasons``, of a
     map that tells what became of its items: how each without a result has ended, "9" or "2x" for example, and
-    why it was given up, as JSON text (empty: it was not). ``followers``, of a map without items: those that
-    may go along it; ``earlier``: the items that it had, if it is matched with them; ``first``: the number
-    that its first item would have now."""
+    why it was given up, as JSON text (empty: it was not); and ``keys`` those of its items, if it goes along
+    another map, which says them. ``followers``, of a map without items: those that may go along it;
+    ``earlier``: the items that it had, if it is matched with them; ``first``: the number that its first item
+    would have now."""
 
     lane: str
     policy: str
@@ -47,6 +49,7 @@ class MapRead(msgspec.Struct, frozen=True):
     given_up: int = 0
     ends: Sequence[bytes] = ()
     reasons: Sequence[bytes] = ()
+    keys: Sequence[str] = ()
     followers: Sequence[Follower] = ()
     earlier: tuple[EarlierItem, ...] = ()
     first: int = 0
@@ -132,12 +135,19 @@ async def _with_items(
     payloads: list[bytes] = []
     ends: list[bytes] = []
     reasons: list[bytes] = []
+    keys: list[str] = []
+    tells_keys = tells_ends and is_aligned(decode_message(one.message).parameters)
     for at in range(0, len(items), max(1, page)):
         numbers = items[at : at + page]
         results = await _fields(client, partition, one, (f"r{item}" for item in numbers))
         payloads += [result or _NO_RESULT for result in results]
         if not tells_ends:
             continue
+        if tells_keys:
+            messages = await _fields(client, partition, one, (f"m{item}" for item in numbers))
+            found = [decode_message(message).item_key for message in messages if message]
+            keys += found
+            tells_keys = any(found)  # either all items have one, or none has
         without = [item for item, result in zip(numbers, results, strict=True) if not result]
         names = (f"{name}{item}" for item in without for name in "sz")
         states = await _fields(client, partition, one, names)
@@ -149,7 +159,7 @@ async def _with_items(
             end = (state or b"").split(b" ")[0]
             ends.append(end)
             reasons.append((reason or b"") if end == _GIVEN_UP else b"")
-    whole = msgspec.structs.replace(one.of_map, payloads=payloads, ends=ends, reasons=reasons)
+    whole = msgspec.structs.replace(one.of_map, payloads=payloads, ends=ends, reasons=reasons, keys=keys)
     return msgspec.structs.replace(one, of_map=whole)
 
 
