@@ -226,6 +226,7 @@ class MachineCalls(RuleBasedStateMachine):
             for seq, payload in self._inputs(claim).items()
         }
         worker.held += reply.claims
+        self._note_lost_leases()  # a join may have cancelled what others run
 
     def _check_words(self, outcomes: list[Outcome], reply: Exchange) -> None:
         """They counted, but for those of tasks that the call had cancelled before, as nobody needed them."""
