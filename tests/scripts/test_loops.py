@@ -13,6 +13,7 @@ from flower_engine.model.tasks.outcome_kinds import OutcomeKind
 from flower_engine.model.tasks.status import Status
 from flower_engine.model.tasks.task_spec import RetryPolicy
 from flower_engine.transitions.operator_transitions import cancel, ignore, rerun
+from flower_engine.transitions.strike_transition import sweep
 from flower_engine.transitions.worker_transitions import Claim, Outcome, Reported
 from scripts.engine import Engine, chain, task
 from scripts.test_maps import MAPPED, expand, run_again
@@ -217,6 +218,24 @@ async def test_a_strike_sees_what_is_given_to_a_round(engine: Engine) -> None:
     await engine.again(*await engine.claim(), given=b'{"shop":"b"}')
     assert await engine.claim() == []
     assert (await engine.flow(flow)).task(1).status is Status.IGNORE
+    await engine.check()
+
+
+@pytest.mark.parametrize(
+    ("given", "is_met"), [(b'{"shop":"b"}', True), (b'{"shop":"a"}', False), (b"{}", True)]
+)
+async def test_a_sweep_of_strikes_sees_what_is_given_to_a_round_and_not_what_that_takes_the_place_of(
+    engine: Engine, given: bytes, is_met: bool
+) -> None:
+    """As the claim does: what the definition says holds where the round says nothing of it."""
+    flow = await engine.register(task(1, parameters={"shop": "b"}))
+    await engine.again(*await engine.claim(), given=given)
+    await engine.control(
+        FlowControl(scope="program", name="A", max_running=5),
+        strikes=[Strike(id="1", program="A", parameter="shop", value="b", by="ada", reason="closed")],
+    )
+    assert await sweep(engine.client, engine.partition, ["A"]) == int(is_met)
+    assert (await engine.flow(flow)).task(1).status is (Status.IGNORE if is_met else Status.WAIT)
     await engine.check()
 
 

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- sweep: waiting tasks of a lane that strikes meet are passed over now, not only when their turn comes.
--- needs: base, commit, flow_fields, flows, lanes, meta, ready, release, statuses, strikes
+-- needs: base, commit, flow_fields, flows, lanes, meta, ready, release, rounds, statuses, strikes
 --
 -- Guarantees: each task leaves its lane, becomes Ignore and frees its dependents together with its event.
 --   Safe to send twice.
@@ -18,8 +18,9 @@ local struck = {}
 for index = 1, #found, 2 do
   local id, task = split_member(found[index])
   local flow, state, message = load_task(id, task, message_field(task))
-  local strike = flow and message and strike_on(flow, lane, message)
   local status, attempt, lost = match(state or NEVER, STATE)
+  local round = flow and attempt ~= '0' and call('HGET', flow.key, round_field(task))
+  local strike = flow and message and strike_on(flow, lane, with_round(message, round))
   if strike and status == WAIT then
     pull(lane.name, flow, task)
     pass_over(flow, task, attempt, lost, strike)
