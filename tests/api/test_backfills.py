@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from api.serving import RunningApi
+from api.test_schedules import version_in_use
 from flower_engine.flows import backfill_steps
 from flower_engine.flows.backfill_steps import step
 from flower_engine.flows.installed_stores import open_stores
@@ -92,6 +93,35 @@ async def work_off(api: RunningApi, *, fail: bool = False) -> int:
         await (engine.suspend if fail else engine.finish)(*claims, worker=worker)
     await api.project()
     return len(claims)
+
+
+async def test_each_slot_of_a_backfill_fixes_the_versions_of_all_below_as_they_stand_when_it_begins(
+    own_api: RunningApi, stores: PostgresStores
+) -> None:
+    """An edit between two slots changes nothing of the flow that has begun."""
+    own_api.define("leaf", {})
+    own_api.define("limb", {"program": "@flow", "parameters": {"workflow": "leaf"}})
+    own_api.define("etl", {"program": "@flow", "parameters": {"workflow": "limb"}})
+    said = {"taskId": "etl", "everySeconds": 3600, "anchor": at(0)}
+    own_api.client.put("/schedules/hourly", json=said).raise_for_status()
+    await bring(own_api)
+
+    def expected() -> Json:
+        limb, leaf = (version_in_use(own_api, name) for name in ("limb", "leaf"))
+        return {"workflow": "limb", "version": limb, "versions": {"leaf": leaf}}
+
+    made, before = make(own_api, to=at(1), mostAtOnce=1), expected()
+    await take_steps(own_api, stores, made["id"])
+    own_api.define("leaf", {"parameters": {"other": 1}})
+    (first, second) = slots(own_api, made["id"])
+    assert second["flow"] == ""
+    own_api.client.post(f"/flows/{first['flow']}/cancel", json={}).raise_for_status()
+    await take_steps(own_api, stores, made["id"])
+    flows = [one["flow"] for one in slots(own_api, made["id"])]
+    await own_api.project()
+    found = [own_api.flow(flow)["tasks"][0]["parameters"] for flow in flows]
+    assert found == [before, expected()]
+    assert before != expected()
 
 
 async def test_slots_of_the_past_are_fired_in_order_and_so_many_at_once(

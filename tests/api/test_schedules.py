@@ -258,6 +258,33 @@ def test_a_triggered_flow_has_the_parameters_of_its_moment(api: RunningApi) -> N
     assert api.client.post("/schedules/now-1/trigger", json={"slot": "2026-02-30"}).status_code == 422
 
 
+def test_a_triggered_flow_fixes_the_versions_of_all_below_it_as_they_stand_then(api: RunningApi) -> None:
+    api.define("now.leaf", {})
+    api.define("now.limb", {"program": "@flow", "parameters": {"workflow": "now.leaf"}})
+    api.define("now.tree", {"program": "@flow", "parameters": {"workflow": "now.limb"}})
+    put(api, "now.trees", {"taskId": "now.tree", "cron": "0 3 * * *", "isPaused": True})
+
+    def triggered() -> tuple[str, Json]:
+        reply = api.client.post("/schedules/now.trees/trigger")
+        assert reply.status_code == 200, reply.text
+        flow = reply.json()["taskFlowId"]
+        return flow, api.flow(flow)["tasks"][0]["parameters"]
+
+    def expected() -> Json:
+        limb, leaf = (version_in_use(api, name) for name in ("now.limb", "now.leaf"))
+        return {"workflow": "now.limb", "version": limb, "versions": {"now.leaf": leaf}}
+
+    (flow, first), before = triggered(), expected()
+    assert first == before
+    api.define("now.leaf", {"parameters": {"other": 1}})
+    assert triggered()[1] == expected() != before
+    assert api.flow(flow)["tasks"][0]["parameters"] == before
+
+
+def version_in_use(api: RunningApi, workflow: str) -> str:
+    return api.client.get(f"/workflows/{workflow}/versions").json()["versions"][0]["hash"]
+
+
 def test_what_may_be_meant_otherwise_is_a_warning(api: RunningApi) -> None:
     define(api, "warned")
     shown = put(api, "warned-1", body("warned", calendar="nobody", ends="2000-01-01"))
