@@ -3,7 +3,9 @@
 import pytest
 
 from flower_engine.errors import RefusedError
+from flower_engine.flows.flow_operations import results_of
 from flower_engine.flows.forks import plan_of_fork
+from flower_engine.flows.unignoring import effect_of_unignore
 from flower_engine.log.client import send
 from flower_engine.model.definitions.definition import Keying
 from flower_engine.model.events.events import TasksUnneeded
@@ -225,10 +227,104 @@ async def test_an_ignore_may_be_what_a_join_needs(engine: Engine) -> None:
     with pytest.raises(RefusedError, match="task 1 is not ignored"):
         await unignore(engine.client, engine.partition, flow, by="ann", tasks=[1])
     await unignore(engine.client, engine.partition, flow, by="ann", tasks=[2])
-    assert await kinds(engine, flow) == "Iu W W"
-    await rerun(engine.client, engine.partition, flow, by="ann", selection=[1], scope="only")
     await engine.check()
     assert await kinds(engine, flow) == "W W W"
+    await engine.work_off()
+
+
+async def test_an_unignore_opens_what_a_join_may_need_in_its_place_also_where_it_has_some(
+    engine: Engine,
+) -> None:
+    flow = await engine.register(task(1), task(2), task(3), task(4, 1, 2, 3, rule=TWO))
+    running = await claimed(engine)
+    await finish(engine, running[1])
+    await engine.suspend(running[2])
+    await ignore(engine.client, engine.partition, flow, by="ann", tasks=[2])
+    while (await engine.exchange(wanted=0)).more:
+        pass
+    assert await kinds(engine, flow) == "F Ip Iu W"
+    await unignore(engine.client, engine.partition, flow, by="ann", tasks=[2])
+    await engine.check()
+    assert await kinds(engine, flow) == "F W W W"
+    again = await claimed(engine)
+    await finish(engine, again[3])
+    assert await kinds(engine, flow) == "F Iu F W"
+    await engine.work_off()
+
+
+async def test_an_unignore_of_what_a_join_counted_on_opens_the_others_and_what_leads_to_them(
+    engine: Engine,
+) -> None:
+    flow = await engine.register(task(1), task(2, 1), task(3), task(4, 2, 3, rule=ANY), task(5, 4))
+    running = await claimed(engine)
+    await engine.suspend(running[3])
+    await ignore(engine.client, engine.partition, flow, by="ann", tasks=[3])
+    while (await engine.exchange(wanted=0)).more:
+        pass
+    assert await kinds(engine, flow) == "Iu Iu Ip W W"
+    effect = effect_of_unignore(await engine.flow(flow), [3], now_ms=0)
+    assert (effect.reopens, effect.withdrawn, effect.ready) == ([1, 2, 3], [4], [1, 3])
+    await unignore(engine.client, engine.partition, flow, by="ann", tasks=[3])
+    await engine.check()
+    assert await kinds(engine, flow) == "W W W W W"
+    assert await engine.finish(running[1]) == ["stale"]
+    again = await claimed(engine)
+    assert (again[1].attempt, again[3].attempt) == (2, 2)
+    await finish(engine, again[1])
+    await engine.suspend(again[3])
+    assert sorted(claim.task for claim in await engine.work_off()) == [2, 4, 5]
+
+
+async def test_an_unignore_leaves_cancelled_what_a_join_does_without_all_the_same(engine: Engine) -> None:
+    flow = await engine.register(
+        *(task(1), task(2), task(3), task(4, 1, 2, 3, rule=TWO), task(5), task(6, 4, 5, rule=ANY))
+    )
+    running = await claimed(engine)
+    await finish(engine, running[1])
+    await engine.suspend(running[5])
+    await engine.finish(running[2])
+    await ignore(engine.client, engine.partition, flow, by="ann", tasks=[5])
+    while (await engine.exchange(wanted=0)).more:
+        pass
+    assert await kinds(engine, flow) == "F F Iu Iu Ip W"
+    await unignore(engine.client, engine.partition, flow, by="ann", tasks=[5])
+    await engine.check()
+    assert await kinds(engine, flow) == "F F Iu W W W"
+    assert sorted(claim.task for claim in await engine.work_off()) == [4, 5, 6]
+
+
+async def test_an_unignore_opens_a_map_that_was_cancelled_with_those_of_its_items_that_were(
+    engine: Engine,
+) -> None:
+    flow = await engine.register(
+        *(task(1, program="B"), a_map(2, 1)),
+        a_map(3, 2, parameters={"over": {"$from": 2}, "aligned": True}),
+        *(task(4, program="C"), task(5, 3, 4, rule=ANY)),
+    )
+    running = await claimed(engine)
+    await engine.finish(running[1], payload=b'["a","b","c"]')
+    assert await decider(engine).run_once() >= 1
+    (item,) = await engine.claim(wanted=1)
+    await engine.finish(item)
+    await engine.suspend(running[4])
+    await ignore(engine.client, engine.partition, flow, by="ann", tasks=[4])
+    while (await engine.exchange(wanted=0)).more:
+        pass
+    assert await kinds(engine, flow) == "F Iu Iu Ip W F Iu Iu Iu Iu Iu"
+    results = results_of(await engine.flow(flow), [1, 6])
+    await unignore(engine.client, engine.partition, flow, by="ann", tasks=[4], results=results)
+    await engine.check()
+    assert await kinds(engine, flow) == "F W W W W F W W W W W"
+    running = await claimed(engine)
+    assert sorted(running) == [4, 7, 8, 9]
+    await engine.finish(running[7], running[8], running[9])
+    running = await claimed(engine)
+    await engine.finish(running[10])
+    await engine.finish(running[11])
+    while await decider(engine).run_once() or (await engine.exchange(wanted=0)).more:
+        pass
+    await engine.check()
+    assert await kinds(engine, flow) == "F F F Iu W F F F F F F"
     await engine.work_off()
 
 

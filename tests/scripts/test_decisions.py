@@ -7,6 +7,7 @@ import pytest
 
 from flower_engine.errors import RefusedError
 from flower_engine.flows.flow_operations import results_of
+from flower_engine.flows.operation_effects import effect_of_rerun
 from flower_engine.log.client import send
 from flower_engine.model.decisions.condition_text import condition_of_text
 from flower_engine.model.definitions.definition import TaskDefinition
@@ -31,6 +32,7 @@ from flower_engine.transitions.snapshot_transitions import snapshot
 from flower_engine.transitions.worker_transitions import Outcome
 from scripts.engine import A_MINUTE_MS, Engine, task
 from scripts.small_steps import in_small
+from scripts.test_maps import run_again
 
 
 def decision(seq: int, *depends_on: int, condition: str = "task(1).bad > 2", **more: Any) -> TaskDefinition:
@@ -125,6 +127,45 @@ async def test_what_does_not_compare_suspends_it(engine: Engine) -> None:
     await rerun(engine.client, engine.partition, flow, by="ann", selection=[2])
     (one,) = await due(engine)
     assert one.attempt == 2
+
+
+@pytest.mark.parametrize("again", [1, 2])
+async def test_what_failed_in_a_branch_waits_again_with_its_decision_which_may_come_out_otherwise(
+    engine: Engine, again: int
+) -> None:
+    """Whether that runs again alone, or because of what it reads."""
+    flow = await engine.register(*BRANCHES)
+    await finish_first(engine)
+    assert await decider(engine).run_once() == 1
+    await engine.suspend(*await engine.claim())
+    effect = effect_of_rerun(await engine.flow(flow), [again], "")
+    assert (effect.runs, effect.reopens) == ([*range(again, 4)], [4])
+    await run_again(engine, flow, again)
+    await engine.check()
+    assert [one.ended_as for one in (await engine.flow(flow)).tasks] == [""] * 5
+    if again == 1:
+        await finish_first(engine, b'{"bad":2}')
+        assert await decider(engine).run_once() == 1
+    else:
+        (one,) = await due(engine)
+        says = outcome(one, {1: b'{"bad":2}'})
+        assert await decide(engine.client, engine.partition, "a", [(one, says)]) == ["ok"]
+    found = await engine.flow(flow)
+    assert (found.task(3).status, found.task(3).ended_as) == (Status.IGNORE, "w")
+    assert [claim.task for claim in await engine.work_off()] == [4, 5]
+    assert (await engine.flow(flow)).status is Status.FINISH
+
+
+async def test_what_failed_in_a_branch_stays_held_where_its_decision_alone_is_to_run_again(
+    engine: Engine,
+) -> None:
+    flow = await engine.register(*BRANCHES)
+    await finish_first(engine)
+    assert await decider(engine).run_once() == 1
+    await engine.suspend(*await engine.claim())
+    await run_again(engine, flow, 2, scope="only")
+    await engine.check()
+    assert (await engine.flow(flow)).task(3).status is Status.SUSPEND
 
 
 async def test_the_first_counts_and_others_change_nothing(engine: Engine) -> None:

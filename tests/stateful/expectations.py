@@ -168,7 +168,7 @@ def needed(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int]:
     else:
         gone = set[int]()
         again = set(asked.tasks) if asked.verb == "unignore" else set[int]()
-        again |= rules_expected.opened(flow, again)
+        again |= rules_expected.opened_by_unignore(flow, again)
     final = {task.planned.seq for task in flow.tasks if task.has_ended}
     readers = readers_of((task.planned for task in flow.tasks), final)
     needed: set[int] = set()
@@ -216,6 +216,7 @@ def _again(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int]:
                 and rules_expected.uses(flow, dependent, seq)
             )
             used = used or rules_expected.cleaned_up_behind(flow, dependent, seq)
+            used = used or rules_expected.failed_in_branch_of(flow, dependent, seq)
             if dependent not in again and (
                 asked.scope == "dependents" or (asked.scope in ("", "changed") and used)
             ):
@@ -330,15 +331,14 @@ def _unignore(tasks: list[int], flow: FlowState, retrying: set[int]) -> set[int]
             flow.task(seq).ended_as != "p" and (flow.ruled or maps_expected.vanished(flow, seq))
         ):
             return None
-    if flow.is_ending and (set(tasks) | rules_expected.opened(flow, set(tasks))) - rules_expected.spared(
-        flow
-    ):
+    again = set(tasks) | rules_expected.opened_by_unignore(flow, set(tasks))
+    if flow.is_ending and again - rules_expected.spared(flow):
         return None
     if _stays_given_up(flow, set(tasks), set()):
         return None
-    if rules_expected.not_needed(flow, set(tasks) | rules_expected.opened(flow, set(tasks))):
+    if rules_expected.not_needed(flow, again):
         return None
-    for seq in set(tasks) | rules_expected.opened(flow, set(tasks)):
+    for seq in again:
         for dependent in flow.dependents[seq]:
             has_begun = maps_expected.began_with(flow, dependent, seq) or dependent in retrying
             has_begun = has_begun or _status(flow, dependent) not in (Status.WAIT, Status.IGNORE)

@@ -93,6 +93,34 @@ def cleaned_up_behind(flow: FlowState, dependent: int, seq: int) -> bool:
     return has_run and flow.task(seq).has_ended and dependent in spared(flow) and uses(flow, dependent, seq)
 
 
+def failed_in_branch_of(flow: FlowState, dependent: int, seq: int) -> bool:
+    """Whether the dependent failed in a branch that this decision led to, which is made anew."""
+    when = flow.task(dependent).planned.when
+    return flow.task(dependent).status is Status.SUSPEND and when is not None and when[0] == seq
+
+
+def opened_by_unignore(flow: FlowState, chosen: set[int]) -> set[int]:
+    """What waits again because these are not ignored any more, beside them: also what was cancelled for a
+    join that had enough, and has not any more; and what only that had led to."""
+    all_open = chosen | opened(flow, chosen)
+    may_open = spared(flow) if flow.is_ending else {task.planned.seq for task in flow.tasks}
+    is_more = flow.ruled
+    while is_more:
+        more = {
+            seq
+            for seq in may_open - all_open
+            if flow.task(seq).ended_as == "u"
+            and any(
+                _does_without(flow, flow.task(other), seq, set()) == "enough"
+                and not _does_without(flow, flow.task(other), seq, all_open)
+                for other in flow.dependents[seq]
+            )
+        }
+        all_open |= more | opened(flow, all_open | more)
+        is_more = bool(more)
+    return all_open - chosen
+
+
 def not_needed(flow: FlowState, again: set[int]) -> set[int]:
     """Of those that are opened what nobody would need, as joins that cancel the others have enough."""
     return {
@@ -116,6 +144,7 @@ def _does_without(flow: FlowState, task: TaskState, seq: int, again: set[int]) -
         edges = zip(task.planned.depends_on, edges_of(flow, task), strict=True)
         ends = ["open" if other in again else edge.stands for other, edge in edges]
         most = int(task.planned.rule.split(":")[1]) if task.planned.rule.startswith("at_least") else 1
-        if (task.used and not is_opened) or sum(end in ("finished", "passed") for end in ends) >= most:
+        has_begun = task.used and (task.status is not Status.WAIT or again.isdisjoint(task.used))
+        if (has_begun and not is_opened) or sum(end in ("finished", "passed") for end in ends) >= most:
             return "enough"
     return "ended" if task.has_ended and not is_opened else ""

@@ -119,13 +119,19 @@ class Again:
 
     def _has_enough(self, task: TaskState) -> bool:
         """Whether a join has enough, or was not needed itself, when all of these are open."""
-        if task.planned.seq not in self._again and (task.ended_as == UNNEEDED or task.used):
+        if task.planned.seq not in self._again and (task.ended_as == UNNEEDED or self._has_begun(task)):
             return task.ended_as == UNNEEDED or has_enough(task)
         is_over = task.status is Status.IGNORE and task.planned.seq not in self._again
         return (
             not is_over
             and rule_of(task.planned.rule).cancels
             and decide(task.planned.rule, self._edges_now(task)) is START
+        )
+
+    def _has_begun(self, task: TaskState) -> bool:
+        """Whether a join has begun with some, and has so still when all of these are open."""
+        return bool(task.used) and (
+            task.status is not Status.WAIT or self._again.keys().isdisjoint(task.used)
         )
 
     def _refuse_behind_given_up(self) -> None:
@@ -224,8 +230,10 @@ class Again:
                     self._stack += [dependent] if self._scope == "dependents" else []
 
     def _is_followed(self, task: TaskState, behind: TaskState) -> bool:
-        """Whether what has run behind a task read what goes of it, or cleaned up."""
+        """Whether what has run behind a task read what goes of it, cleaned up, or failed in its branch."""
         seq, has_run = task.planned.seq, behind.status in (Status.FINISH, Status.SUSPEND)
+        if behind.status is Status.SUSPEND and behind.planned.is_branch_of(seq):
+            return True
         if task.has_ended and is_read_by(behind.planned, seq) and (has_run or began_with(behind, seq)):
             return True
         return task.has_ended and has_run and behind.planned.seq in self._spared

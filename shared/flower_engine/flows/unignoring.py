@@ -7,7 +7,8 @@ from flower_engine.flows.run_again import Again, began_with, uses
 from flower_engine.model.events.operator_events import TaskUnignored
 from flower_engine.model.folding.flow_state import FlowState
 from flower_engine.model.folding.fold_steps import STEPS
-from flower_engine.model.tasks.end_kinds import VANISHED
+from flower_engine.model.folding.unneeded import cancels_others, has_enough
+from flower_engine.model.tasks.end_kinds import UNNEEDED, VANISHED
 from flower_engine.model.tasks.status import Status
 from flower_engine.model.waits.wait_parameters import PROGRAMS
 
@@ -53,7 +54,7 @@ class _Unignored(Again):
             self._refuse_begun_behind(seq)
             chosen.add(seq)
         self._add(sorted(chosen))
-        while flow.ruled and self._open_behind():
+        while flow.ruled and (self._open_behind() or self._open_needed()):
             pass
         behind = sorted(self._again.keys() - chosen)
         for seq in behind:
@@ -63,6 +64,27 @@ class _Unignored(Again):
         if flow.is_ending and (others := sorted(self._again.keys() - self._spared)):
             self._refuse("ending", str(others[0]))
         return behind
+
+    def _open_needed(self) -> bool:
+        """What joins cancelled that counted on what is opened, as far as it is needed again; True: there is
+        some."""
+        flow = self._flow
+        if not cancels_others(flow):
+            return False
+        left = [
+            task
+            for task in flow.tasks
+            if task.status is Status.WAIT and has_enough(task) and not self._has_enough(task)
+        ]
+        before = len(self._again)
+        while left:
+            for seq in left.pop().planned.depends_on:
+                task = flow.task(seq)
+                is_spared = not flow.is_ending or seq in self._spared
+                if task.ended_as == UNNEEDED and seq not in self._again and is_spared:
+                    self._add([seq])
+                    left += [] if self._has_enough(task) else [task]
+        return len(self._again) > before
 
     def _refuse_not_ignored(self, seq: int) -> None:
         flow = self._flow

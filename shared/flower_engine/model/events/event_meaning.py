@@ -331,7 +331,7 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
     operator_events.TaskUnignored: Meaning(
         moves=(
             Move("task", (IGNORE,), WAIT, of_kinds=(PASSED, CUT_OFF)),
-            Move("behind", (IGNORE,), WAIT, of_kinds=(NOT_TAKEN, UNMET)),
+            Move("behind", (IGNORE,), WAIT, of_kinds=(NOT_TAKEN, UNMET, UNNEEDED)),
         ),
         forgets=_BEGAN_ANEW,
         end="over",

@@ -56,8 +56,8 @@ class TasksIgnored(FlowEvent, frozen=True, tag="tasks.ignored"):
 
 class TaskUnignored(FlowEvent, frozen=True, tag="task.unignored"):
     """Ignore -> Wait, before anything that depends on it has started; the flow is under way (again).
-    ``behind``: tasks that their rules had passed over because of it, which wait again, too. ``ending``: the
-    flow is ending, and goes on with that."""
+    ``behind``: tasks that their rules had passed over because of it, or that joins which counted on it had
+    cancelled, which wait again, too. ``ending``: the flow is ending, and goes on with that."""
 
     task: int
     by: str

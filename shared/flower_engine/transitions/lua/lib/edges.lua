@@ -147,6 +147,12 @@ local function make_rules()
     return branch
   end
 
+  -- Whether a task is in a branch of this decision, of its field.
+  local function is_branch_of(rules, task)
+    local branch = branch_in(rules)
+    return branch ~= nil and match(branch, '%d+') == digits(task)
+  end
+
   -- Whether a task cleans up, of its field.
   local function cleans_up(rules)
     local found = cleaning[rules or '']
@@ -182,7 +188,7 @@ local function make_rules()
 
   return { edges_of = edges_of, no_edges = no_edges, text = edges_text, count_ended = count_ended_edges,
     decide = decide_by, rule_in = rule_in, picks = picks, is_picked = is_picked, pick = pick, add = add,
-    branch_in = branch_in, cleans_up = cleans_up, cancels = cancels,
+    branch_in = branch_in, is_branch_of = is_branch_of, cleans_up = cleans_up, cancels = cancels,
     is_without_value = function(kind) return without_value[kind] end }
 end
 

@@ -193,8 +193,7 @@ local function uses(known, task)
   if not used or string.find(',' .. used .. ',', ',' .. digits(task) .. ',', 1, true) then
     return true
   end
-  local branch = rules_of_edges().branch_in(known.rules)
-  return branch ~= nil and match(branch, '%d+') == digits(task)
+  return rules_of_edges().is_branch_of(known.rules, task)
 end
 
 -- What a task that waits began with, "!2,3", if nothing of that has been opened since; or nil.
@@ -254,6 +253,18 @@ end
 
 -- What nobody needs of a whole flow.
 local function by_need()
+  -- What a task that has begun did so with, ",2,3,", as far as it holds when these are open; nil: all, or it
+  -- has not begun then.
+  local function still_begun_with(flow, known, opened)
+    local used = known.edges and match(known.edges, '!([%d,]+)$')
+    for before in string.gmatch(used and opened and known.status == WAIT and used or '', '%d+') do
+      if opened[tonumber(before)] then
+        return nil
+      end
+    end
+    return used and ',' .. used .. ','
+  end
+
   -- A function that says of a task of a whole flow which of those behind it has enough and cancels others, if
   -- all that are behind it have ended, or have enough; else nil. `all`: the edges of all tasks; `opened`:
   -- {[task] = true} of those that are about to wait again.
@@ -263,10 +274,10 @@ local function by_need()
     local function release_of(task, before)
       local known, edges = flow.tasks[task], all[task]
       local is_open = opened and opened[task]
-      local used = not is_open and known.edges and match(known.edges, '!([%d,]+)$')
+      local used = not is_open and still_begun_with(flow, known, opened)
       if known.kind == UNNEEDED and not is_open then
         return 'enough'
-      elseif used and string.find(',' .. used .. ',', ',' .. digits(before) .. ',', 1, true) then
+      elseif used and string.find(used, ',' .. digits(before) .. ',', 1, true) then
         return is_final(known) and 'ended' -- it began with this one, which runs again
       end
       if (known.status ~= IGNORE or is_open) and edges and by.cancels(known.rules)
@@ -310,6 +321,62 @@ local function by_need()
     return nil
   end
 
+  -- The joins which cancelled what they alone needed, and have not enough any more, as tasks are opened;
+  -- `edges`: those of all then.
+  local function joins_in_need(flow, opened, edges)
+    local by, all, found = rules_of_edges(), count_edges(flow), {}
+    for task = 1, flow.count do
+      local known = flow.tasks[task]
+      if known.status == WAIT and not opened[task] and by.cancels(known.rules)
+        and not still_begun_with(flow, known, opened)
+        and (still_begun_with(flow, known)
+          or by.decide(known.rule, known.most, all[task], all[task].left) == STARTS)
+        and by.decide(known.rule, known.most, edges[task], edges[task].left) ~= STARTS then
+        found[#found + 1] = task
+      end
+    end
+    return found
+  end
+
+  -- What was cancelled as nobody needed it, and is needed again, as tasks are opened ({[task] = true}) that
+  -- joins had counted on. It is opened, too, if `may_open` has it (nil: whatever it is), and `add` is called
+  -- with each. Whether there was any.
+  local function open_needed(flow, opened, may_open, add)
+    local cancelled_before, is_any = {}, false -- by task: which before it are cancelled
+    for task = 1, has_flag(flow, CANCELS_OTHERS) and flow.count or 0 do
+      if flow.tasks[task].kind == UNNEEDED and not opened[task] and (not may_open or may_open[task]) then
+        is_any = true
+        for _, behind in ipairs(tasks_behind(flow.tasks[task])) do
+          cancelled_before[behind] = cancelled_before[behind] or {}
+          table.insert(cancelled_before[behind], task)
+        end
+      end
+    end
+    if not is_any then
+      return false
+    end
+    local by, all_opened, was_found = rules_of_edges(), {}, false
+    for task in pairs(opened) do
+      all_opened[task] = true
+    end
+    local edges = open_behind(flow, all_opened, digits)
+    local left = joins_in_need(flow, opened, edges)
+    while #left > 0 do
+      for _, task in ipairs(cancelled_before[table.remove(left)] or {}) do
+        if not opened[task] then
+          opened[task], was_found = true, true
+          add(task)
+          local known = flow.tasks[task]
+          if not (by.cancels(known.rules)
+            and by.decide(known.rule, known.most, edges[task], edges[task].left) == STARTS) then
+            left[#left + 1] = task
+          end
+        end
+      end
+    end
+    return was_found
+  end
+
   -- Where nobody needs what is before a task any more, as all of them stand (`all`: their edges), that is to
   -- be looked at.
   local function note_all_unneeded(flow, all)
@@ -334,7 +401,7 @@ local function by_need()
     end
   end
 
-  return { not_needed_again = not_needed_again, note_all = note_all_unneeded }
+  return { not_needed_again = not_needed_again, open_needed = open_needed, note_all = note_all_unneeded }
 end
 
 -- Counts everything anew, and does what follows: what may start goes to its lane, what may not leaves it,

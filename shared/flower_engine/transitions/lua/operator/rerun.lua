@@ -6,13 +6,13 @@
 -- Guarantees: what runs again, and what waits behind it, waits together with the event; attempts count on.
 --   Refused as a whole where a selected task runs or waits already, where a dependent runs on a result that
 --   goes, or (scope "") keeps a result that followed from it and did not read it: what read it runs again,
---   too, and so does what cleans up behind it; or where one would start behind a task that stays given up, in
---   a flow without rules. Of a flow that is ending only its cleanup runs again. Of a map
---   that is asked for, or runs again because of what is before it, the items vanish: it is expanded anew, and
---   so are those that go along it. One that runs again because of its items keeps them; one that goes along
---   another map, and is asked for, keeps them, too, and they run again. With the scope "changed" it is as
---   with "", but that nothing is refused because dependents have gone on; and items that such a map gets then
---   take over what the same ones came to.
+--   too, and so does what cleans up behind it, and what failed in a branch of it; or where one would start
+--   behind a task that stays given up, in a flow without rules. Of a flow that is ending only its cleanup
+--   runs again. Of a map that is asked for, or runs again because of what is before it, the items vanish: it
+--   is expanded anew, and so are those that go along it. One that runs again because of its items keeps them;
+--   one that goes along another map, and is asked for, keeps them, too, and they run again. With the scope
+--   "changed" it is as with "", but that nothing is refused because dependents have gone on; and items that
+--   such a map gets then take over what the same ones came to.
 -- ARGV: see operation.lua; its own: scope ("" | only | dependents | changed; with "+" behind it: waits that
 --   have ended keep what came of them, unless they are asked for; then what becomes of children, see
 --   kept_children.lua), the numbers of new messages, bodies, results and earlier items ("1 0 2 0"); behind
@@ -151,7 +151,9 @@ local function walk_on()
           or by_maps(flow).began_with(behind, task))
       local cleaned_up = anew.spared[number] and is_final(known) and uses(behind, task)
         and (behind.status == FINISH or behind.status == SUSPEND)
-      if scope == 'dependents' or (reads_again and (read_it or cleaned_up)) then
+      local failed_in_branch = reads_again and behind.status == SUSPEND
+        and rules_of_edges().is_branch_of(behind.rules, task)
+      if scope == 'dependents' or (reads_again and (read_it or cleaned_up or failed_in_branch)) then
         if not keeps_its_answer(number, behind) then
           select(number)
         elseif not kept_waits[number] then

@@ -5,7 +5,8 @@
 --
 -- Guarantees: as rerun, one event a task. Refused as a whole where a task is not Ignore, or where a
 --   dependent, of it or of what rules open behind it, runs, retries, awaits, is suspended or finished; or
---   where the flow is ending, and it is not of its cleanup.
+--   where the flow is ending, and it is not of its cleanup. What joins cancelled that counted on these waits
+--   again, too, as far as they need it now.
 -- ARGV: see operation.lua; its own: number of results; behind the fields: for each result that was needed:
 --   task, attempt, payload; then tasks...
 -- Reply: see operation.lua. Cost: linear in the flow's tasks and edges.
@@ -49,11 +50,14 @@ for index = first + 3 * results, #ARGV do
     tasks[#tasks + 1] = digits(task)
   end
 end
-local behind = {}
+local behind, spared = {}, is_ending(flow) and spared_tasks(flow) or nil
+local function open_too(task)
+  behind[#behind + 1] = digits(task)
+end
 if flow.ruled then
-  open_behind(flow, again, function(task)
-    behind[#behind + 1] = digits(task)
-  end)
+  repeat
+    open_behind(flow, again, open_too)
+  until not by_need().open_needed(flow, again, spared, open_too)
 end
 for _, text in ipairs(behind) do
   local dependent = begun_behind(tonumber(text))
@@ -69,12 +73,9 @@ local nobody_needs, join = by_need().not_needed_again(flow, again)
 if nobody_needs then
   return refused(flow, 'unneeded', nobody_needs, join)
 end
-if is_ending(flow) then
-  local spared = spared_tasks(flow)
-  for task in pairs(again) do
-    if not spared[task] then
-      return refused(flow, 'ending', digits(task))
-    end
+for task in pairs(spared and again or {}) do
+  if not spared[task] then
+    return refused(flow, 'ending', digits(task))
   end
 end
 if flow.kept then
