@@ -20,11 +20,13 @@ from flower_engine.model.tasks.outcome_kinds import OutcomeKind
 from flower_engine.model.tasks.status import Status
 from flower_engine.model.values.ids import make_flow_id
 from flower_engine.model.waits.wait_parameters import RETURNS, SUBFLOW
+from flower_engine.transitions import watcher_transitions
 from flower_engine.transitions.decision_transitions import Undecided, decide
 from flower_engine.transitions.operator_transitions import Operated, rerun
 from flower_engine.transitions.register_transition import FlowPlan, Start
 from flower_engine.transitions.restored_flow import Restored
 from flower_engine.transitions.tree_transitions import Begun, DueChild, begin_children, look_at_trees
+from scripts.small_steps import in_small
 from stateful import expectations
 from stateful.machine_calls import outcome_of
 from stateful.machines import RuledTransitions, run_machine
@@ -164,7 +166,7 @@ class TreeTransitions(RuledTransitions):
     @precondition(lambda self: self._tasks_that(has_child=False))
     @rule(data=st.data(), sends=st.integers(1, 2))
     def begin_some(self, data: st.DataObject, sends: int) -> None:
-        """The first counts; what is of an earlier attempt, or in a pause, changes nothing."""
+        """The first counts; what is of an earlier attempt, in a pause, or waits for ends, changes nothing."""
         begun: list[tuple[DueChild, Begun]] = []
         expected: list[str] = []
         in_line = self._in_line()
@@ -179,7 +181,8 @@ class TreeTransitions(RuledTransitions):
             else:
                 begun.append((due, Begun("begins", plan=self._plan_of(task.planned))))
             lacks_place = says == "begins" and not self._has_place(task, child)
-            expected.append("stale" if says == "late" or flow.flow in held or lacks_place else "ok")
+            is_stale = says == "late" or flow.flow in held or lacks_place or task.awaits_end
+            expected.append("stale" if is_stale else "ok")
         for time in range(sends):
             words = self.run(begin_children(self.client, self.partition, begun))
             assert time or words == expected
@@ -344,3 +347,46 @@ class TreeTransitions(RuledTransitions):
 
 def test_trees_of_flows_follow_the_model(redis_url: str) -> None:
     run_machine(redis_url, examples=60, base=TreeTransitions)
+
+
+class EmptiedTransitions(TreeTransitions):
+    """The same where tasks leave their lanes in steps before a round of their flow ends: one a call."""
+
+    def _is_emptied(self, flow: str) -> bool:
+        counters: bytes | None = send_blocking(self.blocking, "HGET", self.partition.keys.flow(flow), "c")
+        return counters is not None and any(b"l" in flags for flags in counters.split(b" ")[4:])
+
+    def _is_held(self, flow: str, in_line: set[str]) -> bool:
+        return self._is_emptied(flow) or super()._is_held(flow, in_line)
+
+    @rule(
+        data=st.data(),
+        who=st.integers(0, 1),
+        steps=st.integers(1, 3),
+        verb=st.sampled_from(expectations.VERBS),
+    )
+    def operate_in_between(self, data: st.DataObject, who: int, steps: int, verb: str) -> None:
+        """All that a worker gets asks for another round; some steps are taken, and somebody acts."""
+        worker = self.workers[who]
+        for _ in range(2):
+            asked = [outcome_of(claim, OutcomeKind.FLOW_AGAIN) for claim in worker.held]
+            (reply,) = self._call(worker, asked, 5, 1)
+            worker.held = []
+            self._check_claims(worker, 5, reply)
+        for _ in range(steps):
+            self.fire_now("r", 30)
+        self._begin_all()
+        found = [flow for flow in self._children() if self._is_emptied(flow.flow)]
+        if found:
+            flow = data.draw(st.sampled_from(found))
+            seqs = st.lists(st.integers(1, len(flow.tasks)), min_size=1, max_size=2, unique=True)
+            self._operate(expectations.Asked(verb, data.draw(seqs), "", False), flow, next(self.numbers))
+            self._read_log()
+            self._note_lost_leases()
+
+
+def test_trees_follow_the_model_while_lanes_are_emptied_in_steps(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_small(monkeypatch, watcher_transitions, EMPTY_STEP="1")
+    run_machine(redis_url, examples=40, base=EmptiedTransitions, in_steps=True)
