@@ -2,8 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
+from flower_engine.projection.maintain.pruning import Pruned, prune
 from flower_engine.projection.write.projected_positions import read_positions
-from flower_engine.runtime.retention import prune_older
+from flower_engine.runtime.retention import RedisFence
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.verify_redis import check_redis
 from recovery.both import Both
@@ -11,7 +12,15 @@ from recovery.command import flower
 from scripts.engine import chain, task
 from scripts.schedules import UID, Schedules
 
-LATER = -2 * 86_400.0
+OVER = datetime(2100, 1, 1, 12, tzinfo=UTC)  # behind all that happens here, on whatever day
+THAT_DAY, THE_NEXT = OVER + timedelta(hours=6), OVER + timedelta(days=1)
+
+
+async def pruned(both: Both, now: datetime) -> Pruned:
+    """What a prune of all that ended before the day of this moment takes away."""
+    found = await prune(both.other, before_ms=int(now.timestamp() * 1_000), fence=RedisFence(both.client))
+    assert found is not None
+    return found
 
 
 async def verified(both: Both) -> list[str]:
@@ -89,7 +98,7 @@ async def test_old_slots_are_pruned_and_counted_and_new_ones_come_behind_them(
     await both.engine.work_off()
     await both.engine.register(task(1))  # the last event, which stays, is of no schedule
     await both.project()
-    assert await prune_older(both.client, both.other, LATER) is not None
+    await pruned(both, OVER)
     assert await both.count("SELECT count(*) FROM kr_schedule_slot") == 0
     assert await both.count("SELECT fired + 10 * missed FROM kr_schedule") == 21
     assert await both.count("SELECT extract(epoch FROM pruned_to) * 1000 FROM kr_schedule") == nightly.slot(3)
@@ -103,14 +112,13 @@ async def test_old_slots_are_pruned_and_counted_and_new_ones_come_behind_them(
 
 
 async def test_backfills_that_were_over_go_with_what_is_as_old(both: Both) -> None:
-    over = datetime.now(UTC) + timedelta(days=1)  # which is not yet over where midnight comes meanwhile
     for state in ("finished", "cancelled", "problem", "open"):
         await both.connection.execute(
             "WITH asked AS (INSERT INTO ms_backfill (schedule, first_slot, last_slot, reason)"
             " VALUES ('nightly', now(), now(), %(state)s) RETURNING id)"
             " INSERT INTO kr_backfill (id, state, planned_ts, ended_ts)"
             " SELECT id, %(state)s, %(over)s, %(ended)s FROM asked",
-            {"state": state, "over": over, "ended": None if state in ("problem", "open") else over},
+            {"state": state, "over": OVER, "ended": None if state in ("problem", "open") else OVER},
         )
     await both.connection.execute(
         "INSERT INTO kr_backfill_slot (id, slot, action) SELECT id, now(), 'fire' FROM kr_backfill"
@@ -120,9 +128,9 @@ async def test_backfills_that_were_over_go_with_what_is_as_old(both: Both) -> No
     )
     await both.engine.register(task(1))
     await both.project()
-    assert await prune_older(both.client, both.other, 0.0) is not None
+    await pruned(both, THAT_DAY)
     assert await both.count("SELECT count(*) FROM ms_backfill") == 5  # that day stays
-    assert await prune_older(both.client, both.other, LATER) is not None
+    await pruned(both, THE_NEXT)
     rows = await both.connection.execute("SELECT reason FROM ms_backfill ORDER BY reason")
     assert [reason async for (reason,) in rows] == ["new", "open"]
     assert await both.count("SELECT count(*) FROM kr_backfill_slot") == 1
