@@ -209,3 +209,40 @@ def test_it_sleeps_until_a_moment_that_the_flow_is_given(flower: FlowerTest) -> 
     moment = datetime.now(UTC).replace(microsecond=0) + timedelta(days=3)
     run = flower.run(until, moment)
     assert abs(run.skipped_to - moment) < timedelta(seconds=1)
+
+
+@workflow("waits: asked of some")
+def asked_of_some(who: list[str], amount: int = 5) -> tuple[list[str], int]:
+    ok = approval(roles=who)
+    paid = event("paid", type=int, timeout="1h", default=amount)
+    return answered_by(ok), paid
+
+
+def test_who_is_asked_and_what_a_default_is_may_be_parameters_of_the_flow(flower: FlowerTest) -> None:
+    run = flower.start(asked_of_some, ["ops", "law"], amount=7)
+    with pytest.raises(NotAskedError, match="not among those who are asked: ops, law"):
+        run.answer("ok", by="ann", roles=["dwh"])
+    run.answer("ok", by="ann", roles=["law"])
+    assert run.finish() == (["ann"], 7)
+    assert flower.start(asked_of_some, ["ops"]).tasks["paid"].parameters["default"] == 5
+
+
+@pytest.mark.parametrize("given", [{"amount": "much"}, {}])
+def test_a_default_that_is_a_parameter_is_held_against_its_type(
+    flower: FlowerTest, given: dict[str, Any]
+) -> None:
+    amount = {"type": ["integer", "string"], "default": "nothing"}
+    waits: dict[str, Any] = {
+        "name": "paid",
+        "type": {"$literal": {"type": "integer"}},
+        "default": {"$param": "amount"},
+    }
+    waits |= {"timeout_seconds": 60, "on_timeout": "default"}
+    document: dict[str, Any] = {
+        "taskId": "waits: paid",
+        "parametersSchema": {"type": "object", "properties": {"amount": amount}},
+        "tasks": [{"taskSeq": 1, "program": "@event", "dependsOn": [], "parameters": waits}],
+    }
+    with pytest.raises(ParametersError, match=r"parameter 'default': it does not fit type: "):
+        flower.start(document, **given)
+    assert flower.run(document, amount=3).tasks["1"].result == 3

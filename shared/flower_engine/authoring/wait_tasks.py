@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar, cast, overload
 import msgspec
 
 from flower_engine.authoring.definition_body import Body
-from flower_engine.authoring.given_values import Given, ValueFault, form_of_target, json_of
+from flower_engine.authoring.given_values import Given, ValueFault, form_of_target
 from flower_engine.authoring.json_kinds import json_word, may_be
 from flower_engine.authoring.ref import Ref, Target, refusal, target_of
 from flower_engine.authoring.step_documents import seconds
@@ -232,7 +232,10 @@ class _Approval(_Wait):
                 given[name] = value
         if shows is not None:
             given["shows"] = shows
-        if roles:
+        if isinstance(roles, Ref):
+            _check_kind(roles, list[str], "approval", "roles")
+            given["roles"] = roles
+        elif roles:
             given["roles"] = list(roles)
         if isinstance(of, Ref) or of != 1:
             given["of"] = of
@@ -317,9 +320,7 @@ def _add_end(call: str, given: dict[str, Any], timeout: Any, default: Any, kind:
     if default is _UNSET:
         return
     try:
-        value = Given(default)
-        value.check(kind)
-        given["default"] = json_of(default)
+        Given(default).check(kind)
     except ValueFault as fault:
         raise refusal(None, f"calls {call}(...), where default {fault}", "see its type") from fault
-    given["on_timeout"] = "default"
+    given |= {"default": default, "on_timeout": "default"}

@@ -81,7 +81,7 @@ def problems_of_wait(task: TaskSpec) -> Iterator[str]:
         elif (one := known_value(value)) is not None:
             known[name] = one
     problems = [*problems_of_values(task.program, known, task.parameters)]
-    for at, said in problems or _misfits_of_default(task.program, known):
+    for at, said in problems or misfits_of_default(task.program, known):
         yield f"({task.program}): {said}" if not at else f"({task.program}), parameter {at[1:]!r}: {said}"
 
 
@@ -118,9 +118,9 @@ def problems_of_values(program: str, known: Parameters, given: Parameters) -> It
             yield "", "on_timeout needs timeout_seconds"
 
 
-def _misfits_of_default(program: str, known: Parameters) -> Iterator[tuple[str, str]]:
-    """Where a default is no payload, or answer, that would be taken. (Asked of definitions alone: a flow that
-    an older one began keeps its default.)"""
+def misfits_of_default(program: str, known: Parameters) -> Iterator[tuple[str, str]]:
+    """Where a default is no payload, or answer, that would be taken. (Asked of definitions, and of what a
+    flow is registered with, alone: a flow that an older one began keeps its default.)"""
     schema = known.get(_SCHEMAS.get(program, ""), DEFAULT_FORM if program == APPROVAL else None)
     if "default" in known and schema is not None and _schema(schema) is None:
         for place, said in faults_of_value(schema, known["default"]):
