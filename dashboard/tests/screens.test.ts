@@ -277,6 +277,17 @@ test("whoever pauses, resumes, forks, moves or takes back sees before what comes
     await told("2 tasks will run again: first, second");
     await told("1 of 1 flows of its workflow are under way");
     await dialog.getByRole("button", { name: "Leave it" }).click();
+    const nowhere = { program: "nothing", queue: "nowhere", dependsOn: [] };
+    const tasks = ["zeroth", "first", "second"].map((taskName, index) => ({
+      taskSeq: index + 1,
+      taskName,
+      ...nowhere,
+    }));
+    await api("workflows/foretold", put({ tasks }));
+    await ask("Fork from task");
+    await dialog.getByLabel("Version of the workflow").selectOption("2");
+    await told("3 tasks will run again: zeroth, first, second");
+    await dialog.getByRole("button", { name: "Leave it" }).click();
   });
   await api("limits/workflow/foretold", { method: "DELETE" });
   await api(`flows/${flow}/cancel`, { method: "POST" });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { api, FLOWS, statusOf, until } from "./browser.ts";
-import { post, registered, showing, useBrowser } from "./pages.ts";
+import { post, put, registered, showing, useBrowser } from "./pages.ts";
 
 const shown = showing(useBrowser());
 
@@ -43,6 +43,37 @@ test("from a parent to its child and back, and the tree shows where one is", asy
     await page.locator(".flow-head h1 a", { hasText: "↑" }).click();
     await page.locator(".flow-head h1 a", { hasText: "close-books" }).waitFor();
   });
+});
+
+test("before a pause and its end one sees which children follow, and what will hold these", async () => {
+  const part = [{ taskSeq: 1, program: "nothing", queue: "nowhere", dependsOn: [] }];
+  await api("workflows/foretold-part", put({ tasks: part }));
+  const flow = await registered("foretold-parent", [
+    { taskSeq: 1, program: "@flow", dependsOn: [], parameters: { workflow: "foretold-part" } },
+  ]);
+  const children = async () =>
+    (await api<{ flows: { taskFlowId: string }[] }>(`flows?parent=${flow}`)).flows.map(
+      ({ taskFlowId }) => taskFlowId,
+    );
+  await until(async () => (await children()).length === 1);
+  const [child] = await children();
+  await shown(`#/flows/${flow}`, async (page) => {
+    const dialog = page.getByRole("dialog");
+    const told = (words: string) => dialog.locator(".effect li", { hasText: words }).waitFor();
+    await page.getByRole("button", { name: "Pause" }).click();
+    await told(`Paused: all of flow ${child}`);
+    await dialog.getByRole("button", { name: "Pause" }).click();
+    await page.locator(".badge.paused").waitFor();
+    await until(async () => (await api<{ pausedTs: string | null }>(`flows/${child}`)).pausedTs !== null);
+    await api("limits/workflow/foretold-part", put({ isPaused: true, reason: "new disks" }));
+    await page.getByRole("button", { name: "Resume" }).click();
+    await told(
+      `Resumed: all of flow ${child} (1 task must wait: Paused: workflow foretold-part, by api: new disks.)`,
+    );
+    await dialog.getByRole("button", { name: "Leave it" }).click();
+  });
+  await api("limits/workflow/foretold-part", { method: "DELETE" });
+  await api(`flows/${flow}/cancel`, { method: "POST" });
 });
 
 test("a map says how many of its items run at once, what it tolerates, and by what they are told apart", async () => {

@@ -241,3 +241,22 @@ async def test_a_dry_run_says_what_holds_up_what_would_start(own_api: RunningApi
         stopped = done(post(own_api, other, "rerun", {"selection": "all", "dryRun": True}))["effect"]
         why = {"scope": "workflow", "name": "chain", "by": "api", "because": "new disks"}
         assert stopped["heldUp"] == [{"tasks": [1], "reason": {"reason": "scopePaused", **why}}]
+
+
+async def test_a_fork_to_another_version_is_told_by_the_names_that_tasks_have_there(
+    own_api: RunningApi,
+) -> None:
+    async with own_api.engine() as engine:
+        own_api.define("chain", *CHAIN)
+        flow = own_api.register("chain")
+        await engine.finish(*await engine.claim())
+        own_api.define("chain", {"taskName": "zeroth"}, *CHAIN)
+        body: dict[str, Any] = {"workflowVersion": "newest", "dryRun": True}
+        told = done(post(own_api, flow, "fork", body))
+        names = ["zeroth", "first", "second", "third", "other"]
+        assert told["names"] == {str(seq): name for seq, name in enumerate(names, start=1)}
+        assert set(told["effect"]["runs"]) | set(told["effect"]["kept"]) == {1, 2, 3, 4, 5}
+        with Client(str(own_api.client.base_url)) as client:
+            seen = client.flow(flow).fork_dry_run(workflow_version="newest")
+            assert seen.names == dict(enumerate(names, start=1))
+        assert "names" not in done(post(own_api, flow, "fork", {"fromTasks": [1], "dryRun": True}))

@@ -2,6 +2,7 @@
 import { counted } from "../lib/counts.ts";
 import type { WaitReason } from "../lib/types.ts";
 import { waitWords } from "../lib/wait-words.ts";
+import type { ShownFlow } from "./shown-flow.ts";
 
 interface Effect {
   runs: number[];
@@ -31,6 +32,8 @@ export interface DryRun {
   version: number;
   effect: Effect;
   warnings?: string[];
+  /** Of a fork to another version: what its tasks are called. */
+  names?: Record<number, string>;
   tree?: { taskFlowId: string; operation: string; tasks: number[]; effect?: Effect }[];
   moreInTree?: number;
 }
@@ -46,14 +49,9 @@ const OPERATIONS: Record<string, string> = {
   onFailure: "Told of its child: the task above, as its on_failure says,",
 };
 
-interface Props {
-  told: DryRun;
-  /** What a task is called. */
-  name: (task: number) => string;
-}
-
-export function EffectList({ told, name }: Props) {
+export function EffectList({ told, live }: { told: DryRun; live: ShownFlow }) {
   const { effect } = told;
+  const name = (task: number) => told.names?.[task] ?? live.name(task);
   const parts: [number[], string][] = [
     [effect.runs, "will run again"],
     [effect.reopens, "that had been passed over will wait again"],
@@ -108,7 +106,7 @@ export function EffectList({ told, name }: Props) {
   );
 }
 
-function named(name: Props["name"], tasks: number[]): string {
+function named(name: (task: number) => string, tasks: number[]): string {
   const names = tasks.slice(0, MOST_NAMES).map(name);
   const more = tasks.length > MOST_NAMES ? ` and ${tasks.length - MOST_NAMES} more` : "";
   return `${names.join(", ")}${more}`;

@@ -26,23 +26,11 @@ interface Props extends FormProps {
   body: Record<string, unknown> | null;
   children?: ComponentChildren;
   onAnswer?: (answer: Answer) => void;
-  /** What tasks of the effect are called, where they are not those of the flow. */
-  name?: ((task: number) => string) | undefined;
 }
 
 const SETTLE_MS = 250;
 
-export function OperationDialog({
-  live,
-  operation,
-  body,
-  children,
-  onClose,
-  onDone,
-  onAnswer,
-  ...more
-}: Props) {
-  const name = more.name ?? ((task: number) => live.name(task));
+export function OperationDialog({ live, operation, body, children, onClose, onDone, onAnswer }: Props) {
   const problem = useSignal<string | null>(null);
   const isUnderWay = useSignal(false);
   const told = useSignal<DryRun | null>(null);
@@ -81,7 +69,7 @@ export function OperationDialog({
       {told.value === null && problem.value === null && body !== null && (
         <p class="muted">Asking what it would do…</p>
       )}
-      {told.value !== null && <EffectList told={told.value} name={name} />}
+      {told.value !== null && <EffectList told={told.value} live={live} />}
       {problem.value !== null && (
         <p class="problem" role="alert">
           {problem.value}

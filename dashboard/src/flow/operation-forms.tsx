@@ -124,12 +124,7 @@ function Fork(props: FormProps) {
     if (answer.taskFlowId !== undefined) go(["flows", answer.taskFlowId]);
   };
   return (
-    <OperationDialog
-      {...props}
-      body={body}
-      onAnswer={open}
-      name={version.value === "" ? undefined : numbered}
-    >
+    <OperationDialog {...props} body={body} onAnswer={open}>
       <p>In a new flow, which takes over what is before {props.live.name(props.operation.task ?? 1)}:</p>
       <div class="fields">
         <VersionField live={props.live} value={version} none="that of this flow" />
@@ -137,11 +132,6 @@ function Fork(props: FormProps) {
       <ParameterFields parameters={parameters} />
     </OperationDialog>
   );
-}
-
-/** Tasks of another version may be others than those of the flow. */
-function numbered(task: number): string {
-  return `task ${task}`;
 }
 
 function Priority(props: FormProps) {

@@ -22,8 +22,7 @@ from flower_api.path_ids import FlowIdPath
 from flower_api.problems import Fault, with_faults
 from flower_api.schemas import KeyHeader, RequestBody, Tasks, WorkflowVersion
 from flower_engine.flows.forks import Forking, effect_of_forking, fork
-from flower_engine.flows.operation_views import ForkedView
-from flower_engine.flows.operation_views import foretold as foretold_of_flow
+from flower_engine.flows.operation_views import ForkedView, told_of_fork
 from flower_engine.flows.parameter_changes import Change, asked_changes
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.stand_ins import stand_in
@@ -190,7 +189,7 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
         if not body.dry_run:
             return reply(await fork(stores, wanted, by_of(request)))
         told = await effect_of_forking(stores, wanted)
-        return reply(foretold_of_flow(task_flow_id.lower(), "fork", told.effect, told.warnings))
+        return reply(told_of_fork(task_flow_id.lower(), told))
 
     @app.post(
         "/flows/{task_flow_id}/ignore",

@@ -287,7 +287,8 @@ class Operated(_Told):
     """What an operation did: the flow's version after it, and the tasks concerned by their number (none where
     the answer to a first sending was lost). ``effect``: of a dry run what it would do, by the names of the
     API. ``tree``: what it did, or would do, to other flows of the tree; ``more_in_tree``: to so many
-    children more, which are not told."""
+    children more, which are not told. ``names``: of a dry run of a fork to another version what its tasks are
+    called."""
 
     task_flow_id: str
     operation: str
@@ -297,6 +298,7 @@ class Operated(_Told):
     effect: dict[str, Any] | None = None
     tree: "list[Operated]" = []
     more_in_tree: int | bool = 0  # True: an API of the version before says only that there are more
+    names: dict[int, str] = {}
 
 
 class WorkflowEntry(_Told):

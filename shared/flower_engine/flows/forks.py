@@ -40,10 +40,12 @@ class Forked(View, omit_defaults=True):
 
 
 class ForkedEffect(msgspec.Struct, frozen=True):
-    """What a fork would do, by the numbers of the new flow's tasks, and what could not be checked."""
+    """What a fork would do, by the numbers of the new flow's tasks, and what could not be checked. ``names``:
+    what these are called, where they may be others than those of the old flow."""
 
     effect: Effect
     warnings: list[str]
+    names: dict[int, str] = {}
 
 
 class Forking(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,7 +104,8 @@ async def effect_of_forking(stores: Stores, wanted: Forking) -> ForkedEffect:
     effect = effect_of_fork(state, plan)
     partitions = stores.registrar.partitions_for(Wanted(plan, key=wanted.key))
     limited = await HoldingUp(stores).tell_of_new(partitions, effect)
-    return ForkedEffect(effect, [*warnings, *limited])
+    names = {task.seq: task.task_name or task.program for task in plan.planned} if wanted.version else {}
+    return ForkedEffect(effect, [*warnings, *limited], names)
 
 
 async def _forked_state(stores: Stores, wanted: Forking) -> FlowState:

@@ -1,12 +1,12 @@
 """What an operation on a flow did, or would do, in the words in which it is told: by the API, and in tests of
 workflows."""
 
-from collections.abc import Sequence
 from typing import Any, Self
 
 import msgspec
 
 from flower_engine.flows.effects import Effect
+from flower_engine.flows.forks import ForkedEffect
 from flower_engine.flows.held_up import HoldingUp
 from flower_engine.flows.stores import Stores
 from flower_engine.flows.tree_operations import ElsewhereInTree, TreeOperator
@@ -88,7 +88,8 @@ class OperatedView(View, omit_defaults=True):
 class ForkedView(View, omit_defaults=True):
     """The new flow and its workflow, and the flow that it was forked from (``forkedFrom``). Of a dry run the
     old flow, its ``version``, and what would become of the tasks of the new one, by their numbers there.
-    ``warnings``: what of it could not be checked."""
+    ``warnings``: what of it could not be checked; ``names``: what those tasks are called, where another
+    version of the workflow was asked for."""
 
     task_flow_id: str
     task_id: str = ""
@@ -98,6 +99,7 @@ class ForkedView(View, omit_defaults=True):
     version: int = 0
     tasks: list[int] = msgspec.field(default_factory=list)
     effect: EffectView | None = None
+    names: dict[int, str] = msgspec.field(default_factory=dict)
 
 
 async def told_before(
@@ -105,16 +107,24 @@ async def told_before(
 ) -> OperatedView:
     """What a dry run says, and what beside the flow holds up what would start."""
     await HoldingUp(stores).tell(flow, effect, operates.elsewhere)
-    told = foretold(flow, operation, effect)
+    told = OperatedView(flow, operation, effect.version, list(effect.concerned), effect=EffectView.of(effect))
     told.tree = [_elsewhere(one) for one in operates.elsewhere]
     told.more_in_tree = operates.more_elsewhere
     return told
 
 
-def foretold(flow: str, operation: str, effect: Effect, warnings: Sequence[str] = ()) -> OperatedView:
-    """What a dry run says of one flow."""
-    seen = EffectView.of(effect)
-    return OperatedView(flow, operation, effect.version, list(effect.concerned), list(warnings), seen)
+def told_of_fork(flow: str, told: ForkedEffect) -> ForkedView:
+    """What the dry run of a fork of this flow says."""
+    effect, seen = told.effect, EffectView.of(told.effect)
+    return ForkedView(
+        flow,
+        warnings=told.warnings,
+        operation="fork",
+        version=effect.version,
+        tasks=list(effect.concerned),
+        effect=seen,
+        names=told.names,
+    )
 
 
 def told_after(

@@ -10,7 +10,13 @@ from flower_engine.client.flow_values import Operated
 from flower_engine.flows.effects import Effect
 from flower_engine.flows.flow_operations import Selection
 from flower_engine.flows.forks import Forking
-from flower_engine.flows.operation_views import OperatedView, foretold, told_after, told_before
+from flower_engine.flows.operation_views import (
+    ForkedView,
+    OperatedView,
+    told_after,
+    told_before,
+    told_of_fork,
+)
 from flower_engine.flows.parameter_changes import Change
 from flower_engine.flows.stand_ins import stand_in
 from flower_engine.flows.tree_operations import TreeOperator
@@ -195,7 +201,7 @@ class Run(Generic[R_co]):
     def fork_dry_run(self, *from_tasks: str, parameters: dict[str, dict[str, Any]] | None = None) -> Operated:
         """Only says what that would do (``effect``), by the numbers of the new flow's tasks."""
         told = self._skipping.call(self._engine.effect_of_fork(self._forking(from_tasks, parameters)))
-        return _as_client_says(foretold(self.id, "fork", told.effect, told.warnings))
+        return _as_client_says(told_of_fork(self.id, told))
 
     def ignore(
         self,
@@ -324,7 +330,7 @@ class Run(Generic[R_co]):
         return f"<Run {self.id}: {self.status}>"
 
 
-def _as_client_says(told: OperatedView) -> Operated:
+def _as_client_says(told: OperatedView | ForkedView) -> Operated:
     return msgspec.convert(msgspec.to_builtins(told), Operated)
 
 
