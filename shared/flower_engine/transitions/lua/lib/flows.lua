@@ -157,6 +157,15 @@ local function change_active(flow, by)
   end
 end
 
+-- Writes fields of many tasks of a flow at once, names and values; not those that this call has set before:
+-- these wait for save_flows. To keep in mind so many takes longer than to read again the few that somebody
+-- asks for.
+local function write_many(flow, fields, count)
+  for first = 1, count, CHUNK do
+    call('HSET', flow.key, unpack(fields, first, math.min(count, first + CHUNK - 1)))
+  end
+end
+
 -- Counts an event of the flow; the version, as digits, that the event carries.
 local function next_version(flow)
   flow.v = flow.v + 1

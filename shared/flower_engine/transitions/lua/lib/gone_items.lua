@@ -112,7 +112,7 @@ local function by_maps(flow)
   -- The items of these maps are no longer theirs; reopen (see whole_flow.lua) must follow.
   local function drop_items(maps)
     local forgotten, read, along, n = {}, {}, {}, 0
-    local tasks, changed, numbers = flow.tasks, flow.changed, digits_of
+    local tasks, written, at, numbers = flow.tasks, {}, 0, digits_of
     local names, own_of = names_of(flow, state_field('')), next
     local links = names_of(flow, dependents_field(''))
     local has_rounds = #maps > 0 and call('HEXISTS', flow.key, ROUNDS) == 1
@@ -144,7 +144,8 @@ local function by_maps(flow)
     end
 
     local alike_before, usual, left = nil, nil, 0 -- left: those of the items that had not ended
-    local in_lanes, pulled_of_lane = {}, nil -- what is in a lane, by that
+    local in_lanes, pulled_of_lane = {}, nil -- what may be in a lane, by that; `are_there`: all of it is
+    local ready, unreleased = #maps > 0 and find_ready(flow), flow.unreleased
     for _, map in ipairs(maps) do
       local items = tasks[map].items
       local over = items.along and tasks[items.along].items
@@ -157,13 +158,16 @@ local function by_maps(flow)
             alike_before, usual = alike, alike.vanishing or usual_of(alike, known)
             pulled_of_lane = in_lanes[usual.lane]
             if not pulled_of_lane then
-              pulled_of_lane = {}
+              pulled_of_lane = { are_there = true }
               in_lanes[usual.lane] = pulled_of_lane
             end
           end
           if usual.waits and lease == NO_LEASE then
             found = usual
             pulled_of_lane[#pulled_of_lane + 1] = text
+            if not ready[item] or (unreleased and unreleased[item]) then
+              pulled_of_lane.are_there = false
+            end
           elseif not usual.waits and lease ~= WITH_CHILD then
             found = usual
           end
@@ -190,9 +194,13 @@ local function by_maps(flow)
             forgotten[n] = round_field(text)
           end
         end
-        local name, at, state = names[item], flow.changes, found.state -- as `set` does
-        changed[at + 1], changed[at + 2] = name, state
-        flow.changes, flow[name] = at + 2, state
+        local name = names[item]
+        if flow[name] then
+          set(flow, name, found.state)
+        else
+          written[at + 1], written[at + 2] = name, found.state
+          at = at + 2
+        end
         if over then
           along[#along + 1] = { text, over.first + item - items.first }
         end
@@ -219,9 +227,10 @@ local function by_maps(flow)
         set_links(flow, digits(one[2]), producer)
       end
     end
+    write_many(flow, written, at)
     flow.left, flow.done = flow.left - left, flow.done + left
     for lane, texts in pairs(in_lanes) do
-      pull_many(lane, flow, texts)
+      pull_many(lane, flow, texts, texts.are_there)
     end
     read_uses(flow, read, {})
     for _, producer in ipairs(read) do -- each item that goes along another one reads that alone

@@ -1,7 +1,7 @@
 -- A flow as a whole is paused, goes on, or has another priority: what operators do, and what a child takes
 -- over from its parent. The event is the caller's.
--- needs: base, child_windows, engine_time, flow_fields, flows, keys, lanes, places, ready, statuses
--- needs: tree_notes, whole_flow, whole_reading
+-- needs: base, bells, boards, child_windows, engine_time, flow_fields, flows, keys, lanes, places, ready
+-- needs: statuses, tree_notes, whole_flow, whole_reading
 
 -- Its children are to do the same: "p", "r" or "y", see tree_notes.lua.
 local function hand_down(flow, what)
@@ -49,21 +49,38 @@ local function resume_flow(flow)
 end
 
 -- Moves those of some waiting tasks that are in a lane to another one: `members` as lanes have them, with
--- their tasks as texts behind each.
+-- their tasks as texts behind each. A lane in which nothing else is becomes the other, if that is empty.
 local function move_to_lane(flow, from, to, members)
   local coming = pushed[from] and {} -- in this call: they are not in the lane yet
   for index = 2, coming and #pushed[from] or 0, 2 do
     coming[pushed[from][index]] = true
   end
-  local asked, key = {}, lane_key(from)
-  for index = 1, #members, 2 do
-    asked[(index + 1) / 2] = members[index]
+  local key, to_key, scores, found = lane_key(from), lane_key(to), {}, 0
+  for first = 1, members.n, 2 * CHUNK do
+    local asked = {}
+    for index = first, math.min(members.n, first + 2 * CHUNK - 2), 2 do
+      asked[(index - first) / 2 + 1] = members[index]
+    end
+    local got = call('ZMSCORE', key, unpack(asked))
+    for index = 1, #asked do
+      local is_there = got[index] and true or false
+      scores[#scores + 1], found = is_there, is_there and found + 1 or found
+    end
   end
-  local scores = call('ZMSCORE', key, unpack(asked))
-  for index = 1, #asked do
-    if scores[index] or (coming and coming[asked[index]]) then
-      pull(from, flow, members[2 * index], asked[index])
-      push(to, flow, members[2 * index], asked[index])
+  if found > 0 and not coming and not pushed[to] and not pulled[from] and not flow.timed and not flow.held
+    and call('ZCARD', key) == found and call('EXISTS', to_key) == 0 then
+    call('RENAME', key, to_key)
+    local lane, best = lane_of(to), call('ZRANGE', to_key, 0, 0, 'WITHSCORES')[2]
+    show(lane, board_of(lane), tonumber(best))
+    mend(lane_of(from), board_of(lane_of(from)))
+    ring_bells(lane.queue, lane.program, found)
+    return
+  end
+  for index = 1, #scores do
+    local member, text = members[2 * index - 1], members[2 * index]
+    if scores[index] or (coming and coming[member]) then
+      pull(from, flow, text, member)
+      push(to, flow, text, member)
     end
   end
 end
@@ -72,14 +89,15 @@ end
 -- what a note of it has still to push is pushed to the lane that it has then.
 local function prioritise_flow(flow, priority)
   local other_lanes, waits, has_children, count = {}, {}, {}, flow.left + flow.done
+  local moving, written, at, passing = {}, {}, 0, {}
   for first = 1, count, CHUNK do
-    local last, moving = math.min(count, first + CHUNK - 1), {}
+    local last = math.min(count, first + CHUNK - 1)
     write_digits(flow, first, last)
     local states, state_names = read_column(flow, state_field(''), first, last)
-    local lanes_now, lane_names = read_column(flow, lane_field(''), first, last)
+    local lanes_now, lane_names = read_column(flow, lane_field(''), first, last, nil, passing)
     for index = 1, last - first + 1 do
       local state = flow[state_names[first + index - 1]] or states[index] or NEVER
-      local lane_name, text = lane_names[first + index - 1], digits(first + index - 1)
+      local lane_name, text = lane_names[index], digits(first + index - 1)
       local lane = flow[lane_name] or lanes_now[index]
       local to = other_lanes[lane]
       if not to then
@@ -91,7 +109,12 @@ local function prioritise_flow(flow, priority)
         waits[state], has_children[state] = status == WAIT and lease == NO_LEASE, lease == WITH_CHILD
       end
       if to ~= lane then
-        set(flow, lane_name, to)
+        if flow[lane_name] then
+          set(flow, lane_name, to)
+        else
+          written[at + 1], written[at + 2] = lane_name, to
+          at = at + 2
+        end
         if waits[state] and (not flow.held or has_flag(flow, EMPTYING)) then
           local members = moving[lane]
           if not members then
@@ -106,9 +129,10 @@ local function prioritise_flow(flow, priority)
         note_tree(child_of(flow.id, text, select(2, match(state, STATE))) .. ':0y')
       end
     end
-    for lane, members in pairs(moving) do
-      move_to_lane(flow, lane, other_lanes[lane], members)
-    end
+  end
+  write_many(flow, written, at)
+  for lane, members in pairs(moving) do
+    move_to_lane(flow, lane, other_lanes[lane], members)
   end
   if has_flag(flow, WITHOUT_PLACE) and not waits_outside(flow) then
     queue_flow(flow, lane_of(flow.l1 or call('HGET', flow.key, 'l1')).workflow, priority)

@@ -125,7 +125,8 @@ end
 local function runs_of(tasks)
   local runs, first, last, n = {}, nil, nil, 0
   for index = 1, #tasks + 1 do
-    local task = tonumber(tasks[index] or nil)
+    local task = tasks[index]
+    task = task and task + 0
     if first and task == last + 1 then
       last = task
     else

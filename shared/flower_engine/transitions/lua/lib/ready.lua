@@ -54,6 +54,35 @@ local function push(lane, flow, task, member)
   list[n + 1], list[n + 2], list.n = score, member or flow.id .. ':' .. task, n + 2
 end
 
+-- The same for many tasks of a flow, numbers whose digits are written.
+local function push_many(lane, flow, tasks)
+  local first = tasks[1]
+  if first then
+    push(lane, flow, digits(first))
+  end
+  local list = pushed[lane]
+  if not list or flow.held or flow.timed then
+    for index = 2, #tasks do
+      push(lane, flow, digits(tasks[index]))
+    end
+    return
+  end
+  local steps, defined, id = flow.as_of or flow.steps or flow.done, flow.defined, flow.id .. ':'
+  local base, numbers = (steps < 1023 and 1023 - steps or 0) * AHEAD + flow.order_number, digits_of
+  local n, lowest = list.n, list.lowest
+  for index = 2, #tasks do
+    local task = tasks[index]
+    local text = numbers[task]
+    local score = base + (defined and task > defined and defined + #text or task)
+    if score < lowest then
+      lowest = score
+    end
+    list[n + 1], list[n + 2] = score, id .. text
+    n = n + 2
+  end
+  list.n, list.lowest = n, lowest
+end
+
 -- Puts the pushed tasks into their lanes and makes each lane visible to claims.
 local function save_lanes()
   for index = 1, #pushed_lanes do
@@ -75,7 +104,7 @@ local function keep_pushed(names)
 end
 
 -- Takes a task out of its lane, if it is there; mend_lanes must follow.
-local pulled, pulled_lanes = {}, {}
+local pulled = {}
 local function pull(lane, flow, task, member)
   local list = pulled[lane]
   if not list then
@@ -84,7 +113,6 @@ local function pull(lane, flow, task, member)
     end
     list = { n = 0 }
     pulled[lane] = list
-    pulled_lanes[#pulled_lanes + 1] = lane
   end
   local n = list.n + 1
   list[n], list.n = member or flow.id .. ':' .. task, n
@@ -93,13 +121,18 @@ local function pull(lane, flow, task, member)
   end
 end
 
--- The same for many tasks of a flow, texts.
-local function pull_many(lane, flow, tasks)
+-- The same for many tasks of a flow, texts. `are_there`: each of them is in the lane, which is dropped if
+-- there is nothing else in it.
+local function pull_many(lane, flow, tasks, are_there)
   local first = tasks[1]
-  if first then
+  local list, id = pulled[lane], flow.id .. ':'
+  if first and not list and are_there and not flow.held and not flow.timed and not pushed[lane] then
+    pulled[lane] = { n = 0, all = tasks, id = id }
+    return
+  elseif first then
     pull(lane, flow, first)
   end
-  local list, id = pulled[lane], flow.id .. ':'
+  list = pulled[lane]
   if not list or flow.timed then -- what awaits the world is in no lane
     for index = 2, #tasks do
       pull(lane, flow, tasks[index])
@@ -116,9 +149,16 @@ end
 
 -- Removes what was pulled, and makes claims see each lane as it is then.
 local function mend_lanes()
-  for index = 1, #pulled_lanes do
-    local lane = lane_of(pulled_lanes[index])
-    call_chunked('ZREM', lane.key, pulled[lane.name], CHUNK)
+  for name, list in pairs(pulled) do
+    local lane, all = lane_of(name), list.all
+    if all and list.n == 0 and not pushed[name] and call('ZCARD', lane.key) == #all then
+      call('UNLINK', lane.key)
+    else
+      for at = 1, all and #all or 0 do
+        list[list.n + at] = list.id .. all[at]
+      end
+      call_chunked('ZREM', lane.key, list, CHUNK)
+    end
     mend(lane, board_of(lane))
   end
 end

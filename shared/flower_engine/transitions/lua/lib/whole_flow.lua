@@ -66,19 +66,29 @@ local function find_ready(flow)
   end
   local open, ready, tasks = count_dependencies(flow, true), {}, flow.tasks
   for task = 1, flow.count do
-    ready[task] = tasks[task].status == WAIT and (not open[task] or awaits_flow(tasks[task]))
+    if tasks[task].status == WAIT and (not open[task] or awaits_flow(tasks[task])) then
+      ready[task] = true
+    end
   end
   return ready
 end
 
 -- Pushes every task of a whole flow that waits for nothing (and not for the time of its retry).
 local function push_ready(flow)
-  local ready = find_ready(flow)
+  local ready, tasks, by_lane, lane_before, of_lane = find_ready(flow), flow.tasks, {}, nil, nil
   for task = 1, flow.count do
-    local known = flow.tasks[task]
+    local known = tasks[task]
     if ready[task] and known.lease == NO_LEASE then
-      push(known.lane, flow, digits(task))
+      local lane = known.lane
+      if lane ~= lane_before then
+        lane_before, of_lane = lane, by_lane[lane] or {}
+        by_lane[lane] = of_lane
+      end
+      of_lane[#of_lane + 1] = task
     end
+  end
+  for lane, numbers in pairs(by_lane) do
+    push_many(lane, flow, numbers)
   end
 end
 
@@ -172,7 +182,7 @@ local function reopen(flow, again)
     return alike.reopening
   end
 
-  local asker, tasks, changed, reopened = asker_of(flow), flow.tasks, flow.changed, 0
+  local asker, tasks, written, at, reopened = asker_of(flow), flow.tasks, {}, 0, 0
   local names = names_of(flow, state_field(''))
   local n, own_of, numbers = 0, next, digits_of -- n: of what is forgotten
   local alike_before, usual, defined, steps = nil, nil, flow.steps and flow.defined or 0, 0
@@ -211,9 +221,13 @@ local function reopen(flow, again)
       end
       setmetatable(known, usual.meta)
       known.lease = nil
-      local name, at, state = names[task], flow.changes, usual.state -- as `set` does
-      changed[at + 1], changed[at + 2] = name, state
-      flow.changes, flow[name] = at + 2, state
+      local name = names[task]
+      if flow[name] then
+        set(flow, name, usual.state)
+      else
+        written[at + 1], written[at + 2] = name, usual.state
+        at = at + 2
+      end
     elseif known then
       local status, lane = known.status, known.lane
       leases[task] = known.lease
@@ -276,6 +290,7 @@ local function reopen(flow, again)
       end
     end
   end
+  write_many(flow, written, at)
   flow.left, flow.done = flow.left + reopened, flow.done - reopened
   flow.steps = flow.steps and flow.steps - steps
   if n > 0 then
@@ -292,7 +307,7 @@ local function reopen(flow, again)
     set_flag(flow, HAS_GIVEN_UP, has_given_up)
   end
   local after = not flow.ruled and count_dependencies(flow, true)
-  local ruled, unreleased, to_lane = flow.ruled, flow.unreleased, push
+  local ruled, unreleased, by_lane, lane_before, of_lane = flow.ruled, flow.unreleased, {}, nil, nil
   for task = 1, flow.count do
     local known, status = tasks[task], tasks[task].status
     local in_lane = before[task] and (leases[task] or known.lease) == NO_LEASE
@@ -313,12 +328,20 @@ local function reopen(flow, again)
           end
         end
       elseif not in_lane and known.lease == NO_LEASE then
-        to_lane(known.lane, flow, text)
+        local lane = known.lane
+        if lane ~= lane_before then
+          lane_before, of_lane = lane, by_lane[lane] or {}
+          by_lane[lane] = of_lane
+        end
+        of_lane[#of_lane + 1] = task
       elseif in_lane and known.retimed and flow.timed and not flow.held then
         drop_timer(queue_timer(flow.id, text))
         start_queue_timer(flow, text)
       end
     end
+  end
+  for lane, coming in pairs(by_lane) do
+    push_many(lane, flow, coming)
   end
   restart_flow_timer(flow)
   return in_lanes

@@ -111,13 +111,20 @@ local function names_of(flow, column)
 end
 
 -- One field, "s" for example, of the tasks from first to last, whose digits are written; and the names, by
--- task.
-local function read_column(flow, column, first, last, learned)
-  local names, numbers = names_of(flow, column), digits_of
-  for task = first, last do
-    names[task] = column .. numbers[task]
+-- task. `passing`: a table for the names where nobody writes to these fields; in it they begin with 1.
+local function read_column(flow, column, first, last, learned, passing)
+  local names, numbers, got = passing or names_of(flow, column), digits_of, nil
+  if passing then
+    for index = 1, last - first + 1 do
+      names[index] = column .. numbers[first + index - 1]
+    end
+    got = call('HMGET', flow.key, unpack(names, 1, last - first + 1))
+  else
+    for task = first, last do
+      names[task] = column .. numbers[task]
+    end
+    got = call('HMGET', flow.key, unpack(names, first, last))
   end
-  local got = call('HMGET', flow.key, unpack(names, first, last))
   if learned then
     for index = 1, last - first + 1 do
       got[index] = learned[first + index - 1] or got[index]
@@ -264,13 +271,13 @@ end
 
 -- Reads who is behind the tasks of a flow that was loaded for their places only, and their rules.
 local function load_links(flow)
-  local before = nil
+  local before, passing = nil, {}
   for first = 1, flow.count, CHUNK do
     local last = math.min(flow.count, first + CHUNK - 1)
     write_digits(flow, first, last)
     local got = read_column(flow, dependents_field(''), first, last)
     local rules = flow.ruled and not flow.knows_rules
-      and read_column(flow, rules_field(''), first, last)
+      and read_column(flow, rules_field(''), first, last, nil, passing)
     for index = 1, last - first + 1 do
       local links = got[index]
       if rules and rules[index] then
@@ -310,14 +317,14 @@ local function load_whole(flow, least)
   local has_links, knows_rules = least ~= 'places' and least ~= 'lanes', flow.ruled and least ~= 'lanes'
   local alike_by_lane, state_before, links_before = {}, nil, nil
   local state_same, lane_same, links_same, rules_same, meta = nil, nil, nil, nil, nil
-  local of_world, worldly, ignores_leases = {}, 0, least ~= 'leases'
+  local of_world, worldly, ignores_leases, passing = {}, 0, least ~= 'leases', {}
   for first = 1, count, CHUNK do
     local last = math.min(count, first + CHUNK - 1)
     write_digits(flow, first, last)
     local states = read_column(flow, state_field(''), first, last, learned.s)
-    local lanes_read = read_column(flow, lane_field(''), first, last, learned.l)
+    local lanes_read = read_column(flow, lane_field(''), first, last, learned.l, passing)
     local links_read = has_links and read_column(flow, dependents_field(''), first, last)
-    local rules_read = knows_rules and read_column(flow, rules_field(''), first, last)
+    local rules_read = knows_rules and read_column(flow, rules_field(''), first, last, nil, passing)
     for index = 1, last - first + 1 do
       local state, lane, links = states[index] or NEVER, lanes_read[index], links_read and links_read[index]
       local rules = rules_read and rules_read[index]

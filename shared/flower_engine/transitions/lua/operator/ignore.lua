@@ -17,17 +17,17 @@ if not flow then
 end
 local ended = flow.ruled and result ~= '' and WITH_RESULT_STATE or IGNORE
 local payload = result ~= '' and '=' .. result or nil
-local asked, chosen, numbers = {}, {}, {} -- tasks: as asked for; {[number] = its digits}; each once
-local count = 0 -- of the numbers
+local runs, chosen, numbers = {}, {}, {} -- tasks: as asked for; {[number] = its digits}; each once
+local asked, count = 0, 0 -- of the tasks asked for, of the numbers
 for first, last in string.gmatch(tasks, '(%d+)%-?(%d*)') do
-  for task = tonumber(first), tonumber(last) or tonumber(first) do
-    asked[#asked + 1] = task
-  end
+  first = tonumber(first)
+  last = tonumber(last) or first
+  runs[#runs + 1], asked = { first, last }, asked + last - first + 1
 end
 local is_counted = flow.ruled or string.find(flow.flags, COUNTS_ACTIVE) or has_flag(flow, GAVE_PLACE_BACK)
 -- Many tasks of a flow are read as a whole flow is, some by themselves.
 local IS_MANY = 4
-local is_whole = is_counted or IS_MANY * #asked > flow.left + flow.done
+local is_whole = is_counted or IS_MANY * asked > flow.left + flow.done
 local known_tasks = {} -- by number; false: there is none
 
 -- Reads tasks (their numbers), if they are not known yet.
@@ -54,24 +54,43 @@ if is_whole then
   load_whole(flow)
   known_tasks = flow.tasks
 else
-  read_tasks(asked)
+  local wanted = {}
+  for _, run in ipairs(runs) do
+    for task = run[1], run[2] do
+      wanted[#wanted + 1] = task
+    end
+  end
+  read_tasks(wanted)
 end
-for index = 1, #asked do
-  local task = asked[index]
-  local known = known_tasks[task]
-  if not chosen[task] then
+
+-- Takes the tasks from first to last; a refusal, or nil.
+local function take_run(first, last)
+  local tasks, texts, n = known_tasks, digits_of, count
+  for task = first, last do
+    local known = tasks[task]
     local status = known and known.status
     if not known then
       return refused(flow, 'unknown', digits(task))
+    elseif chosen[task] then
+      status = nil -- it was named before
     elseif status == RUNNING then
       return refused(flow, 'ignore-running', digits(task))
     elseif is_closed(status) then
       return refused(flow, 'final', digits(task), status == FINISH and 'finished' or 'ignored')
     elseif known.kind == GIVEN_UP then
       return refused(flow, 'final', digits(task), 'given up')
+    else
+      n = n + 1
+      chosen[task], numbers[n] = texts[task] or digits(task), task
     end
-    count = count + 1
-    chosen[task], numbers[count] = digits(task), task
+  end
+  count = n
+  return nil
+end
+for _, run in ipairs(runs) do
+  local refusal = take_run(run[1], run[2])
+  if refusal then
+    return refusal
   end
 end
 
@@ -176,7 +195,8 @@ local stood = { [WAIT] = { n = 0 }, [SUSPEND] = { n = 0 } }
 -- All of them before any is released: they may depend on each other.
 local function leave_all()
   local alike, list, state, is_waiting, lane = nil, nil, nil, false, nil
-  local in_lanes, pulled_of_lane, changed = {}, nil, flow.changed -- what is in a lane, by that
+  local in_lanes, pulled_of_lane = {}, nil -- what is in a lane, by that
+  local names, written, at = names_of(flow, state_field('')), {}, 0
   for index = 1, count do
     local task = numbers[index]
     local known, text = known_tasks[task], chosen[task]
@@ -184,22 +204,30 @@ local function leave_all()
       alike, list, lane = known.alike, stood[known.status], known.lane
       state = ended .. ' ' .. known.attempt .. ' ' .. known.lost .. ' ' .. NO_LEASE
       is_waiting = known.status == WAIT
-      pulled_of_lane = in_lanes[lane] or {}
+      pulled_of_lane = in_lanes[lane] or { are_there = flow.ruled }
       in_lanes[lane] = pulled_of_lane
     end
     local n = list.n + 1
     list[n], list.n = task, n
     if is_waiting and text ~= asker and known.lease == NO_LEASE then
       pulled_of_lane[#pulled_of_lane + 1] = text
+      if not in_lane[task] then
+        pulled_of_lane.are_there = false
+      end
     else
       leave(text, known)
     end
-    local name, at = state_field(text), flow.changes -- as `set` does
-    changed[at + 1], changed[at + 2] = name, state
-    flow.changes, flow[name] = at + 2, state
+    local name = names[task] or state_field(text)
+    if flow[name] then
+      set(flow, name, state)
+    else
+      written[at + 1], written[at + 2] = name, state
+      at = at + 2
+    end
   end
+  write_many(flow, written, at)
   for in_lane_now, texts in pairs(in_lanes) do
-    pull_many(in_lane_now, flow, texts)
+    pull_many(in_lane_now, flow, texts, texts.are_there)
   end
 end
 leave_all()

@@ -84,11 +84,15 @@ local function select_asked()
     end
     stack.n = n
   elseif selection == 'failed' then
-    local tasks, n = flow.tasks, stack.n
+    local tasks, n, is_asked = flow.tasks, stack.n, of_children == '?'
     for task = 1, flow.count do
-      if tasks[task].status == SUSPEND and not (of_children == '-' and is_held_for_child(tasks[task])) then
-        n = n + 1
-        again[task], stack[n] = true, task
+      local known = tasks[task]
+      if known.status == SUSPEND and not (of_children == '-' and is_held_for_child(known)) then
+        again[task] = true
+        if is_asked or known.dependents then -- else there is nothing behind it
+          n = n + 1
+          stack[n] = task
+        end
       end
     end
     stack.n = n
@@ -123,7 +127,7 @@ local kept_waits = {}
 if refusal then
   return refusal
 end
-if stack.n == 0 then
+if next(again) == nil then
   return refused(flow, 'nothing', selection)
 end
 anew.told = of_children == '?' and told_children(flow, stack)
@@ -276,7 +280,7 @@ local lists =
 local ran, unchanged = { n = 0 }, {}
 local function list_all()
   local is_all = selection == 'all' and #anew.maps == 0 -- then nobody stays behind one that runs again
-  local tasks, count = flow.tasks, 0 -- of `ran`
+  local tasks, numbers, count = flow.tasks, digits_of, 0 -- of `ran`
   for task = 1, flow.count do
     if again[task] then
       local known = tasks[task]
@@ -304,7 +308,7 @@ local function list_all()
         local n = list.n + 1
         count = count + 1
         ran[count] = task
-        list[n], list.n = digits(task), n
+        list[n], list.n = numbers[task] or digits(task), n
       end
     end
   end
