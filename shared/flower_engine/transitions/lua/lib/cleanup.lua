@@ -187,7 +187,7 @@ local function end_tasks(flow, spared, gives_up, ready, parents)
   local waiting, waits, ended, numbers = lists[WAIT], 0, 0, digits_of
   local ends_flow = next(spared) == nil and not parents
   local in_lanes, lane_before, of_lane, holds = {}, nil, nil, {} -- what is in a lane, by that
-  local own_of, names, changed = next, names_of(flow, state_field('')), flow.changed
+  local own_of, names, written, at = next, names_of(flow, state_field('')), {}, 0
   local alike, meta, cut_off_state = nil, nil, nil
   for task = 1, flow.count do
     local known = tasks[task]
@@ -238,12 +238,17 @@ local function end_tasks(flow, spared, gives_up, ready, parents)
         end
         setmetatable(known, meta)
         known.lease = nil
-        local name, at = names[task], flow.changes -- as `set` does
-        changed[at + 1], changed[at + 2] = name, cut_off_state
-        flow.changes, flow[name] = at + 2, cut_off_state
+        local name = names[task]
+        if flow[name] then
+          set(flow, name, cut_off_state)
+        else
+          written[at + 1], written[at + 2] = name, cut_off_state
+          at = at + 2
+        end
       end
     end
   end
+  write_many(flow, written, at)
   for lane, texts in pairs(in_lanes) do
     pull_many(lane, flow, texts)
   end
