@@ -13,7 +13,7 @@ import pytest
 from flower_engine.transitions.lua_source import compose
 from unit.test_lua_needs import FILES, LUA, TRANSITIONS
 
-MOST_LOCALS, MOST_SHARED, MOST_COLUMNS = 200, 60, 110
+MOST_LOCALS, SPARE_LOCALS, MOST_SHARED, MOST_COLUMNS = 200, 15, 60, 110
 _TOKEN = re.compile(r"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"|[.:]?[A-Za-z_]\w*|\S")
 
 
@@ -112,7 +112,7 @@ class Counting:
 @pytest.mark.parametrize("name", TRANSITIONS)
 def test_no_function_has_more_variables_than_lua_allows(name: str) -> None:
     found = Counting(compose(name)).found
-    assert max(function.locals for function in found) <= MOST_LOCALS
+    assert max(function.locals for function in found) <= MOST_LOCALS - SPARE_LOCALS  # for what comes next
     assert max(len(function.shared) for function in found) <= MOST_SHARED
 
 

@@ -12,7 +12,8 @@ lines ``-- needs: flows, lanes``. What a helper defines at its outermost level i
 A line ``-- layer: 1`` or ``2`` puts a helper further out than others. Each function of a script is made anew
 with each call, and Lua finds a variable that it shares with the function around it by walking past all the
 younger ones that are shared, but one of a function further out at once. So each layer is a function around
-the next. (No function may share more than 60 variables with those around it, or have more than 200.)
+the next, and the transition itself is in one of its own, inside all of them. (No function may share more than
+60 variables with those around it, or have more than 200.)
 
 A line ``-- the rest is made from here on`` in a transition divides it: what stands above it comes right
 behind the helpers of layer 1, which are all that it may use. Where it returns, nothing else is made.
@@ -29,7 +30,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 _LUA = files("flower_engine.transitions") / "lua"
-_OUTERMOST, _INNERMOST = "1", "3"
+_OUTERMOST, _INNERMOST, _OWN = "1", "3", "4"
 _NEEDS = re.compile(r"^-- needs: (.+)$", re.MULTILINE)
 _LAYER = re.compile(r"^-- layer: ([12])$", re.MULTILINE)
 _RARE = re.compile(r"^-- rarely used$", re.MULTILINE)
@@ -96,7 +97,8 @@ def compose(name: str, constants: Mapping[str, str] = MappingProxyType({})) -> s
     *early, rest = script.parts
     if early:
         layers[_OUTERMOST][name] = tuple(early)
-    layers.setdefault(max(layers, default=_INNERMOST), {})[name] = (rest,)
+    own = _OWN if _INNERMOST in layers else max(layers, default=_INNERMOST)
+    layers.setdefault(own, {})[name] = (rest,)
     used = _used([part for layer in layers.values() for parts in layer.values() for part in parts])
     rare = dict[str, str]()
     functions = list[str]()
