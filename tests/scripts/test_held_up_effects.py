@@ -24,7 +24,7 @@ from flower_engine.model.folding.flow_state import FlowState
 from flower_engine.model.tasks.outcome_kinds import OutcomeKind
 from flower_engine.model.tasks.status import Status
 from flower_engine.model.tasks.task_spec import DEFAULT_QUEUE
-from flower_engine.projection.read.wait_views import NoPlace, NoPlaceInMap, ScopePaused, WaitReason
+from flower_engine.projection.read.wait_views import NoPlace, NoPlaceInMap, Paused, ScopePaused, WaitReason
 from flower_engine.transitions.worker_transitions import Outcome
 from scripts.engine import AN_ERROR, Engine, task
 from scripts.test_tree_effects import Asked, done, end_all, foretold, stores_of
@@ -92,6 +92,8 @@ async def compare(engine: Engine, flow: str, effect: Effect, about: str) -> int:
     assert not told.keys() & set(effect.ready), about
     asked = [seq for seq in sorted({*told, *effect.ready}) if now.task(seq).awaiting is None]
     held = await held_by(engine, flow, asked)
+    if now.paused is not None:
+        held = dict.fromkeys(asked, Paused(now.paused.by))
     assert told == held, about
     return len(held)
 

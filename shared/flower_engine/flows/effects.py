@@ -29,7 +29,7 @@ class HeldUp(msgspec.Struct, frozen=True):
 class Line(msgspec.Struct, frozen=True):
     """What says of a flow which places it needs, and where in the line for them it stands: the one of its
     workflow by priority and order, that in the window of a map (``window``; "": it needs none) by the number
-    of its item. One that is ending waits for none."""
+    of its item. One that is ending waits for none. ``paused_by``: who holds it; None: nobody does."""
 
     workflow: str
     priority: int
@@ -37,13 +37,15 @@ class Line(msgspec.Struct, frozen=True):
     window: str
     item: int
     is_ending: bool
+    paused_by: str | None
 
     @classmethod
     def of(cls, flow: FlowState) -> "Line":
         registered, parent = flow.registered, flow.parent
         item = 0 if parent is None else parent.task
         priority = flow.task(1).planned.priority
-        return cls(flow.workflow, priority, flow.order, registered.window, item, flow.is_ending)
+        by = None if flow.paused is None else flow.paused.by
+        return cls(flow.workflow, priority, flow.order, registered.window, item, flow.is_ending, by)
 
 
 class Effect(msgspec.Struct, kw_only=True):

@@ -25,7 +25,7 @@ from flower_engine.model.flow_control.limits import (
     window_of_limit,
 )
 from flower_engine.model.flow_control.map_windows import Window
-from flower_engine.projection.read.wait_views import NoPlace, NoPlaceInMap, ScopePaused, WaitReason
+from flower_engine.projection.read.wait_views import NoPlace, NoPlaceInMap, Paused, ScopePaused, WaitReason
 
 _OF_THE_WORLD = "@"
 _TURNS = 2**47  # as lua/lib/boards.lua has it: a flow waits by its priority, then by its order
@@ -135,8 +135,12 @@ class _Limits:
         if effect.line is None or not (effect.ready or effect.runs or effect.reopens or effect.within):
             return
         place = await self._place(flow, effect.line)
+        if effect.line.paused_by is not None:  # that is what it waits for first
+            place = Paused(effect.line.paused_by)
         if place is not None:
-            effect.held_up, effect.ready = [HeldUp(effect.ready, place)] if effect.ready else [], []
+            starts = [seq for seq in effect.ready if seq not in effect.within]  # these await their children
+            effect.held_up = [HeldUp(starts, place)] if starts else []
+            effect.ready = sorted({*effect.ready}.difference(starts))
             return
         await self.hold_up_by_pauses(effect)
 

@@ -4,7 +4,9 @@ What is taken and refused is what ``operator/pause.lua``, ``resume.lua`` and ``p
 refuse; ``tests/scripts/test_holding_effects.py`` holds them against each other.
 """
 
-from flower_engine.flows.effects import Before, Effect, lanes_of, refuse_ended
+from msgspec.structs import replace
+
+from flower_engine.flows.effects import Before, Effect, Line, lanes_of, refuse_ended
 from flower_engine.flows.run_again import is_away
 from flower_engine.model.folding.flow_state import FlowState
 from flower_engine.model.tasks.status import Status
@@ -44,7 +46,7 @@ def effect_of_resume(flow: FlowState, now_ms: int) -> Effect:
         raise refusal(flow.flow, "not-paused")
     effect = _nothing_of(flow)
     effect.ready = _startable(flow, now_ms)
-    effect.lanes = lanes_of(flow, effect.ready)
+    effect.lanes, effect.line = lanes_of(flow, effect.ready), replace(Line.of(flow), paused_by=None)
     return effect
 
 
