@@ -1,5 +1,6 @@
 """Definitions with maps: what is refused, and what items are told apart by."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -197,6 +198,32 @@ def test_elements_that_cannot_be_told_apart_are_refused_by_their_indexes(element
     found = expansion_of(message_of("w", task), lane, None, {1: elements.encode()})
     assert not isinstance(found, Expansion)
     assert said in msgspec.json.decode(found.payload)["message"]
+
+
+@pytest.mark.parametrize(
+    ("common", "element", "count", "said"),
+    [
+        ("", 60_000, 300, r": 18000600 of the list, .* give them names or paths"),
+        (
+            "x" * 10_000,
+            1,
+            2_000,
+            r": 6000 of the list, and 10\d+ of parameters 2000 times; 16777216 may be: let the",
+        ),
+    ],
+)
+def test_what_is_too_much_for_all_items_together_says_whose_part_is_much(
+    common: str, element: int, count: int, said: str
+) -> None:
+    task = planned(parameters={"parameters": {"shop": common}})
+    lane = parse_lane(lane_of("w", task))
+    assert lane is not None
+    elements = msgspec.json.encode(["y" * element] * count)
+    found = expansion_of(message_of("w", task), lane, None, {1: elements})
+    assert not isinstance(found, Expansion)
+    error = msgspec.json.decode(found.payload)
+    assert error["type"] == "ListError"
+    assert re.search(said, error["message"]), error["message"]
 
 
 LISTS: list[tuple[str, Any, Any]] = [

@@ -147,12 +147,9 @@ def expansion_of(
         if not values:
             return NOTHING
         item = item_like(_planned_like(message, lane, policy), given, of)
-        size = _size_of_each(item) * len(values) + sum(map(len, values))
-        if size > MAX_GIVEN_BYTES:
-            raise ListError(
-                f"its {len(values)} items are given {size} bytes together; {MAX_GIVEN_BYTES} may be: give"
-                " them names or paths of what they are to read"
-            )
+        each, of_list = _size_of_each(item), sum(map(len, values))
+        if each * len(values) + of_list > MAX_GIVEN_BYTES:
+            raise ListError(_too_much(len(values), each, of_list))
         made = Given(element_name(given), values, _keys(item, given, values), keys_of(given, elements))
         return Expansion(message.workflow, item, made, rules_with_items(message, len(values)))
     except (ParameterError, ValueError, LookupError, TypeError, RecursionError) as error:
@@ -235,6 +232,17 @@ def _planned_like(message: TaskMessage, lane: Lane, policy: TaskPolicy | None) -
         on_failure=message.on_failure,
         stand_in=message.stand_in,
     )
+
+
+def _too_much(count: int, each: int, of_list: int) -> str:
+    """Why so many items cannot be: each has as much of the map's parameters, and its element of the list."""
+    said = (
+        f"its {count} items are given {each * count + of_list} bytes together: {of_list} of the list, and"
+        f" {each} of parameters {count} times; {MAX_GIVEN_BYTES} may be: "
+    )
+    if each * count > of_list:
+        return f"{said}let the program read what all items have in common, and give them its name or path"
+    return f"{said}give them names or paths of what they are to read"
 
 
 def _size_of_each(item: PlannedTask) -> int:
