@@ -11,6 +11,7 @@ from flower_engine.log.client import send
 from flower_engine.model.flow_control.flow_control import Strike
 from flower_engine.model.tasks.outcome_kinds import OutcomeKind
 from flower_engine.model.tasks.status import Status
+from flower_engine.transitions import expansion_segments
 from flower_engine.transitions.operator_transitions import Scope, ignore
 from flower_engine.transitions.snapshot_transitions import snapshot
 from flower_engine.transitions.strike_transition import sweep
@@ -19,7 +20,14 @@ from flower_engine.transitions.worker_transitions import Outcome
 from scripts.engine import Engine, task
 from scripts.test_maps import a_map, decider, expand, run_again, stands
 
+pytestmark = pytest.mark.usefixtures("much_in_common")
 ALIGNED: dict[str, Any] = {"as": "row", "aligned": True, "parameters": {"strict": {"$literal": {"$from": 1}}}}
+
+
+@pytest.fixture
+def much_in_common(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What two items or more have in common stands once."""
+    monkeypatch.setattr(expansion_segments, "LEAST_COMMON", 2)
 
 
 def along(seq: int, over: int, **more: Any) -> Any:

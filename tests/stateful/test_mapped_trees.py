@@ -10,6 +10,7 @@ from hypothesis.stateful import initialize, precondition, rule
 from flower_engine.model.folding.flow_state import FlowState
 from flower_engine.model.maps.decision_outcomes import Decided
 from flower_engine.model.maps.map_expansion import with_taken
+from flower_engine.transitions import expansion_segments
 from flower_engine.transitions.decision_transitions import Undecided, decide
 from flower_engine.transitions.register_transition import FlowPlan
 from stateful import expectations
@@ -103,5 +104,6 @@ class MappedTreeTransitions(MappedTransitions, TreeTransitions):
         return MappedTransitions._is_done(self, asked, flow, tasks, version_before)
 
 
-def test_maps_of_workflows_follow_the_model(redis_url: str) -> None:
+def test_maps_of_workflows_follow_the_model(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expansion_segments, "LEAST_COMMON", 2)
     run_machine(redis_url, examples=30, base=MappedTreeTransitions)

@@ -29,7 +29,7 @@ from flower_engine.model.maps.map_items import Given, element_name, item_like, n
 from flower_engine.model.tasks.status import Status
 from flower_engine.model.tasks.task_policy import TaskPolicy
 from flower_engine.model.waits.wait_programs import is_wait
-from flower_engine.transitions import decision_transitions
+from flower_engine.transitions import decision_transitions, expansion_segments
 from flower_engine.transitions.decision_transitions import (
     MapRead,
     Undecided,
@@ -314,8 +314,9 @@ class MappedTransitions(RuledTransitions):
 
 
 def test_flows_with_maps_follow_the_model(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the items have come to is read one by one."""
+    """What the items have come to is read one by one; what two or more have in common stands once."""
     in_small(monkeypatch, decision_transitions, MOST_ITEMS_READ="1")
+    monkeypatch.setattr(expansion_segments, "LEAST_COMMON", 2)
     run_machine(redis_url, examples=40, base=MappedTransitions)
 
 
@@ -351,5 +352,6 @@ class ChainedTransitions(MappedTransitions):
         return [task for flow in self.oracle.flows.values() for task in flow.tasks]
 
 
-def test_chains_of_maps_follow_the_model(redis_url: str) -> None:
+def test_chains_of_maps_follow_the_model(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expansion_segments, "LEAST_COMMON", 2)
     run_machine(redis_url, examples=40, base=ChainedTransitions)

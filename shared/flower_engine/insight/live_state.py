@@ -1,12 +1,14 @@
 """Reads a partition's whole live state at one moment, for comparison with the fold of its log."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from flower_engine.errors import RefusedError
+from flower_engine.insight.common_fields import FIELD, Common, common_fields, common_with
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
 from flower_engine.model.invariants.partition_state import (
@@ -131,7 +133,7 @@ def _flow(texts: dict[str, str]) -> LiveFlow:
     kept = re.search("d([0-9]+)", "".join(flags))
     steps = re.search("i([0-9]+)[.]([0-9]+)[.]([0-9]+)", "".join(flags))
     counted = left + done  # behind these are fields of items that are not tasks yet
-    numbers = sorted(number for name in texts if name[0] == "l" and (number := int(name[1:])) <= counted)
+    common = common_fields(texts.get(FIELD, ""))
     return LiveFlow(
         version=version,
         left=left,
@@ -140,7 +142,7 @@ def _flow(texts: dict[str, str]) -> LiveFlow:
         flags="".join(flags),
         timeout_ms=int(texts.get("t", 0)),
         cleanup_ms=int(texts.get("T", 0)),
-        tasks=[_task(texts, number) for number in numbers],
+        tasks=[_task(_whole(texts, number, common), number) for number in range(1, counted + 1)],
         active=int(texts["a"]) if "a" in texts else None,
         steps=(int(steps[1]), int(steps[2])) if steps and int(steps[3]) == done else None,
         kept=int(kept[1]) if kept else None,
@@ -173,7 +175,20 @@ def _schedule(texts: dict[str, str]) -> LiveSchedule:
     )
 
 
-def _task(texts: dict[str, str], number: int) -> LiveTask:
+def _whole(texts: dict[str, str], number: int, common: Sequence[Common]) -> Mapping[str, str]:
+    """The fields of a flow with those that a task has in common with others."""
+    one = common_with(number, common)
+    if one is None:
+        return texts
+    own, kept = texts.get(f"u{number}"), texts.get(f"r{number}", "")
+    if own is None:
+        own = "0" if kept == _EMPTY else str(one.readers_of(number))
+    if kept not in ("", _EMPTY) and " " not in own:  # a short result is counted by itself
+        own = f"{own} {kept[1:]}"
+    return ChainMap({f"u{number}": own}, texts, {f"l{number}": one.lane, f"d{number}": one.links_of(number)})
+
+
+def _task(texts: Mapping[str, str], number: int) -> LiveTask:
     readers, _, kept_bytes = texts.get(f"u{number}", "0").partition(" ")
     kept = texts.get(f"r{number}", "")
     task = LiveTask(

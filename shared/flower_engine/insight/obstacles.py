@@ -5,6 +5,7 @@ from collections.abc import Container, Sequence
 import msgspec
 
 from flower_engine.insight.children_in_line import InLine, child_in_line
+from flower_engine.insight.common_fields import read_lanes
 from flower_engine.insight.tasks_ahead import count_ahead
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.engine_clock import now_ms
@@ -94,10 +95,7 @@ async def find_obstacles(
     ``served``: the pairs of queue and program that live workers serve; only such tasks are before others.
     """
     keys = partition.keys
-    found: list[bytes | None] = await send(
-        client, "HMGET", keys.flow(flow), "c", *(f"l{seq}" for seq in tasks)
-    )
-    counters, *raw = found
+    counters, *raw = await read_lanes(client, keys.flow(flow), tasks)
     if counters is None:
         return {}
     lanes = {seq: lane.decode() for seq, lane in zip(tasks, raw, strict=True) if lane is not None}
@@ -217,7 +215,7 @@ async def _holders(client: AsyncRedis, partition: Partition, name: str) -> tuple
             flow, _, task = fields[b"t"].decode().rpartition(":")
             if flow in flows:
                 continue
-            lane: bytes | None = await send(client, "HGET", keys.flow(flow), f"l{task}")
+            _, lane = await read_lanes(client, keys.flow(flow), [int(task)])
             if lane is not None and name in limits_of_lane(lane.decode())[0]:
                 flows[flow] = None
             if len(flows) >= _MOST_HOLDERS:

@@ -1,6 +1,8 @@
 """The items of an expansion as they are sent: map by map, those that go along it behind its own."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from flower_engine.model.definitions.definition import PlannedTask
@@ -16,6 +18,9 @@ from flower_engine.transitions.task_fields import task_message
 
 _TAKEN_STATE = "3 0 0 -"
 _ONE_FINISHED = "1 0 0 0 0 0 -"  # the edges of what waits for that alone
+LEAST_COMMON = 64
+"""What so many items of a map have in common stands once: each call that reads a flow reads it of all its
+maps, so few items have fields of their own."""
 
 
 class SentItem(NamedTuple):
@@ -29,7 +34,8 @@ class SentItem(NamedTuple):
     is_behind: bool = False
 
 
-class Segment(NamedTuple):
+@dataclass(frozen=True)
+class Segment:
     """The items of one map of an expansion; ``link``: of one that goes along, ``number`` counts these (0: it
     is the map that is expanded, ``task``)."""
 
@@ -63,25 +69,47 @@ class Segment(NamedTuple):
         own, ahead = self._maps[self.number], [count * (number - self.number) for number in self._behind]
         over = None if self.link is None else count * (self._over - self.number)
         common = [(letter, value) for letter, value in zip("pwy", self.alike, strict=True) if value]
-        alone, readers = f"{own}<!", 1 + len(ahead)
+        readers = 1 + len(ahead)
+        common_lane = self.common_lane
         fields: list[Arg] = []
         ruled: list[Arg] = []
         for seq, one in enumerate(items, start=first + before):
-            links = alone
-            if over is not None or ahead:
+            fields += (f"m{seq}", one.message)
+            if one.lane != common_lane:
+                fields += (f"l{seq}", one.lane)
+            if common_lane is None:
                 behind = "".join(f",{seq + far}" for far in ahead)
-                links = f"{own}{behind}<{'' if over is None else seq + over}!"
-            fields += (f"m{seq}", one.message, f"l{seq}", one.lane, f"d{seq}", links)
+                fields += (f"d{seq}", f"{own}{behind}<{'' if over is None else seq + over}!")
             if one.taken:
                 read = f"{one.readers} {len(one.taken)}"
                 fields += (f"u{seq}", read, f"s{seq}", _TAKEN_STATE, f"r{seq}", one.taken)
-            else:
+            elif common_lane is None:
                 fields += (f"u{seq}", readers)
             for letter, value in common:
                 fields += (f"{letter}{seq}", value)
             if one.is_behind:
                 ruled += (f"e{seq}", _ONE_FINISHED)
         return fields, ruled
+
+    @cached_property
+    def common_lane(self) -> str | None:
+        """The lane of items that have none of their own; None: they are few, and have nothing in common."""
+        if len(self.expansion.given.values) < LEAST_COMMON:
+            return None
+        lane = lane_of(self.expansion.workflow, next(iter(self._planned(0))))
+        return None if "\t" in lane or "\n" in lane else lane
+
+    @property
+    def common(self) -> bytes:
+        """What its items have in common (``common_fields.lua``), with tabs between: by how many each is
+        read (0: they are few, and have nothing), who is behind it, its lane."""
+        if self.common_lane is None:
+            return b"0\t\t"
+        count = len(self.expansion.given.values)
+        behind = [count * (number - self.number) for number in self._behind]
+        over = "" if self.link is None else f"{count * (self._over - self.number):+d}"
+        links = f"{self._maps[self.number]}{''.join(f',{far:+d}' for far in behind)}<{over}!"
+        return f"{1 + len(behind)}\t{links}\t{self.common_lane}".encode()
 
     @property
     def _maps(self) -> list[int]:
@@ -132,9 +160,9 @@ class Segment(NamedTuple):
 
     @property
     def fields_of_each(self) -> int:
-        """How many fields of the flow are written for each: its message, its lane, who is behind it, by how
-        many it is read, and what it has in common with the others."""
-        return 4 + sum(map(bool, self.alike))
+        """How many fields of the flow are written for each, at most: its message, its lane, unless much is
+        in common, who is behind it and by how many it is read, and what all have."""
+        return (4 if self.common_lane is None else 2) + sum(map(bool, self.alike))
 
     @property
     def told(self) -> bytes:
@@ -143,12 +171,12 @@ class Segment(NamedTuple):
         expansion = self.expansion
         own, *others = segments_of(expansion, self.task)
         kept = sum(len(payload_of_earlier(one)) for one in expansion.taken.values())
-        lines = [b"%d %d\t%b" % (own.taken_over, kept, expansion.map_rules)]
+        lines = [b"%d %d\t%b\t%b" % (own.taken_over, kept, expansion.map_rules, own.common)]
         for other in others:
             assert other.link is not None
             along, first = other.link.along, other.number * len(expansion.given.values)
             numbers = f"{along.task} {along.over} {first} {other.taken_over} {int(other.starts_some)}"
-            lines.append(b"\t".join((numbers.encode(), other.link.map_rules, other.link.text)))
+            lines.append(b"\t".join((numbers.encode(), other.link.map_rules, other.common, other.link.text)))
         return b"\n".join(lines)
 
 

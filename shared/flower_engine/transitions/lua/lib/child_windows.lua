@@ -6,7 +6,7 @@
 -- or not; both by the number of their item. A child has its place until it has ended; when nothing goes on in
 -- it, it gives that back, and needs another one to go on (places.lua lets them in, lowest items first).
 -- rarely used
--- needs: base, flow_fields, flows, keys, tree_notes
+-- needs: base, common_fields, flow_fields, flows, keys, tree_notes
 -- layer: 2
 local windows, touched_windows = {}, {}
 
@@ -33,7 +33,7 @@ local function window_of(flow, task)
     return nil
   end
   local known = flow.tasks and flow.tasks[tonumber(task)]
-  return window_in(known and known.lane or call('HGET', flow.key, lane_field(task)))
+  return window_in(known and known.lane or field_of(flow, lane_field(task)))
 end
 
 -- The window of a child, and the number of its item there.

@@ -4,8 +4,8 @@
 -- knows that nothing of it goes on (flags k, K). The task awaits with the lease WITH_CHILD, or is held with
 -- it; with any other state, or in another attempt, it awaits another child or none, and hears nothing.
 -- A task of a flow that is ending may wait for the end of its child alone, and is cut off then (AWAITS_END).
--- needs: awaiting, base, events, failed_for_good, flow_fields, flows, next_rounds, places, release, statuses
--- needs: timers, tree_notes, waits
+-- needs: awaiting, base, common_fields, events, failed_for_good, flow_fields, flows, next_rounds, places
+-- needs: release, statuses, timers, tree_notes, waits
 
 local function make_children()
   -- A task that awaits a child, which has not ended (`is_open`) or has, is held.
@@ -112,7 +112,7 @@ local function make_children()
       .. ',"cause":"' .. (has_flag(parent, ENDING_BY_AGAIN) and 'again' or 'cancel')
       .. '","by":"","reason":"its child has ended","until_ms":' .. match(lease, '%d+')
       .. ',"waiting":[' .. task .. '],"goes_on":true' .. (parent.left == 0 and ',"ends":true}' or '}'))
-    local links = call('HGET', parent.key, dependents_field(task))
+    local links = field_of(parent, dependents_field(task))
     if links then
       release(parent, task, links, nil, 'o')
     end

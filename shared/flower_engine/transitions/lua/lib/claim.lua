@@ -1,6 +1,6 @@
 -- Claims: leases, starts and logs what the choice gives.
--- needs: base, choose, events, flow_control, flow_fields, flows, inputs, keys, lanes, limits, ready
--- needs: reading_ahead, rounds, rules, scheduled, statuses, strikes, suspects, timers
+-- needs: base, choose, common_fields, events, flow_control, flow_fields, flows, inputs, keys, lanes, limits
+-- needs: reading_ahead, ready, rounds, rules, scheduled, statuses, strikes, suspects, timers
 local struck_tasks = {} -- {flow, task, dependents}: to be released after the claims
 local claims = {} -- {lease, member, queue, attempt, message, progress, ...}
 local granted_leases = {} -- for the call record
@@ -26,7 +26,7 @@ local function start_task(worker, queue, member, lane)
   local strike = strikes_from and strikes_from.strikes ~= false
     and strike_on(flow, strikes_from, with_round(message, round))
   if strike then
-    struck_tasks[#struck_tasks + 1] = { flow, task, call('HGET', flow.key, dependents_field(task)) }
+    struck_tasks[#struck_tasks + 1] = { flow, task, field_of(flow, dependents_field(task)) }
     pass_over(flow, task, digits(attempt - 1), lost, strike)
     return false
   end

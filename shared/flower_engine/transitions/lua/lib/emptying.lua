@@ -4,7 +4,7 @@
 -- start. Events say nothing of all that: the tasks wait. Whoever reads the flow as a whole, and is not its
 -- end, ends that (stop_emptying), and what has left its lane goes there again, or wherever it belongs then.
 -- rarely used
--- needs: base, boards, edges, flow_fields, flows, kept_results, keys, lanes, ready, statuses, timers
+-- needs: base, boards, common_fields, edges, flow_fields, flows, keys, lanes, ready, statuses, timers
 -- needs: tree_notes, whole_flow, whole_notes, whole_reading
 local EMPTY_STEP = 2000 -- tasks that a step looks at; a flow that has no more ends at once
 

@@ -1,7 +1,7 @@
 -- An attempt has failed for good: its task is held until somebody decides, or what its definition says of
 -- that follows (on_failure).
 -- rarely used
--- needs: base, edges, events, flow_fields, flows, rules, statuses, timers
+-- needs: base, common_fields, edges, events, flow_fields, flows, rules, statuses, timers
 
 -- What follows a failure of a task ("hold", "hold:<ms>", "give_up", "pass"), and the stand-in for its result.
 local function on_failure_of(flow, task)
@@ -57,7 +57,7 @@ local function give_up(flow, task, was, attempt, lost, lease, by, told, error)
     .. task .. ',"was":' .. was .. ',"by":"' .. by .. '"' .. told
     .. (flow.left == 0 and ',"ends":true}' or '}'))
   look_before(flow, task)
-  by_rules().end_task(flow, task, call('HGET', flow.key, dependents_field(task)), by == 'hold' and 'X' or 'x')
+  by_rules().end_task(flow, task, field_of(flow, dependents_field(task)), by == 'hold' and 'X' or 'x')
 end
 
 -- The task is passed over because its definition says so.
@@ -69,7 +69,7 @@ local function pass_failed(flow, task, was, attempt, lost, lease, stand_in, erro
     .. (stand_in == '' and '' or ',"result":' .. stand_in) .. told
     .. (flow.left == 0 and ',"ends":true}' or '}'))
   look_before(flow, task)
-  local links = call('HGET', flow.key, dependents_field(task))
+  local links = field_of(flow, dependents_field(task))
   by_rules().end_task(flow, task, links, stand_in == '' and 'o' or 'p',
     flow.kept and stand_in ~= '' and '=' .. stand_in or nil)
 end

@@ -7,14 +7,15 @@
 -- one that was put back and had ended before it); "<uid> <slot> <slot before> <slot behind>" of the schedule
 -- that fired it (absent: none did; times in ms, 0: there is none); the signals that it keeps (absent: none),
 -- see signals.lua, and how many it got at least (absent: none since that is counted); tasks that may take
--- signals of a certain type only, "2,3";
--- items of a map that are not counted yet, see items.lua; how long its cleanup may take, in ms (absent: as
--- cleanup.lua has it); "<flow> <task> <attempt> <trunk>[ <window>]" whose child it is (absent: nobody's; the
--- window is that of a map, see child_windows.lua); "<task> <JSON>" of what it returns then, once that is
--- known (see children.lua); how many rounds its loops had (absent: none), see rounds.lua; "<task> <attempt>
--- <due> <JSON>" of a child that is to have another round: which task asked, by when that begins (0: at once)
--- and what it is given (absent or empty: none did), see next_rounds.lua; "<task>" or "<task> c" while its
--- lanes are emptied: from which one on, and whether one before cleans up, see emptying.lua.
+-- signals of a certain type only, "2,3"; items of a map that are not counted yet, see items.lua; what
+-- items of maps have in common (absent: none have), see common_fields.lua; how long its cleanup may take,
+-- in ms (absent: as cleanup.lua has it); "<flow> <task> <attempt> <trunk>[ <window>]" whose child it is
+-- (absent: nobody's; the window is that of a map, see child_windows.lua); "<task> <JSON>" of what it
+-- returns then, once that is known (see children.lua); how many rounds its loops had (absent: none), see
+-- rounds.lua; "<task> <attempt> <due> <JSON>" of a child that is to have another round: which task asked,
+-- by when that begins (0: at once) and what it is given (absent or empty: none did), see next_rounds.lua;
+-- "<task>" or "<task> c" while its lanes are emptied: from which one on, and whether one before cleans up,
+-- see emptying.lua.
 local COUNTERS = 'c'
 local ACTIVE = 'a'
 local TIMEOUT = 't'
@@ -24,6 +25,7 @@ local SIGNALS = 'Q'
 local SIGNALS_GOT = 'I'
 local TYPED = 'E'
 local STAGED = 'Z'
+local COMMON = 'M'
 local CLEANUP = 'T'
 local PARENT = 'P'
 local RETURNED = 'R'

@@ -1,7 +1,7 @@
 -- Flows under way, read once and written once for each call.
 --
 -- What the fields of a flow's hash are stands in flow_fields.lua.
--- needs: base, engine_time, events, flow_fields, keys, timers
+-- needs: base, common_fields, engine_time, events, flow_fields, keys, timers
 -- layer: 2
 local COUNTED = '^(%d+) (%d+) (%d+) (%d+) ?(.*)$'
 local flows, flow_ids = {}, {}
@@ -14,7 +14,7 @@ local told_flows = {} -- those of this call of which a schedule, or the task of 
 local function keep_flow(id, key, counters)
   local v, left, done, order, flags = match(counters, COUNTED)
   local flow = { id = id, key = key, v = v + 0, left = left + 0, done = done + 0, order = order,
-    flags = flags, last = NO_LEASE, changed = {}, changes = 0 }
+    flags = flags, last = NO_LEASE, changed = {}, changes = 0, common = false }
   if flags ~= '' then
     local first, last, kept = string.find(flags, HAS_DATA)
     if first then
@@ -34,6 +34,9 @@ local function keep_flow(id, key, counters)
       flow.timed = string.find(flags, MAY_HAVE_TIMERS, 1, true) ~= nil
       flow.held = string.find(flags, HELD) ~= nil
       flow.ruled = string.find(flags, HAS_RULES, 1, true) ~= nil
+      if string.find(flags, HAS_ITEMS, 1, true) then
+        flow.common = nil -- not asked yet
+      end
     end
     if string.find(flags, IS_TOLD_OF) then
       told_flows[#told_flows + 1] = flow
@@ -60,7 +63,7 @@ local function load_task(id, task, field_name)
     flow = keep_flow(id, key, got[1])
     local state = got[2] or NEVER
     flow[state_name] = state
-    return flow, state, got[3]
+    return flow, state, got[3] or (flow.common ~= false and common_field(flow, field_name))
   elseif not flow then
     return nil
   end
@@ -69,13 +72,14 @@ local function load_task(id, task, field_name)
     local value = flow[field_name]
     if value == nil then
       value = call('HGET', flow.key, field_name)
+        or flow.common ~= false and common_field(flow, field_name)
     end
     return flow, state, value
   end
   local got = call('HMGET', flow.key, state_name, field_name)
   state = got[1] or NEVER
   flow[state_name] = state
-  return flow, state, got[2]
+  return flow, state, got[2] or (flow.common ~= false and common_field(flow, field_name))
 end
 
 -- Whose child it is, as PARENT has it; nil: nobody's.
@@ -214,6 +218,10 @@ local function save_flows()
           changed[n + 1], changed[n + 2] = name, flow[name]
           n = n + 2
         end
+      end
+      if flow.common and flow.common.is_changed then
+        changed[n + 1], changed[n + 2] = COMMON, common_text(flow.common)
+        n = n + 2
       end
       changed[n + 1] = COUNTERS
       changed[n + 2] = counters_of(flow)

@@ -1,7 +1,7 @@
 -- Maps that are expanded anew: their items vanish, as others will come; and with them those of maps that go
 -- along them, which are expanded anew, too.
--- needs: base, flow_fields, flows, kept_results, ready, statuses, tree_notes, whole_data, whole_flow
--- needs: whole_reading
+-- needs: base, common_changes, common_fields, flow_fields, flows, kept_results, ready, statuses, tree_notes
+-- needs: whole_data, whole_flow, whole_reading
 
 -- What is done with maps of a whole flow that have items.
 local function by_maps(flow)
@@ -149,6 +149,10 @@ local function by_maps(flow)
     for _, map in ipairs(maps) do
       local items = tasks[map].items
       local over = items.along and tasks[items.along].items
+      local common = common_with(flow, items.first)
+      if common then -- nobody is behind them any more
+        change_common_links(flow, common, over and string.format('<%+d!', over.first - items.first) or '<')
+      end
       for item = items.first, items.last do
         local known, text, found = tasks[item], numbers[item] or digits(item), nil
         local own = own_of(known)
@@ -204,7 +208,7 @@ local function by_maps(flow)
         if over then
           along[#along + 1] = { text, over.first + item - items.first }
         end
-        if found.links then
+        if found.links and not (common and found.links == common_links(common, item)) then
           set(flow, links[item], found.links)
         else
           n = n + 1

@@ -1,6 +1,6 @@
 -- What claimed tasks read: results that their flows keep, as far as they fit into the reply.
 -- rarely used
--- needs: base, flow_fields, kept_results
+-- needs: base, common_fields, flow_fields, kept_results
 local MOST_INPUT_BYTES = 262144
 local MOST_INPUTS = 1000 -- results in a reply: a call looks at no more of them
 local MOST_FLOW_BYTES = 4194304
@@ -107,13 +107,13 @@ local function add_results(reply, flow, tasks, most, is_first_free)
   if names then
     local values = values_of(flow, names)
     for index = 1, #names do
-      flow[names[index]] = values[index] or ''
+      flow[names[index]] = values[index]
     end
   end
   local bytes, n = 0, #reply
   for index = 1, count do
     local task = tasks[index]
-    local payload = flow[result_field(task)]
+    local payload = flow[result_field(task)] or ''
     if payload == '' then
       payload = '-'
     end

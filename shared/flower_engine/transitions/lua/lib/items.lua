@@ -4,7 +4,7 @@
 -- these go along, if they do. Their fields are written in steps, behind the last task, where nobody looks
 -- (field "Z": "<map> <who> <first> <how many so far> <ms>"); with the last step they are counted, and are
 -- tasks as others, before a map that waits for them. They go to their lanes in bounded steps.
--- needs: base, flow_fields, flows, kept_results, limits, ready, statuses
+-- needs: base, common_fields, flow_fields, flows, limits, ready, statuses
 
 local MOST_ITEMS_READ = 1000 -- whose results are read together
 local MOST_BYTES_READ = 1048576 -- of these, by their mean
@@ -25,7 +25,7 @@ end
 -- A map (`text`: that of its field) that was held, because too many of its items were given up, is held no
 -- more.
 local function let_items_start(flow, text)
-  local lane = text and call('HGET', flow.key, lane_field(match(text, '^%d+')))
+  local lane = text and field_of(flow, lane_field(match(text, '^%d+')))
   if lane then
     free_window(lane)
   end
@@ -51,7 +51,9 @@ local function release_items(flow, text, from, most)
     names[n + 1], names[n + 2] = lane_field(item), state_field(item)
     names[n + 3] = over and state_field(digits(over + index - 1)) or nil
   end
-  local got, width = values_of(flow, names), over and 3 or 2
+  local got, width = values_of(flow, names, true), over and 3 or 2
+  local common = flow.common ~= false and common_with(flow, first + 0)
+  local lane = common and common.lane
   local pushed_items = 0
   for index = from, last do
     local at, item = width * (index - from), digits(first + index - 1)
@@ -65,7 +67,7 @@ local function release_items(flow, text, from, most)
     end
     if may_start and status == WAIT and lease == NO_LEASE then
       pushed_items = pushed_items + 1
-      push(got[at + 1], flow, item)
+      push(got[at + 1] or lane, flow, item)
     end
   end
   change_active(flow, pushed_items)

@@ -3,7 +3,7 @@
 -- hear, too, that stand behind each of them, as items of a map that goes along do: what is to be known of all
 -- these is asked together.
 -- rarely used
--- needs: base, edges, flow_fields, flows, kept_results, reading_ahead, release, rules
+-- needs: base, common_fields, edges, flow_fields, flows, kept_results, reading_ahead, release, rules
 local LONG = 33 -- "!", which the links of a task end with that is read by one that reads very many
 local JOINED = '^(%d+),?([%d,]*)<(%d*)!$' -- who reads very many, others behind the task, what it read itself
 local joins = {} -- {flow, task, how many, the last of them, how far ahead its flow was when that had ended}
@@ -59,7 +59,9 @@ local function join_later(flow, task, links, payload)
     flow.changes = n + 4
     flow[own], flow[result], flow.kept = counted, payload, flow.kept + #payload
   else
-    flow[own] = use or call('HGET', flow.key, own) or '0'
+    if use == nil then
+      flow[own] = call('HGET', flow.key, own)
+    end
     keep_result(flow, task, payload)
   end
   if others ~= '' or read ~= '' then
@@ -71,6 +73,71 @@ local function join_later(flow, task, links, payload)
     end
     local n = #later
     later[n + 1], later[n + 2], later[n + 3], later[n + 4] = task, flow.steps or flow.done, others, read
+    later[n + 5] = false
+  end
+  return true
+end
+
+-- How items of a map hear of the end of one, as far as they have that in common: who reads very many, how far
+-- ahead the others are behind each, with their lanes, and what it has read, with what that has in common.
+local function join_of(flow, one)
+  local behind, others, read = match(one.links, '^(%d+)([,+%-%d]*)<([+%-%d]*)!$')
+  local found = behind and flow.joins[behind]
+  if behind and found == nil then
+    found = make_join(flow, behind)
+    flow.joins[behind] = found
+    flow.joins[behind .. '<!'] = found
+  end
+  one.join = found and { found = found, others = {}, lanes = {}, read = tonumber(read) } or false
+  for far in string.gmatch(one.join and others or '', '[+-]%d+') do
+    local n = #one.join.others + 1
+    local behind_it = common_with(flow, one.first + far)
+    one.join.others[n], one.join.lanes[n] = tonumber(far), behind_it and behind_it.lane
+  end
+  one.over = one.join and one.join.read and common_with(flow, one.first + one.join.read)
+end
+
+-- The same as join_later, of an item whose links say what those of all items of its map do.
+local function join_common(flow, task, one, payload)
+  flow.joins = flow.joins or {}
+  if one.join == nil then
+    join_of(flow, one)
+  end
+  local join, own, number = one.join, readers_field(task), task + 0
+  if not join or flow.left == 0 then
+    return false
+  end
+  local found, far, n = join.found, join.others, nil
+  if found.count == 0 then
+    joins[#joins + 1] = found
+  end
+  local ahead = flow.steps or flow.done
+  found.count, found.last, found.ahead = found.count + 1, task, ahead
+  if flow[own] == nil then
+    flow[own] = call('HGET', flow.key, own)
+  end
+  if flow[own] or #payload > SHORT or number <= one.forgotten then
+    keep_result(flow, task, payload)
+  else -- as most often, and so without keep_result
+    local result, changed = result_field(task), flow.changed
+    n = flow.changes
+    changed[n + 1], changed[n + 2] = result, payload
+    flow.changes = n + 2
+    flow[result], flow.kept = payload, flow.kept + #payload
+  end
+  if far[1] or join.read then
+    local later, others = flow.joined, far[1] and {} or ''
+    if not later then
+      later = {}
+      flow.joined = later
+      joined_flows[#joined_flows + 1] = flow
+    end
+    for index = 1, #far do
+      others[index] = digits(number + far[index])
+    end
+    n = #later
+    later[n + 1], later[n + 2], later[n + 3] = task, ahead, others
+    later[n + 4], later[n + 5] = join.read and digits(number + join.read) or '', one
   end
   return true
 end
@@ -98,10 +165,10 @@ end
 -- Asks what is to be known of those that stand beside who reads very many, and of what finished tasks read.
 local function learn_joined(flow)
   local later, names, n = flow.joined, {}, 0
-  for index = 1, #later, 4 do
-    local others, read = later[index + 2], later[index + 3]
+  for index = 1, #later, 5 do
+    local others, read, one = later[index + 2], later[index + 3], later[index + 4]
     if others ~= '' then
-      others = tasks_read(others)
+      others = one and others or tasks_read(others)
       later[index + 2] = others
       for at = 1, #others do
         local other = others[at]
@@ -116,15 +183,34 @@ local function learn_joined(flow)
     if read ~= '' then
       n = n + 1
       names[n] = readers_field(read)
+      local over = one and one.over
+      if over and read + 0 <= over.forgotten then -- that is forgotten now, most often
+        n = n + 1
+        names[n] = result_field(read)
+      end
     end
   end
-  learn_fields(flow, names)
+  learn_fields(flow, names, true)
+  for index = 1, flow.common and #later or 0, 5 do
+    local others, one = later[index + 2], later[index + 4]
+    for at = 1, #others do
+      local name = lane_field(others[at])
+      flow[name] = flow[name] or (one and one.join.lanes[at]) or field_of(flow, name)
+    end
+  end
 end
 
 -- A task is read by one less: what is said of that, "2 17" for example, is most often said of many.
-local function count_one_less(flow, task, less)
+local function count_one_less(flow, task, less, one)
   local field = readers_field(task)
-  local use = flow[field] or '0'
+  local use = flow[field]
+  local over = not use and (one and one.over or common_with(flow, task + 0))
+  local left = over and common_readers(over, task + 0) - 1 or 0
+  if left > 0 then
+    set(flow, field, digits(left))
+    return
+  end
+  use = use or '0'
   local fewer = less[use]
   if fewer == nil then
     local readers, bytes = match(use, '^(%d+)( %d+)$')
@@ -134,7 +220,6 @@ local function count_one_less(flow, task, less)
   if fewer then
     set(flow, field, fewer)
   else
-    flow[field] = use
     count_reader(flow, task, -1)
   end
 end
@@ -142,10 +227,10 @@ end
 local function tell_others(flow)
   local later, less = flow.joined, {}
   flow.joined = nil
-  for index = 1, #later, 4 do
+  for index = 1, #later, 5 do
     local others, read = later[index + 2], later[index + 3]
     if read ~= '' then
-      count_one_less(flow, read, less)
+      count_one_less(flow, read, less, later[index + 4])
     end
     if others ~= '' then
       for at = 1, #others do

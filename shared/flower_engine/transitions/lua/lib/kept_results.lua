@@ -2,9 +2,13 @@
 --
 -- A result is kept from when its task is final with a value until no task that is not final reads it; see
 -- folding/kept_results.py. Flows without data never come here. What is known of a result, and what changes,
--- lies with the other fields of the flow: readers_field, "3" or "3 17", and result_field.
+-- lies with the other fields of the flow: readers_field, "3" or "3 17", and result_field. Items that have
+-- much in common (see common_fields.lua) have no count of their own as long as they are read by as many as
+-- the others. Then, or where it has no bytes, the result is short, and its bytes are counted by itself; an
+-- empty one of an item without a count says that nobody reads it any more.
 -- rarely used
--- needs: base, fanout_notes, flow_fields, flows, keys
+-- needs: base, common_fields, fanout_notes, flow_fields, flows, keys
+local SHORT = 255 -- bytes of a result
 local kept_by = 0 -- how many bytes this call keeps more than it found
 
 -- Counts what a flow keeps that was put here as it is.
@@ -22,27 +26,42 @@ end
 -- It must have been read.
 local function use_of(flow, task)
   local field = flow[readers_field(task)]
-  local readers = tonumber(field)
-  if readers then
+  local readers = tonumber(field or nil)
+  if not field or (readers and readers > 0 and flow.common ~= false) then
+    local one, name = common_with(flow, task + 0), result_field(task)
+    local result = one and flow[name]
+    if one and result == nil then
+      result = call('HGET', flow.key, name)
+      flow[name] = result
+    end
+    if not one then
+      return readers or 0, 0
+    elseif not field and result == '' then
+      return 0, 0
+    end
+    return readers or common_readers(one, task + 0), result and #result or 0
+  elseif readers then
     return readers, 0
   end
   local at = string.find(field, ' ', 1, true)
   return tonumber(sub(field, 1, at - 1)), tonumber(sub(field, at + 1))
 end
 
--- The values of fields of a flow, however many.
-local function values_of(flow, names)
-  if #names <= CHUNK then
-    return #names > 0 and call('HMGET', flow.key, unpack(names)) or names
-  end
-  local values = {}
-  for first = 1, #names, CHUNK do
-    local got = call('HMGET', flow.key, unpack(names, first, math.min(#names, first + CHUNK - 1)))
-    for index = 1, #got do
-      values[first + index - 1] = got[index]
+-- Of items whose counts of readers (names of fields, from that one on) say nothing of bytes the results are
+-- known from here on.
+local function read_short_results(flow, names, from)
+  local wanted = {}
+  for index = from, #names do
+    local use, task = flow[names[index]], sub(names[index], 2)
+    local name, is_without_bytes = result_field(task), not use or (use ~= '0' and tonumber(use))
+    if is_without_bytes and flow[name] == nil and common_with(flow, task + 0) then
+      wanted[#wanted + 1] = name
     end
   end
-  return values
+  local values = values_of(flow, wanted)
+  for index = 1, #wanted do
+    flow[wanted[index]] = values[index]
+  end
 end
 
 -- Reads what is not known yet of the results of these tasks, together with the fields in `names`, whose
@@ -51,14 +70,17 @@ local function read_uses(flow, tasks, names)
   local others = #names
   for index = 1, #tasks do
     local name = readers_field(tasks[index])
-    if not flow[name] then
-      flow[name] = '0' -- asked once
+    if flow[name] == nil then
+      flow[name] = false -- asked once
       names[#names + 1] = name
     end
   end
   local values = values_of(flow, names)
   for index = others + 1, #names do
-    flow[names[index]] = values[index] or '0'
+    flow[names[index]] = values[index]
+  end
+  if flow.common then
+    read_short_results(flow, names, others + 1)
   end
   return values
 end
@@ -90,7 +112,9 @@ local function set_kept(flow, task, readers, bytes, payload)
     set(flow, result_field(task), payload)
   else
     flow.kept = flow.kept - bytes
-    set(flow, readers_field(task), digits(readers))
+    if readers > 0 or flow[readers_field(task)] or not common_with(flow, task + 0) then
+      set(flow, readers_field(task), digits(readers))
+    end
     set(flow, result_field(task), '')
   end
 end
@@ -119,10 +143,42 @@ end
 
 -- The task is final: its result is kept if one that is not final reads it.
 local function keep_result(flow, task, payload)
+  local one = not flow[readers_field(task)] and #payload <= SHORT and common_with(flow, task + 0)
+  if one then
+    if common_readers(one, task + 0) > 0 then
+      flow.kept = flow.kept + #payload
+      set(flow, result_field(task), payload)
+    end
+    return
+  end
   local readers, bytes = use_of(flow, task)
   if readers > 0 then
     set_kept(flow, task, readers, bytes, payload)
   end
+end
+
+-- Of items from `first` on (their counts of readers, as Redis has them) those results that are forgotten all
+-- together: by index, of items that have much in common, and are read by their map alone.
+local function read_common_results(flow, names, counted, first)
+  local wanted, places, found, n = {}, {}, {}, 0
+  for index = 1, #names do
+    local use = counted[index]
+    if (not use or use == '1') and not flow[names[index]] then
+      local one = common_with(flow, first + index - 1)
+      if one and (use or (one.readers == 1 and first + index - 1 > one.forgotten)) then
+        n = n + 1
+        wanted[n], places[n] = result_field(digits_of[first + index - 1]), index
+      end
+    end
+  end
+  local values = n > 0 and call('HMGET', flow.key, unpack(wanted)) or wanted
+  for index = 1, n do
+    local result, at = values[index] or '', places[index]
+    if flow[wanted[index]] == nil and (result ~= '' or not counted[at]) then
+      found[at] = result
+    end
+  end
+  return found
 end
 
 -- A map is final: nobody reads the results of its items any more ("<first> <how many>"). Forgets up to so
@@ -138,19 +194,35 @@ local function forget_items(flow, items, from, most)
       names[size] = readers_field(numbers[item] or digits(item))
     end
     local counted = call('HMGET', flow.key, unpack(names))
+    local results = common_with(flow, step) and read_common_results(flow, names, counted, step) or nil
     for index = 1, size do
-      local use, name = counted[index], names[index]
+      local use, name, result = counted[index], names[index], results and results[index]
       local bytes = use and bytes_kept[use]
       if use and bytes == nil then
         bytes = sub(use, 1, 2) == '1 ' and tonumber(sub(use, 3))
         bytes_kept[use] = bytes
       end
-      if flow[name] or (use and not bytes and use ~= '1' and use ~= '0') then
+      local task = numbers[step + index - 1]
+      if result then -- its map alone read it
+        if use then -- an empty one says that nobody does, where there is no count
+          set(flow, result_field(task), '')
+          n = n + 1
+          forgotten[n] = name
+        elseif result ~= '' then
+          n = n + 1
+          forgotten[n] = result_field(task)
+        end
+        flow.kept = flow.kept - #result
+      elseif flow[name] or (use and (results or not bytes and use ~= '1' and use ~= '0')) then
         flow[name] = flow[name] or use
-        count_reader(flow, digits(step + index - 1), -1)
+        count_reader(flow, task, -1)
+      elseif results and common_with(flow, step + index - 1) then
+        if flow[result_field(task)] then -- this call has kept it, and it has no count of its own
+          count_reader(flow, task, -1)
+        end
       elseif bytes then
         flow.kept = flow.kept - bytes
-        forgotten[n + 1], forgotten[n + 2] = name, result_field(numbers[step + index - 1])
+        forgotten[n + 1], forgotten[n + 2] = name, result_field(task)
         n = n + 2
       elseif use then
         n = n + 1
@@ -160,6 +232,11 @@ local function forget_items(flow, items, from, most)
     if n > 0 then
       call_chunked('HDEL', flow.key, forgotten, CHUNK)
     end
+  end
+  local one = common_with(flow, first)
+  if one then
+    one.forgotten = math.max(one.forgotten, last)
+    flow.common.is_changed, flow.dirty = true, true
   end
   return last < number + count - 1 and last - number + 2 or nil
 end

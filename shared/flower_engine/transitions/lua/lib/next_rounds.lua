@@ -2,7 +2,8 @@
 --
 -- Which task of a child asked stands in the field AGAIN of that, until it runs again, or is passed over.
 -- rarely used
--- needs: base, engine_time, events, failed_for_good, flow_fields, flows, ready, statuses, timers
+-- needs: base, common_fields, engine_time, events, failed_for_good, flow_fields, flows, ready, statuses
+-- needs: timers
 local MOST_ROUNDS = 10000 -- of all tasks of a flow: each is events of its history
 local MOST_OF_TASK = '1000' -- where its definition does not say
 
@@ -28,7 +29,7 @@ local function begin_round(flow, task, attempt, event, after, given, more)
     set_timer(retry_timer(flow.id, task), after)
     return nil
   end
-  return flow[lane_field(task)] or call('HGET', flow.key, lane_field(task))
+  return flow[lane_field(task)] or field_of(flow, lane_field(task))
 end
 
 -- The child of a task that awaits it has ended, and asked for another round, not before `due`: the task

@@ -1,5 +1,5 @@
 -- A worker's outcomes: each is checked against its task's current lease, then counted.
--- needs: base, events, failed_attempt, flow_control, flow_fields, flows, joins, keys, lanes
+-- needs: base, common_fields, events, failed_attempt, flow_control, flow_fields, flows, joins, keys, lanes
 -- needs: limits, lost_worker, progress, release, returned, rounds, rules, statuses, suspects, timers
 local ended_leases = {} -- queue -> leases to delete
 local ended_in = {} -- lane -> how many tasks of it run no more
@@ -30,7 +30,7 @@ local function finish(worker, lease, member, queue, kind, payload, progress)
     return 'duplicate'
   end
   if has_control and is_any_counted() then
-    local lane = flow[lane_field(task)] or call('HGET', flow.key, lane_field(task))
+    local lane = flow[lane_field(task)] or field_of(flow, lane_field(task))
     ended_in[lane] = (ended_in[lane] or 0) + 1
   end
   local entries = ended_leases[queue]
@@ -60,7 +60,13 @@ local function finish(worker, lease, member, queue, kind, payload, progress)
     if flow.ruled then
       by_rules().look_before_finished(flow, task)
     end
-    if dependents then
+    local one = not dependents and flow.common ~= false and common_with(flow, task + 0)
+    if one then
+      local kept = (is_stored and '@' or '=') .. payload
+      if not join_common(flow, task, one, kept) then
+        release(flow, task, field_of(flow, dependents_field(task)), kept, 'f')
+      end
+    elseif dependents then
       local kept = flow.kept and (is_stored and '@' or '=') .. payload
       if not (kept and string.byte(dependents, -1) == LONG and join_later(flow, task, dependents, kept)) then
         release(flow, task, dependents, kept, 'f')
@@ -80,7 +86,7 @@ local function finish(worker, lease, member, queue, kind, payload, progress)
     elseif word == 'flow_again' or word == 'flow_again_at' then
       ask_flow_again(flow, task, attempt, lost, lease, word, tonumber(number), payload)
     elseif word == 'crashed' then
-      local lane = call('HGET', flow.key, lane_field(task))
+      local lane = field_of(flow, lane_field(task))
       lose(flow, task, lane, attempt, lost, lease, worker, tonumber(number) or 1, payload)
     else
       fail(flow, task, attempt, lost, lease, word, word == 'retry' and tonumber(number) or -1, payload, lease)

@@ -1,11 +1,12 @@
 -- What a call needs of many tasks of one flow is read together: by one command, where it would be one or two
 -- for each task.
 -- rarely used
--- needs: base, flow_control, flow_fields, kept_results, lanes, limits
+-- needs: base, common_fields, flow_control, flow_fields, lanes, limits
 
 -- Fields of a flow are known from here on; one that is absent as false. What this call has changed stays.
-local function learn_fields(flow, names)
-  local values = values_of(flow, names)
+-- `is_own`: see values_of.
+local function learn_fields(flow, names, is_own)
+  local values = values_of(flow, names, is_own)
   for index = 1, #names do
     local name = names[index]
     if flow[name] == nil then
@@ -15,6 +16,7 @@ local function learn_fields(flow, names)
 end
 
 -- Of outcomes that are to be counted (six values each, the first one's member at `at`) those of this flow.
+-- What items have in common is not among it.
 local function read_for_outcomes(flow, values, at)
   flow.has_read_outcomes = true
   local names = {}
@@ -31,7 +33,7 @@ local function read_for_outcomes(flow, values, at)
       end
     end
   end
-  learn_fields(flow, names)
+  learn_fields(flow, names, true)
 end
 
 -- Of tasks that were chosen (member, lane, ...), from `at` on, those of this flow. `lane`: the name of that
@@ -54,7 +56,7 @@ local function read_for_claims(flow, chosen, at, lane)
       end
     end
   end
-  learn_fields(flow, names)
+  learn_fields(flow, names, true)
   for index = 1, #states do
     flow[states[index]] = flow[states[index]] or NEVER
   end

@@ -3,7 +3,8 @@
 -- A task that becomes final with few dependents releases them at once. One with many leaves a note in
 -- the list "fanout" (see fanout_notes.lua), and every later call of finish_and_claim takes up to RELEASE_STEP
 -- dependents from the notes before it claims.
--- needs: base, fanout_notes, flow_fields, flows, items, kept_results, keys, ready, rules, unneeded
+-- needs: base, common_fields, fanout_notes, flow_fields, flows, items, kept_results, keys, ready, rules
+-- needs: unneeded
 local RELEASE_STEP = 500
 local WIDE_BYTES = 2000 -- of "12,13,14": about RELEASE_STEP dependents
 local WAITING = 48 -- "0", the status that a state begins with
@@ -58,7 +59,7 @@ end
 local function release_some(flow, tasks, are_roots, is_long)
   local names, width = {}, is_long and 3 or 4
   add_names(names, tasks, width)
-  release_found(flow, tasks, are_roots, width, call('HMGET', flow.key, unpack(names)))
+  release_found(flow, tasks, are_roots, width, values_of(flow, names))
 end
 
 local function release_in_steps(flow, task)
@@ -73,14 +74,15 @@ local function release_next(flow, task, dependent, producer, payload)
   local got = call('HMGET', flow.key, open_field(dependent), lane_field(dependent), state_field(dependent),
     message_field(dependent), own, read)
   if payload then
-    flow[own] = flow[own] or got[5] or '0'
+    flow[own] = flow[own] or got[5]
     keep_result(flow, task, payload)
   end
   if producer then
-    flow[read] = flow[read] or got[6] or '0'
+    flow[read] = flow[read] or got[6]
     count_reader(flow, producer, -1)
   end
-  release_one(flow, dependent, false, got[1], got[2], got[3], got[4])
+  local lane = got[2] or field_of(flow, lane_field(dependent))
+  release_one(flow, dependent, false, got[1], lane, got[3], got[4])
 end
 
 -- The same as release, in a flow with data: what this is for dependents and for results is read at once.

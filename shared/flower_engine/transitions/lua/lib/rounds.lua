@@ -3,8 +3,8 @@
 --
 -- A round costs what a retry does: it waits for its timer without slot or lane, and then for a worker. Its
 -- parameters are no part of the task's message; a claim adds them.
--- needs: base, engine_time, events, failed_for_good, flow_fields, flows, next_rounds, ready, statuses
--- needs: suspects, timers
+-- needs: base, common_fields, engine_time, events, failed_for_good, flow_fields, flows, next_rounds, ready
+-- needs: statuses, suspects, timers
 
 -- The message of a task as its worker gets it: with the round that it is in, and what is given for that.
 -- `round`: what its field says (false: it is in none).
@@ -19,7 +19,7 @@ end
 -- What begins with nothing of the rounds before is no suspect any more, and kept from no version: the lane of
 -- the task.
 local function lane_of_round(flow, task)
-  local lane = call('HGET', flow.key, lane_field(task))
+  local lane = field_of(flow, lane_field(task))
   if not is_plain_lane(lane) then
     lane = plain_lane(lane)
     set(flow, lane_field(task), lane)

@@ -1,7 +1,8 @@
 -- Rules of flows that have some: what is told of a task to those behind it, and what is passed over then.
 --
 -- Passing over goes on through whatever follows, in bounded steps: what is left is noted in "fanout".
--- needs: base, edges, events, fanout_notes, flow_fields, flows, kept_results, keys, ready, statuses
+-- needs: base, common_fields, edges, events, fanout_notes, flow_fields, flows, kept_results, keys, ready
+-- needs: statuses
 local RULE_STEP = 500 -- dependents that a call tells of tasks beyond those of a note
 local WIDE_LINKS = 2000 -- bytes of a list of dependents that is told in steps
 local WAITS_STILL = 48 -- "0", the status that a state begins with
@@ -172,7 +173,7 @@ local function make_rules_of_flows()
       index = index + 1
       local links = ended.links
       if links == nil then
-        links = flow[dependents_field(ended.task)] or call('HGET', flow.key, dependents_field(ended.task))
+        links = flow[dependents_field(ended.task)] or field_of(flow, dependents_field(ended.task))
       end
       if links and flow.left > 0 then
         local dependents, reads = links_of(links)

@@ -1,7 +1,7 @@
 -- Strikes: operators' orders to pass over every task of a program whose parameter has a value, as it is
 -- about to start. limits["x:<program>"] is a JSON list of {id, parameter, value, by, reason}.
 -- rarely used
--- needs: base, events, flow_fields, flows, keys, lanes, rules, statuses, timers
+-- needs: base, events, flow_fields, flows, kept_results, keys, lanes, rules, statuses, timers
 
 -- What a parameter of a task (`told`: its message) is, where it may be the whole result of another task: that
 -- is looked up, if it is one that a strike may name (a text, a number, true or false) and lies with the flow.
@@ -14,8 +14,12 @@ local function value_struck(flow, told, value, wanted)
   local of = producer and digits(producer)
   local most = type(wanted) == 'string' and 6 * #wanted + 3 or 400 -- each byte may be written as \u0000
   local function field(name) return flow[name] or call('HGET', flow.key, name) end
-  local bytes = of and match(field(readers_field(of)) or '', ' (%d+)$') -- none: it is not kept
-  local result = bytes and bytes + 0 <= most and field(result_field(of))
+  local bytes = 0
+  if of then
+    read_uses(flow, { of }, {})
+    bytes = select(2, use_of(flow, of)) -- 0: it is not kept
+  end
+  local result = bytes > 0 and bytes <= most and field(result_field(of))
   if not result or not match(result, '^=[^{%[]') then
     return nil
   end

@@ -5,8 +5,8 @@
 -- has ended), in bounded steps: notes "c" and "C" in "fanout", see fanout_notes.lua. A step does not remember
 -- what the one before it saw: it looks at how the tasks stand.
 -- rarely used
--- needs: base, edges, events, flow_fields, flows, items, kept_results, keys, lanes, next_rounds, ready, rules
--- needs: statuses, timers, tree_notes, whole_flow, whole_reading
+-- needs: base, common_fields, edges, events, flow_fields, flows, items, kept_results, keys, lanes
+-- needs: next_rounds, ready, rules, statuses, timers, tree_notes, whole_flow, whole_reading
 local CUT_STEP = 100 -- tasks that a step cancels
 local LOOK_STEP = 2000 -- tasks that it looks at, for all of its notes together
 local AT_ONCE = 100 -- tasks behind one that are read together
@@ -61,7 +61,7 @@ local function look_step(note, waiting)
       for index = first, last do
         names[#names + 1], names[#names + 2] = state_field(behind[index]), rules_field(behind[index])
       end
-      local got = call('HMGET', flow.key, unpack(names))
+      local got = values_of(flow, names)
       looked = looked + last - first + 1
       for index = first, last do
         local at = 2 * (index - first)
@@ -156,7 +156,7 @@ local function look_step(note, waiting)
     -- needed.
     local function cancel_one(task, place)
       local names = { state_field(task), lane_field(task), dependents_field(task), rules_field(task) }
-      local got = call('HMGET', flow.key, unpack(names))
+      local got = values_of(flow, names)
       looked = looked + 1
       local state = flow[names[1]] or got[1] or NEVER
       local known = make_alike(flow, false, state, flow[names[2]] or got[2], got[3], got[4]).known

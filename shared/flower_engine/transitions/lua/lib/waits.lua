@@ -3,7 +3,8 @@
 -- Field "wN" of a flow says what such a task waits for (waits/wait_programs.py, wait_text). Whatever makes
 -- one ready pushes it, as any task (ready.lua), and at the end of the call it awaits; where a signal is kept
 -- that it takes, it ends at once.
--- needs: awaiting, base, engine_time, events, flow_fields, flows, ready, release, rules, signals, statuses
+-- needs: awaiting, base, common_fields, engine_time, events, flow_fields, flows, ready, release, rules
+-- needs: signals, statuses
 
 -- What the task of this state awaited has come: it is Finish with this result (JSON), and its dependents go
 -- on. `by` is JSON; `signal`: the id (JSON) of the one that it takes, or nil. `says`: what a decision came
@@ -23,7 +24,7 @@ local function end_wait(flow, task, state, by, result, signal, says, is_blob)
   if flow.ruled then
     by_rules().look_before_finished(flow, task)
   end
-  local links = call('HGET', flow.key, dependents_field(task))
+  local links = field_of(flow, dependents_field(task))
   if links then
     local kind = says == 't' and 'y' or says == 'f' and 'z' or 'f'
     release(flow, task, links, (is_blob and '@' or '=') .. result, kind)

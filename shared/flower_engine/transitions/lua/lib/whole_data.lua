@@ -1,5 +1,5 @@
 -- What the tasks of a whole flow read, and what of it must be there again when tasks are reopened.
--- needs: base, flow_fields, flows, kept_results, whole_flow
+-- needs: base, common_fields, flow_fields, flows, kept_results, whole_flow
 
 local MANY_READS = 16 -- see data_fields.py
 
@@ -73,6 +73,9 @@ local function reopen_data(flow, again, given)
     local readers, bytes = use_of(flow, text)
     if bytes > 0 then
       set_kept(flow, text, readers, bytes, nil)
+    end
+    if not flow[readers_field(text)] and common_with(flow, text + 0) then
+      set(flow, readers_field(text), digits(readers)) -- it is no more as it was when it came
     end
     if was_final or known.new_reads then
       count_readers(flow, reads, 1)

@@ -1,6 +1,6 @@
 -- Notes of wide fan-outs of a flow that is loaded as a whole: what they had still to count, or to push.
 -- rarely used
--- needs: base, flow_fields, flows, kept_results, keys, statuses
+-- needs: base, common_fields, flow_fields, flows, kept_results, keys, statuses
 
 local FEW_NOTES = 10
 
@@ -52,7 +52,7 @@ local function drain_notes(flow)
       end
     elseif id == flow.id then
       flow.unreleased = flow.unreleased or {}
-      local dependents = not flow.restored and links_of(call('HGET', flow.key, dependents_field(task)))
+      local dependents = not flow.restored and links_of(field_of(flow, dependents_field(task)))
       for dependent in string.gmatch(sub(dependents or '', tonumber(from)), '%d+') do
         flow.unreleased[dependent + 0] = true
         local name = open_field(dependent)

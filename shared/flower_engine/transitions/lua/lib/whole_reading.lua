@@ -1,6 +1,6 @@
 -- A flow read as a whole: what is known of each of its tasks; those that are alike have that in common.
 -- rarely used
--- needs: base, edges, flow_fields, flows, kept_results, ready, statuses, whole_notes
+-- needs: base, common_fields, edges, flow_fields, flows, ready, statuses, whole_notes
 local HEAD = '^%S+ %d+ %d+ ' -- of a state: all but its lease
 
 -- What is known of maps of a whole flow: {items = {first, last, along}} of each that is expanded (along: the
@@ -118,12 +118,12 @@ local function read_column(flow, column, first, last, learned, passing)
     for index = 1, last - first + 1 do
       names[index] = column .. numbers[first + index - 1]
     end
-    got = call('HMGET', flow.key, unpack(names, 1, last - first + 1))
+    got = values_of(flow, names, nil, first, 1, last - first + 1)
   else
     for task = first, last do
       names[task] = column .. numbers[task]
     end
-    got = call('HMGET', flow.key, unpack(names, first, last))
+    got = values_of(flow, names, nil, first, first, last)
   end
   if learned then
     for index = 1, last - first + 1 do

@@ -1,6 +1,6 @@
 #!lua
 -- answer: somebody answers an approval that awaits it.
--- needs: awaiting, base, engine_time, flow_fields, flows, operation, waits
+-- needs: awaiting, base, common_fields, engine_time, flow_fields, flows, operation, waits
 --
 -- Guarantees: each name counts once; with the last one that is needed, or one that says no, the task is
 --   Finish together with its event, and its dependents go on. Refused where the task awaits no answer, or not
@@ -13,7 +13,7 @@ local flow, reply = open_flow(generation, operation, id, by, version, restored, 
 if not flow then
   return reply
 end
-local got = call('HMGET', flow.key, state_field(task), wait_field(task), votes_field(task), lane_field(task))
+local got = values_of(flow, { state_field(task), wait_field(task), votes_field(task), lane_field(task) })
 if not got[4] then
   return refused(flow, 'unknown', task)
 end

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- control: sets limits, pauses, weights and strikes as the table of flow control says.
--- needs: base, engine_time, events, flow_control, flow_fields, keys, lanes, let_in, limits
+-- needs: base, common_fields, engine_time, events, flow_control, flow_fields, keys, lanes, let_in, limits
 --
 -- Guarantees: each change acts together with its event; what runs under a limit that is new is counted.
 --   Nothing is taken from a caller that read the table before somebody else changed something here. Safe to
@@ -23,10 +23,13 @@ end
 
 -- Counts what runs for limits that are new: all names with one of these beginnings.
 local function recount(new)
+  local known = {} -- flows, as far as their fields are read
   for _, queue in ipairs(call('SMEMBERS', queues_key())) do
     for _, entry in ipairs(call('XRANGE', work_key(queue), '-', '+')) do
       local id, task = split_member(entry[2][2])
-      local got = call('HMGET', flow_key(id), lane_field(task), state_field(task))
+      local flow = known[id] or { key = flow_key(id) }
+      known[id] = flow
+      local got = values_of(flow, { lane_field(task), state_field(task) })
       if got[1] and match(got[2] or NEVER, STATE) == '1' then
         local lane = lane_of(got[1])
         for _, limit in ipairs(limits_of(lane)) do

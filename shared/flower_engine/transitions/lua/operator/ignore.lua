@@ -1,7 +1,7 @@
 #!lua
 -- ignore: an operator passes over waiting, retrying or suspended tasks; their dependents go on.
--- needs: base, events, flow_fields, flows, items, kept_results, next_rounds, operation, places, ready
--- needs: release, statuses, timers, tree_notes, whole_flow, whole_reading, whole_rules
+-- needs: base, common_fields, events, flow_fields, flows, items, kept_results, next_rounds, operation
+-- needs: places, ready, release, statuses, timers, tree_notes, whole_flow, whole_reading, whole_rules
 --
 -- Guarantees: the tasks leave where they wait, become Ignore and free their dependents together with the
 --   event, which is one, however many they are; the flow ends with the last one. Refused as a whole where a
@@ -274,7 +274,7 @@ local function read_results()
   end
   local values = values_of(flow, names)
   for index = 1, #names do
-    flow[names[index]] = flow[names[index]] or values[index] or '0'
+    flow[names[index]] = flow[names[index]] or values[index]
   end
 end
 

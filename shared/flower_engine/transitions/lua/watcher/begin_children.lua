@@ -1,7 +1,7 @@
 #!lua
 -- begin_children: children of tasks that await them begin. Refused as a whole when memory is short.
--- needs: awaiting, base, child_windows, commit, events, failed_for_good, flow_fields, flows, keys, lanes
--- needs: meta, next_rounds, registering, statuses, tree_notes, waits
+-- needs: awaiting, base, child_windows, commit, common_fields, events, failed_for_good, flow_fields, flows
+-- needs: keys, lanes, meta, next_rounds, registering, statuses, tree_notes, waits
 --
 -- Guarantees: a child is registered once, however often it is handed in, while its task awaits it in this
 --   attempt, with the place and the priority of its parent; it waits in line where its workflow has a limit,
@@ -25,7 +25,7 @@ local words = { 'ok' }
 
 -- The lane of a task now, if it is of the priority still that it was handed out with.
 local function lane_as_before(flow, task, lane)
-  local is_now = call('HGET', flow.key, lane_field(task))
+  local is_now = field_of(flow, lane_field(task))
   return is_now and lane_of(is_now).priority == lane_of(lane).priority and is_now
 end
 

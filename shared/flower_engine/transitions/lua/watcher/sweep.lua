@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- sweep: waiting tasks of a lane that strikes meet are passed over now, not only when their turn comes.
--- needs: base, commit, flow_fields, flows, lanes, meta, ready, release, rounds, statuses, strikes
+-- needs: base, commit, common_fields, flow_fields, flows, lanes, meta, ready, release, rounds, statuses
+-- needs: strikes
 --
 -- Guarantees: each task leaves its lane, becomes Ignore and frees its dependents together with its event.
 --   Safe to send twice.
@@ -28,7 +29,7 @@ for index = 1, #found, 2 do
   end
 end
 for _, passed in ipairs(struck) do
-  local dependents = call('HGET', passed[1].key, dependents_field(passed[2]))
+  local dependents = field_of(passed[1], dependents_field(passed[2]))
   if dependents then
     release(passed[1], passed[2], dependents, nil, 'o')
   end

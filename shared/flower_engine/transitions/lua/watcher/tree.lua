@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- tree: what is to be done for trees of flows: children follow their parents; which ones are to be begun.
--- needs: base, cancel_flow, child_windows, children, commit, engine_time, events, flow_fields, flows
--- needs: held_flow, inputs, keys, lanes, limits, meta, rounds, statuses, tree_notes
+-- needs: base, cancel_flow, child_windows, children, commit, common_fields, engine_time, events
+-- needs: flow_fields, flows, held_flow, inputs, keys, lanes, limits, meta, rounds, statuses, tree_notes
 --
 -- Guarantees: a child that no task awaits any more is cancelled; one whose parent was paused, resumed or
 --   given another priority is so, too, and hands it down; each together with its event. A task hears of its
@@ -56,7 +56,7 @@ local function follow(flow, what)
     append('{"type":"flow.resumed' .. told .. next_version(flow) .. ',"by":"parent"}')
     resume_flow(flow)
   elseif what == 'y' then
-    local priority = lane_of(call('HGET', parent.key, lane_field(task))).priority
+    local priority = lane_of(field_of(parent, lane_field(task))).priority
     whole_tasks = whole_tasks + flow.left + flow.done
     prioritise_flow(flow, priority)
     append('{"type":"flow.prioritised' .. told .. next_version(flow) .. ',"by":"parent","priority":'
@@ -89,7 +89,7 @@ local function look_at_task(id, task, doubt)
   elseif status ~= WAIT then
     return nil
   end
-  local lane = call('HGET', flow.key, lane_field(task))
+  local lane = field_of(flow, lane_field(task))
   local window = lane_of(lane).window -- of a map that may be held, as too many of its items were given up
   if flow.held or (window and limit_of('m:' .. window).paused)
     or child_under_way(id, task, attempt - 1) then -- that is cancelled, and may clean up

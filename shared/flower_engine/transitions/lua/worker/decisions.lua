@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
 -- decisions: what is to be decided, with what its conditions read; and maps that are to be expanded, or whose
 -- items have ended.
--- needs: awaiting, base, engine_time, flow_fields, flows, inputs, items, kept_results, keys, meta, statuses
+-- needs: awaiting, base, common_fields, engine_time, flow_fields, flows, inputs, items, kept_results, keys
+-- needs: meta, statuses
 --
 -- Guarantees: no lease. Whoever is given a decision is the only one for HANDED_MS, so that not all evaluate
 --   the same; then it is given to the next one, until somebody has handed in what it came to (decide.lua).

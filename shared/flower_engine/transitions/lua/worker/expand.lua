@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- expand: the items of a map, and of those that go along it, in steps; with the last one they are tasks of
 -- its flow.
--- needs: awaiting, base, commit, engine_time, events, fanout_notes, flow_fields, flows, items, kept_results
--- needs: meta, release, rules, statuses
+-- needs: awaiting, base, commit, common_changes, engine_time, events, fanout_notes, flow_fields, flows
+-- needs: items, kept_results, meta, release, rules, statuses
 --
 -- Guarantees: until the last step nothing has changed that anybody sees, and whoever began it may be gone.
 --   The first that takes the last step counts, if it is of the attempt in which the map awaits; the items
@@ -13,11 +13,13 @@
 --   as it was read, "<items of the map> <items in all> <items of this step>", the number that the first item
 --   in all is to have, how many of them were sent before; fields of the event behind "first" (JSON; "": more
 --   items are to be sent); with the last ones in lines "<items that take a result over> <bytes of what all
---   take over>" and the rules of the map with its items ("": as they are), and of each that goes along "<map>
---   <along> <offset of its first item from the first of all> <items that take a result over> <1: others of
---   its items may start at once>", its rules and its message as it was read, with tabs between; most tasks of
---   a flow; how many of the values behind it hold only where the flow has rules (the last ones); then the
---   fields of the items of this step, name and value of each
+--   take over>", the rules of the map with its items ("": as they are) and what its items have in common, and
+--   of each that goes along "<map> <along> <offset of its first item from the first of all> <items that take
+--   a result over> <1: others of its items may start at once>", its rules, what its items have in common and
+--   its message as it was read, with tabs between (in common: by how many each is read, links and lane, see
+--   common_fields.lua; "0" and twice nothing: they are few); most tasks of a flow; how many of the values
+--   behind it hold only where the flow has rules (the last ones); then the fields of the items of this step,
+--   name and value of each
 -- Reply: {"ok"} | {"more"} | {"stale"}: somebody was first, or it is not to be expanded any more, or what
 --   goes along has changed | {"busy"}: somebody else is at it | {"anew", number}: begin with the first item,
 --   which is to have this number | {"many"}: the flow would have more tasks than it may | {"lost"}.
@@ -73,6 +75,8 @@ local function write_items()
     local text, at = digits(item), #left
     left[at + 1], left[at + 2], left[at + 3] = policy_field(text), wait_field(text), rules_field(text)
     left[at + 4], left[at + 5], left[at + 6] = state_field(text), result_field(text), edges_field(text)
+    left[at + 7], left[at + 8] = lane_field(text), dependents_field(text)
+    left[at + 9] = readers_field(text)
   end
   if #left > 0 then
     call_chunked('HDEL', flow.key, left, CHUNK)
@@ -90,19 +94,20 @@ if told == '' or sent ~= count then
 end
 
 -- Each map that goes along: {map, along, offset, rules, its links, how many of its items take a result over,
--- whether others may start at once}; nil: it is not as it was read.
+-- whether others may start at once, what its items have in common}; nil: it is not as it was read.
 local function maps_along()
   local found = {}
   for line in string.gmatch(maps, '\n([^\n]*)') do
-    local number, along, place, taken, starts, of_rules, message =
-      match(line, '^(%d+) (%d+) (%d+) (%d+) (%d)\t([^\t]*)\t(.*)$')
+    local number, along, place, taken, starts, of_rules, readers, links, of_lane, message =
+      match(line, '^(%d+) (%d+) (%d+) (%d+) (%d)\t([^\t]*)\t(%d+)\t([^\t]*)\t([^\t]*)\t(.*)$')
     local got = call('HMGET', flow.key, state_field(number), items_field(number), message_field(number),
       dependents_field(number))
     local status, _, _, its_lease = match(got[1] or NEVER, STATE)
     if status ~= WAIT or its_lease ~= NO_LEASE or got[2] or got[3] ~= message then
       return nil
     end
-    found[#found + 1] = { number, along, tonumber(place), of_rules, got[4], tonumber(taken), starts == '1' }
+    found[#found + 1] = { number, along, tonumber(place), of_rules, got[4], tonumber(taken), starts == '1',
+      readers, links, of_lane }
   end
   return found
 end
@@ -132,11 +137,22 @@ local function wait_for_items(map, from, links, reads, map_rules, along)
 end
 
 stop_awaiting(flow, task, lease)
-local taken, kept_bytes, own_rules = match(maps, '^(%d+) (%d+)\t([^\n]*)')
+local taken, kept_bytes, own_rules, readers, own_links, of_lane =
+  match(maps, '^(%d+) (%d+)\t([^\t\n]*)\t(%d+)\t([^\t\n]*)\t([^\t\n]*)')
+
+-- Items of a map, from that number on, have this in common.
+local function note_common(from, read_by, links, in_lane)
+  if read_by ~= '0' then
+    add_common(flow, from, from + items - 1, read_by + 0, links, in_lane)
+  end
+end
+
+note_common(first, readers, own_links, of_lane)
 wait_for_items(task, first, known[3], select(2, links_of(known[3])), own_rules)
 local earlier, taken_in_all = { earlier_field(task) }, tonumber(taken)
 for _, one in ipairs(chain) do
   local number, along = one[1], one[2]
+  note_common(first + one[3], one[8], one[9], one[10])
   wait_for_items(number, first + one[3], one[5], nil, one[4], along)
   read_uses(flow, { along }, {})
   count_reader(flow, along, -1) -- its items read those of that one instead

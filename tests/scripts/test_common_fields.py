@@ -1,0 +1,75 @@
+"""What items of a map have in common stands once for them; where one differs, it has a field of its own."""
+
+import msgspec
+import pytest
+
+from flower_engine.log.client import send
+from flower_engine.transitions import expansion_segments
+from flower_engine.transitions.expansion_segments import LEAST_COMMON
+from flower_engine.transitions.operator_transitions import Scope
+from scripts.engine import Engine
+from scripts.test_map_chains import CHAIN, end, finish
+from scripts.test_maps import decider, expand, run_again
+
+DEFINED = len(CHAIN)
+
+
+async def _letters(engine: Engine, flow: str) -> set[str]:
+    """Which fields items of the flow have."""
+    names: list[bytes] = await send(engine.client, "HKEYS", engine.keys.flow(flow))
+    return {name[:1].decode() for name in names if name[1:].isdigit() and int(name[1:]) > DEFINED}
+
+
+@pytest.mark.parametrize(("items", "letters"), [(LEAST_COMMON, {"m"}), (LEAST_COMMON - 1, {*"mldu"})])
+async def test_many_items_have_their_messages_and_nothing_else(
+    engine: Engine, items: int, letters: set[str]
+) -> None:
+    flow = await engine.register(*CHAIN)
+    await expand(engine, msgspec.json.encode(list(range(items))))
+    assert await _letters(engine, flow) == letters
+    await end(engine)
+    assert (await engine.flow(flow)).ended_ms is not None
+
+
+async def test_results_of_items_are_counted_short_or_long_whoever_is_done_first(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expansion_segments, "LEAST_COMMON", 2)
+    flow = await engine.register(*CHAIN)
+    await expand(engine, b"[1,2,3,4]")  # 6 to 9, then 10 to 13, then 14 to 17
+    long = msgspec.json.encode("x" * 300)
+    for first in (True, False):  # one of each end while maps read the others still, then all
+        claims = await engine.claim()
+        for claim in claims[:2] if first else claims:
+            await engine.finish(claim, payload=long if claim.task % 2 else b"1")
+            await engine.check()
+        if first:
+            for claim in claims[2:]:
+                await engine.give_back(claim)
+    while await decider(engine).run_once():  # lists: maps read no more
+        await engine.check()
+    for number, claim in enumerate(await engine.claim()):
+        await engine.finish(claim, payload=long if number % 2 else b"2")
+        await engine.check()
+    await end(engine)
+    assert (await engine.flow(flow)).ended_ms is not None
+
+
+async def test_an_item_that_runs_again_is_kept_for_those_alone_that_read_it_then(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expansion_segments, "LEAST_COMMON", 2)
+    flow = await engine.register(*CHAIN)
+    await expand(engine, b"[1,2]")  # 6 and 7, 8 and 9, 10 and 11
+    while await finish(engine, *range(6, 12)) != [5]:
+        await decider(engine).run_once()
+    again: tuple[tuple[int, Scope, list[int]], ...] = ((6, "only", [6]), (9, "dependents", [9, 11]))
+    for item, scope, ran in again:
+        await run_again(engine, flow, item, scope=scope)
+        await engine.check()
+        for number in ran:
+            assert number in await finish(engine, number)
+            await engine.check()
+        while await decider(engine).run_once():
+            await engine.check()
+    assert await end(engine) == [5]
