@@ -3,17 +3,22 @@ of flows and of children, and pauses of scopes."""
 
 import random
 from collections.abc import Sequence
-from typing import Any
+from types import NoneType
+from typing import Any, cast
 
 import pytest
 
 import fuzzing
-from flower_engine.errors import FlowLimitError
+from flower_engine.errors import FlowLimitError, UnknownFlowError
+from flower_engine.flows import held_up
+from flower_engine.flows.bulk_effects import foretell
+from flower_engine.flows.bulk_operations import BulkOperation
 from flower_engine.flows.effects import Effect
 from flower_engine.flows.fork_effects import effect_of_fork
 from flower_engine.flows.forks import plan_of_fork
 from flower_engine.flows.held_up import HoldingUp
 from flower_engine.flows.memory_stores import MemoryStores
+from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.tree_operations import TreeOperator
 from flower_engine.insight import obstacles
 from flower_engine.insight.children_in_line import InLine
@@ -24,6 +29,7 @@ from flower_engine.model.folding.flow_state import FlowState
 from flower_engine.model.tasks.outcome_kinds import OutcomeKind
 from flower_engine.model.tasks.status import Status
 from flower_engine.model.tasks.task_spec import DEFAULT_QUEUE
+from flower_engine.projection.read.alike_tasks import AlikeFlow
 from flower_engine.projection.read.wait_views import NoPlace, NoPlaceInMap, Paused, ScopePaused, WaitReason
 from flower_engine.transitions.worker_transitions import Outcome
 from scripts.engine import AN_ERROR, Engine, task
@@ -266,3 +272,38 @@ async def test_a_fork_says_what_a_limit_of_flows_makes_of_it(engine: Engine, cho
         assert (effect.ready, effect.held_up) == ([1], [])
         assert old in said[0]
         assert (await engine.flow(old)).ended_ms is not None
+
+
+@pytest.mark.parametrize("choice", ["queue", "reject", "skip", "cancel_oldest"])
+async def test_a_fork_finds_a_place_where_the_last_flow_ends_while_that_is_looked_at(
+    engine: Engine, choice: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = await engine.register(task(1))
+    await engine.control(FlowControl(scope="workflow", name="etl", max_flows=1, at_max_flows=choice))
+    effect = effect_of_fork(state := await engine.flow(old), plan_of_fork(state, [1], {}, Keying()))
+    is_full = held_up._Limits.is_full  # pyright: ignore[reportPrivateUsage]
+
+    async def full_before(limits: Any, workflow: str) -> bool:
+        assert await is_full(limits, workflow)
+        await engine.work_off()
+        return True
+
+    monkeypatch.setattr(held_up._Limits, "is_full", full_before)  # pyright: ignore[reportPrivateUsage]
+    assert await HoldingUp(stores_of(engine)).tell_of_new([engine.partition], effect) == []
+    assert (effect.ready, effect.held_up) == ([1], [])
+
+
+async def test_a_flow_that_nothing_can_be_done_to_does_not_keep_bulk_from_telling_of_others(
+    engine: Engine,
+) -> None:
+    flow, stores = await engine.register(task(1)), stores_of(engine)
+    unknown = AlikeFlow("f" * len(flow), "etl", [])
+    told = await foretell(
+        cast(PostgresStores, stores),
+        [unknown, AlikeFlow(flow, "etl", [])],
+        BulkOperation(name="cancel", by="bob"),
+    )
+    assert [(one.flow, type(one.refusal)) for one in told] == [
+        (unknown.flow, UnknownFlowError),
+        (flow, NoneType),
+    ]

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from itertools import repeat
 
 import msgspec
 
@@ -10,7 +9,7 @@ from flower_engine.flows.bulk_operations import BulkOperation, alike, failed_of,
 from flower_engine.flows.effects import Effect
 from flower_engine.flows.held_up import HoldingUp
 from flower_engine.flows.postgres_stores import PostgresStores
-from flower_engine.flows.tree_operations import TreeOperator
+from flower_engine.flows.tree_operations import ElsewhereInTree, TreeOperator
 from flower_engine.projection.read.alike_tasks import AlikeFlow
 from flower_engine.projection.read.flow_selection import FlowSelection, count_flows, select_flows
 
@@ -62,23 +61,28 @@ async def foretell(
     holding = HoldingUp(stores)
     for first in range(0, len(flows), _AT_ONCE):
         some = flows[first : first + _AT_ONCE]
-        operators = [TreeOperator(stores, one.flow, operation.by) for one in some]
-        found = await asyncio.gather(*map(_foretell, operators, some, repeat(operation)))
-        for operator, one in zip(operators, found, strict=True):
+        found = await asyncio.gather(*(_foretell(stores, one, operation) for one in some))
+        for one, elsewhere in found:
             if one.effect is not None:  # each takes the places that it needs before the next one
-                await holding.tell(one.flow, one.effect, operator.elsewhere)
-        told += found
+                await holding.tell(one.flow, one.effect, elsewhere)
+            told.append(one)
     return told
 
 
-async def _foretell(operator: TreeOperator, one: AlikeFlow, operation: BulkOperation) -> Foretold:
+async def _foretell(
+    stores: PostgresStores, one: AlikeFlow, operation: BulkOperation
+) -> tuple[Foretold, Sequence[ElsewhereInTree]]:
+    """The same of one flow; with what it does to others of its tree."""
     told = Foretold(flow=one.flow, workflow=one.workflow, did=operation.name, tasks=one.tasks)
+    elsewhere: Sequence[ElsewhereInTree] = ()
     try:
+        operator = TreeOperator(stores, one.flow, operation.by)
         told.effect = await _effect(operator, told, operation)
-        told.elsewhere = len(operator.elsewhere) + operator.more_elsewhere
+        elsewhere = operator.elsewhere
+        told.elsewhere = len(elsewhere) + operator.more_elsewhere
     except Exception as error:  # noqa: BLE001 # told of this flow, as it would be when it is done
         told.refusal = error
-    return told
+    return told, elsewhere
 
 
 async def _effect(operator: TreeOperator, told: Foretold, operation: BulkOperation) -> Effect:

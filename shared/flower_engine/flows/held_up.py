@@ -75,7 +75,11 @@ class HoldingUp:
                 return []
         limits = self._limits(partitions[0])
         most, choice = await limits.said_of_flows(workflow)
-        oldest, newest = await limits.flows_under_way(workflow)
+        under_way = await limits.flows_under_way(workflow)
+        if not under_way:  # the last one has ended meanwhile
+            await limits.hold_up_by_pauses(effect)
+            return []
+        oldest, newest = under_way
         if choice == "reject":
             raise FlowLimitError(workflow, most)
         if choice == "skip":
@@ -118,12 +122,12 @@ class _Limits:
         most, choice, *_ = (await self._text(limit_of_flows(workflow)) or "0 queue").split(" ")
         return int(most), choice
 
-    async def flows_under_way(self, workflow: str) -> tuple[str, str]:
-        """The oldest and the newest flow that has a place."""
+    async def flows_under_way(self, workflow: str) -> tuple[str, str] | None:
+        """The oldest and the newest flow that has a place; None: no flow has one (any more)."""
         found: list[bytes] = []
         for end in (0, -1):
             found += await send(self._redis, "ZRANGE", self._keys.flows(workflow), end, end)
-        return found[0].decode(), found[-1].decode()
+        return (found[0].decode(), found[-1].decode()) if found else None
 
     async def place_of_new(self, line: Line) -> NoPlace:
         """Where in the line a flow stands that is registered now."""
