@@ -91,11 +91,11 @@ local function told_signals(flow)
   end
   for _, name in ipairs(call('HKEYS', flow.key)) do
     if sub(name, 1, 1) == 'i' then
-      ids[#ids + 1] = cjson.encode(sub(name, 2))
+      ids[#ids + 1] = sub(name, 2)
     end
   end
   return (#kept > 0 and ',"signals":[' .. concat(kept, ',') .. ']' or '')
-    .. (#ids > 0 and ',"signal_ids":[' .. concat(ids, ',') .. ']' or '')
+    .. (#ids > 0 and ',"signal_ids":' .. cjson.encode(ids) or '')
 end
 
 -- Which task asked for another round of the flow, and what it gives to it.
