@@ -69,9 +69,11 @@ fuzz: .venv/.tests ## the tests of Hypothesis with random examples, many times a
 
 TASKS ?= 4
 EVERY ?= 1
+CLEAN ?= 97
+FROM ?= 0
 
-exhaust: .venv/.tests ## every flow of up to 4 tasks, all outcomes in all orders, by the fold and by the oracle of rules; EVERY=20 one in so many of the largest, TASKS=3
-	@PYTHONPATH=tests $(BIN)/python -m small_flows --tasks $(TASKS) --every $(EVERY)
+exhaust: .venv/.tests ## every flow of up to 4 tasks, all outcomes in all orders, by the fold and by the oracle of rules; EVERY=20 one in so many of the largest, CLEAN=97 of those that clean up, FROM=0 the first of these, TASKS=3
+	@PYTHONPATH=tests $(BIN)/python -m small_flows --tasks $(TASKS) --every $(EVERY) --clean $(CLEAN) --from $(FROM)
 
 test-deployment: .venv/.tests .venv-chart/.installed ## the Helm chart against the schemas of Kubernetes, and services on a file system that is read-only
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest tests/deployment

@@ -18,18 +18,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make exhaust", description=__doc__)
     parser.add_argument("--tasks", type=int, default=4, help="flows of up to so many tasks")
     parser.add_argument("--every", type=int, default=1, help="of the largest ones one in so many")
+    parser.add_argument("--clean", type=int, default=97, help="of the largest that clean up one in so many")
+    parser.add_argument("--from", type=int, default=0, dest="first", help="which of these is the first")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     given = parser.parse_args()
     sizes = range(1, given.tasks + 1)
     smaller = sizes[:-1]
     largest = itertools.islice(shapes(given.tasks), 0, None, given.every)
     some = [*itertools.chain.from_iterable(map(shapes, smaller)), *largest]
-    clean = [*itertools.chain.from_iterable(cleaning(shapes(size)) for size in smaller)]
+    clean = [*itertools.chain.from_iterable(map(cleaning, smaller))]
+    some_clean = [*itertools.islice(cleaning(given.tasks), given.first, None, given.clean)]
     bare = [*itertools.chain.from_iterable(map(without_rules, sizes))]
     _walk_all("whatever may begin does so at once", some, given.processes)
     _walk_all("whatever may begin does so when it ends", some, given.processes, at_once=False)
     _walk_all("without rules", bare, given.processes, ruled=False)
-    _walk_all(f"with cleanups, cancels and timeouts, up to {smaller[-1]} tasks", clean, given.processes)
+    what = "with cleanups, cancels and timeouts, of"
+    _walk_all(f"{what} up to {given.tasks - 1} tasks", clean, given.processes)
+    _walk_all(f"{what} {given.tasks} tasks one in {given.clean}", some_clean, given.processes)
 
 
 def _walk_all(what: str, worlds: Iterable[World], processes: int, **how: bool) -> None:

@@ -32,22 +32,54 @@ def some_shapes(tasks: int, each: int, seed: int) -> Iterator[World]:
 
 
 def _numbered_once(tasks: int, able: Callable[[Numbers], Iterable[Node]]) -> Iterator[World]:
+    return (world for world, _ in _with_same(tasks, able))
+
+
+def _with_same(
+    tasks: int, able: Callable[[Numbers], Iterable[Node]]
+) -> Iterator[tuple[World, list[Numbers]]]:
+    """Each world once, with the ways to number its tasks that leave it as it is."""
     for graph, same in small_graphs(tasks):
         for world in itertools.product(*(list(able(after)) for after in graph)):
-            if _with_first_true(world) == world and all(
-                _said(world) <= _said(_renumbered(world, numbers)) for numbers in same
+            if _with_first_true(world) != world:
+                continue
+            said = _said(world)
+            others = [(_said(_renumbered(world, numbers)), numbers) for numbers in same]
+            if all(said <= other for other, _ in others):
+                yield _with_decisions(world), [numbers for other, numbers in others if other == said]
+
+
+def cleaning(tasks: int) -> Iterator[World]:
+    """Every world of this size with every choice of tasks that clean up, each once. What only such tasks lead
+    to is spared with them: whether it cleans up itself is looked at only where joins cancel others, which
+    leave alone what does."""
+    for world, same in _with_same(tasks, _rules):
+        cancels = any(node.rule.endswith(":cancel") for node in world)
+        for chosen in itertools.product((False, True), repeat=tasks):
+            if (
+                any(chosen)
+                and (cancels or chosen == _spared(world, chosen))
+                and all(chosen <= _moved(chosen, numbers) for numbers in same)
             ):
-                yield _with_decisions(world)
-
-
-def cleaning(some: Iterable[World]) -> Iterator[World]:
-    """The same worlds, each with every choice of tasks that clean up."""
-    for world in some:
-        for chosen in itertools.product((False, True), repeat=len(world)):
-            if any(chosen):
                 yield tuple(
                     node._replace(cleans_up=is_one) for node, is_one in zip(world, chosen, strict=True)
                 )
+
+
+def _spared(world: World, chosen: Sequence[bool]) -> tuple[bool, ...]:
+    """Those that clean up, and those that only these lead to; tasks stand behind those they wait for."""
+    spared: list[bool] = []
+    for node, cleans_up in zip(world, chosen, strict=True):
+        spared.append(cleans_up or (bool(node.after) and all(spared[other - 1] for other in node.after)))
+    return tuple(spared)
+
+
+def _moved(chosen: Sequence[bool], numbers: Sequence[int]) -> tuple[bool, ...]:
+    """The same choice where the tasks are numbered so."""
+    moved = list(chosen)
+    for is_one, number in zip(chosen, numbers, strict=True):
+        moved[number - 1] = is_one
+    return tuple(moved)
 
 
 def small_graphs(tasks: int) -> Iterator[tuple[tuple[Numbers, ...], list[Numbers]]]:
