@@ -29,6 +29,21 @@ async def kinds(engine: Engine, flow: str) -> str:
     return " ".join(task.status.word[0] + task.ended_as for task in state.tasks)
 
 
+async def test_what_is_opened_and_passed_over_at_once_leaves_what_is_behind_it_in_its_lane(
+    engine: Engine,
+) -> None:
+    flow = await engine.register(
+        *(task(1), task(2, 1, rule="failed"), task(3, 2, rule="finished"), task(4, 1, 3), task(5, 3, 4))
+    )
+    await ignore(engine.client, engine.partition, flow, by="ann", tasks=[3])
+    await engine.finish(*await engine.claim())
+    assert await kinds(engine, flow) == "F In Ip W W"
+    await unignore(engine.client, engine.partition, flow, by="ann", tasks=[3])
+    await engine.check()
+    assert await kinds(engine, flow) == "F In In W W"
+    assert [claim.task for claim in await engine.work_off()] == [4, 5]
+
+
 async def claimed(engine: Engine) -> dict[int, Claim]:
     return {claim.task: claim for claim in await engine.claim()}
 

@@ -100,9 +100,9 @@ class DecidedTransitions(RuledTransitions):
             attempt = self.oracle.flows[name].task(seq).attempt
             member = f"{name}:{seq}".encode()
             if says == "late":
-                made.append((Undecided(member, attempt - 1, b"", {}), _outcome(True)))
+                made.append((Undecided(member, attempt - 1, b"", {}), said(True)))
                 continue
-            made.append((Undecided(member, attempt, b"", {}), _outcome(says)))
+            made.append((Undecided(member, attempt, b"", {}), said(says)))
         expected = ["ok" if one.attempt == self._attempt(one) else "stale" for one, _ in made]
         for time in range(sends):
             words = self.run(decide(self.client, self.partition, "w", made))
@@ -116,7 +116,7 @@ class DecidedTransitions(RuledTransitions):
         self.ask_now(expectations.Asked(verb, [seq], "", False), self.oracle.flows[name], 1)
 
 
-def _outcome(says: Any) -> Decided:
+def said(says: Any) -> Decided:
     if says is None:
         return Decided(None, b'{"type":"ConditionError","message":"3 < \\"a\\" does not compare"}')
     return Decided(says, msgspec.json.encode({"is": says, "values": {}}))

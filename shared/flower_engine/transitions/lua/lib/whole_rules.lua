@@ -1,6 +1,6 @@
 -- Rules of a whole flow: how all of its tasks stand is counted anew from their statuses, and whatever follows
 -- from that is done. Needed where an operation changes tasks that others have heard of already.
--- needs: base, edges, fanout_notes, flow_fields, flows, kept_results, places, ready, rules
+-- needs: awaiting, base, edges, fanout_notes, flow_fields, flows, kept_results, places, ready, rules
 -- needs: statuses, timers, whole_flow, whole_notes, whole_reading
 
 -- Takes the flow's notes off the list: what they had still to tell is counted anew.
@@ -410,7 +410,7 @@ local function redecide(flow, in_lane)
   local by = rules_of_edges()
   take_notes(flow)
   local all, none = count_edges(flow, string.find(flow.flags, ENDING))
-  local groups, causes, has_given_up = {}, {}, false
+  local groups, causes, has_given_up, leaving = {}, {}, false, {}
   local tasks, numbers = flow.tasks, digits_of
   for task = 1, flow.count do
     local known, edges, text = tasks[task], all[task], numbers[task] or digits(task)
@@ -439,12 +439,16 @@ local function redecide(flow, in_lane)
           start_queue_timer(flow, text)
         end
       else
-        if (in_lane[task] and not known.moved) or is_away(known) then
-          unplace(flow, text, known)
-          if is_away(known) then
-            known.lease = NO_LEASE
-            set_state(flow, text, WAIT, known.attempt, known.lost, NO_LEASE)
+        if is_away(known) then
+          if is_retrying(known) then
+            drop_timer(retry_timer(flow.id, text))
+          else
+            stop_awaiting(flow, text, known.lease)
           end
+          known.lease = NO_LEASE
+          set_state(flow, text, WAIT, known.attempt, known.lost, NO_LEASE)
+        elseif in_lane[task] and not known.moved then
+          leaving[#leaving + 1] = task
         end
         if decision == PASSES then
           local group = groups[edges.cause]
@@ -474,5 +478,15 @@ local function redecide(flow, in_lane)
       end
     end
     by_rules().settle_ends(flow, cause)
+  end
+  for _, task in ipairs(leaving) do -- but for what may start all the same, by what was passed over since
+    local known, text = tasks[task], digits(task)
+    local edges = by.edges_of(flow[edges_field(text)] or known.edges)
+    local open = flow[open_field(text)] or known.open
+    if match(flow[state_field(text)] or WAIT, '^%d') ~= WAIT
+      or by.decide(known.rule, known.most, edges, open and tonumber(open) or 1 - by.count_ended(edges))
+        ~= STARTS then
+      pull(known.lane, flow, text)
+    end
   end
 end
