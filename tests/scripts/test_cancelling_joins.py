@@ -293,6 +293,33 @@ async def test_an_unignore_leaves_cancelled_what_a_join_does_without_all_the_sam
     assert sorted(claim.task for claim in await engine.work_off()) == [4, 5, 6]
 
 
+async def test_an_unignore_opens_a_sub_flow_that_was_cancelled_which_gets_another_child(
+    engine: Engine, trees: Trees
+) -> None:
+    flow = await engine.register(task(1), subflow(2), task(3, 1, 2, rule=ANY))
+    await trees.settle()
+    first = await trees.child(flow, 2)
+    running = {(claim.flow, claim.task): claim for claim in await engine.claim()}
+    await engine.suspend(running[flow, 1])
+    await ignore(engine.client, engine.partition, flow, by="ann", tasks=[1])
+    while (await engine.exchange(wanted=0)).more:
+        pass
+    await trees.settle()
+    assert await kinds(engine, flow) == "Ip Iu W"
+    await unignore(engine.client, engine.partition, flow, by="ann", tasks=[1])
+    await trees.settle()
+    second = await trees.child(flow, 2, attempt=2)
+    assert (await engine.flow(first)).status is Status.IGNORE
+    again = {(claim.flow, claim.task): claim for claim in await engine.claim()}
+    await engine.finish(again[second, 1])
+    await engine.finish(*await engine.claim())
+    await trees.settle()
+    while (await engine.exchange(wanted=0)).more:
+        pass
+    assert await kinds(engine, flow) == "Iu F W"
+    await engine.work_off()
+
+
 async def test_an_unignore_opens_a_map_that_was_cancelled_with_those_of_its_items_that_were(
     engine: Engine,
 ) -> None:
