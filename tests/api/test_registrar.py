@@ -92,6 +92,18 @@ async def test_a_lone_call_is_sent_at_once(registrar: Registrar, calls: Calls) -
     assert calls.sizes == [1, 1]
 
 
+async def test_a_flow_may_begin_where_partitions_do_not_stand_still(
+    redis: Redis, partition: Partition, calls: Calls
+) -> None:
+    partitions = [partition, *(Partition(number, partition.installation, "") for number in (1, 2))]
+    settings = load_settings(redis_url="unix:///x")
+    registrar = Registrar(redis, partitions, ManualClock(1_700_000_000_000), Backlogs(redis, settings))
+    registrar.retiring, registrar.missing = {1}, {2}
+    assert registrar.partitions_for(Wanted(PLAN)) == [partition]
+    registrar.missing = {0, 2}  # it is not given up for one that gets no flows
+    assert registrar.partitions_for(Wanted(PLAN)) == [partition, partitions[2]]
+
+
 async def test_calls_that_come_while_one_is_in_flight_go_together(
     registrar: Registrar, calls: Calls, redis: Redis, partition: Partition
 ) -> None:

@@ -138,7 +138,8 @@ class Registrar:
         if wanted.key or wanted.plan.pinned_by:
             return [self._gatherer(wanted).partition]
         taking = [one.partition for one in self._taking]
-        return [one for one in taking if one.number not in self.retiring] or taking
+        open_ones = [one for one in taking if one.number not in self.retiring] or taking
+        return [one for one in open_ones if one.number not in self.missing] or open_ones
 
     def _gatherer(self, wanted: Wanted) -> "Gatherer":
         if pins := wanted.plan.pinned_by:
