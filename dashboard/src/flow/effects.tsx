@@ -78,7 +78,7 @@ export function EffectList({ told, live }: { told: DryRun; live: ShownFlow }) {
         </li>
       ))}
       {effect.heldUp.map(({ tasks, reason }) => (
-        <li key={reason.reason}>
+        <li key={waitWords(reason)}>
           {counted(tasks.length, "task")} would start, but must wait: <bdi>{named(name, tasks)}</bdi>.{" "}
           {waitWords(reason)}
         </li>
@@ -88,7 +88,7 @@ export function EffectList({ told, live }: { told: DryRun; live: ShownFlow }) {
         <li>No task starts or stops because of it now.</li>
       )}
       {(told.tree ?? []).map((other) => (
-        <li key={other.taskFlowId}>
+        <li key={`${other.taskFlowId} ${other.operation}`}>
           {OPERATIONS[other.operation] ?? other.operation}
           {other.tasks.length > 0 && ` ${counted(other.tasks.length, "task")}`} of flow{" "}
           <bdi>{other.taskFlowId}</bdi>
