@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from flower_engine.insight.common_fields import read_lanes
 from flower_engine.log.client import send
 from flower_engine.transitions import expansion_segments
 from flower_engine.transitions.expansion_segments import LEAST_COMMON
@@ -73,3 +74,15 @@ async def test_an_item_that_runs_again_is_kept_for_those_alone_that_read_it_then
         while await decider(engine).run_once():
             await engine.check()
     assert await end(engine) == [5]
+
+
+async def test_the_lane_of_an_item_that_has_none_of_its_own_is_found(engine: Engine) -> None:
+    flow = await engine.register(*CHAIN)
+    await expand(engine, msgspec.json.encode(list(range(LEAST_COMMON))))
+    key = engine.keys.flow(flow)
+    own: bytes = await send(engine.client, "HGET", key, "l1")
+    item = DEFINED + 1
+    assert not await send(engine.client, "HEXISTS", key, f"l{item}")
+    counters, *lanes = await read_lanes(engine.client, key, [item, 1])
+    assert counters is not None
+    assert lanes == [own, own]
