@@ -1,5 +1,6 @@
 """The stores of blobs as a worker uses them: through the API, in a folder, in memory."""
 
+import errno
 import hashlib
 import io
 import os
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fsspec.implementations.local import LocalFileSystem  # pyright: ignore[reportMissingTypeStubs]
 from fsspec.implementations.memory import MemoryFileSystem  # pyright: ignore[reportMissingTypeStubs]
 
 from api.serving import RunningApi
@@ -136,6 +138,25 @@ def test_a_store_of_a_version_before_is_there_and_gets_its_marker(tmp_path: Path
     assert read(FilesystemStore(url), ref) == b"stored"
     _put(FilesystemStore(url, begins=False), b"more")
     assert marker.exists()
+
+
+def test_a_store_of_a_version_before_that_can_only_be_read_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, marker = f"file://{tmp_path}/blobs", tmp_path / "blobs" / MARKER
+    ref = _put(FilesystemStore(url), b"stored")
+    marker.unlink()
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(LocalFileSystem, "pipe_file", refused)
+    store = FilesystemStore(url)
+    store.begin()
+    assert not marker.exists()
+    assert read(store, ref) == b"stored"
+    with pytest.raises(BlobStoreError, match="Read-only"):
+        FilesystemStore(f"file://{tmp_path}/other").begin()
 
 
 def test_a_bucket_that_is_gone_is_waited_for() -> None:

@@ -53,13 +53,20 @@ class FilesystemStore:
             ) from error
 
     def begin(self) -> None:
-        """Makes sure that the store is there: begins it where none is, unless it was met before.
+        """Makes sure that the store is there: begins it where none is, unless it was met before. One of a
+        version before, which has no marker, gets it; where nobody may write it is there all the same.
 
         Raises:
             BlobStoreError: it cannot be used now.
         """
         with self._told():
-            self._begin(*self._files())
+            files, root = self._files()
+            is_there = self._is_there(files, root)
+            try:
+                self._begin(files, root)
+            except Exception:
+                if not is_there:
+                    raise
 
     def put(self, sha256: str, size: int, content: Open) -> None:
         with self._told():
