@@ -171,7 +171,10 @@ function SendForm({ onSent }: { onSent: () => void }) {
           first: isFirst.value,
           ...(keep.value !== "" && { keepSeconds: Number(keep.value) }),
         });
-        const unfit = told.unfit > 0 ? `; ${told.unfit} could not take its payload` : "";
+        const unfit =
+          told.unfit > 0
+            ? `; ${counted(told.unfit, "flow")} did not take it: not such a payload, or no more signals`
+            : "";
         became.value = {
           words: `Taken by ${counted(told.taken, "task")}${unfit}`,
           flows: told.tasks.map(({ taskFlowId }) => taskFlowId).slice(0, 10),
