@@ -7,7 +7,7 @@ from flower_engine.insight.common_fields import read_lanes
 from flower_engine.log.client import send
 from flower_engine.transitions import expansion_segments
 from flower_engine.transitions.expansion_segments import LEAST_COMMON
-from flower_engine.transitions.operator_transitions import Scope
+from flower_engine.transitions.operator_transitions import Scope, prioritise
 from scripts.engine import Engine
 from scripts.test_map_chains import CHAIN, end, finish
 from scripts.test_maps import decider, expand, run_again
@@ -86,3 +86,26 @@ async def test_the_lane_of_an_item_that_has_none_of_its_own_is_found(engine: Eng
     counters, *lanes = await read_lanes(engine.client, key, [item, 1])
     assert counters is not None
     assert lanes == [own, own]
+
+
+async def test_another_priority_stands_once_for_all_items_but_with_one_that_has_a_lane_of_its_own(
+    engine: Engine,
+) -> None:
+    flow = await engine.register(*CHAIN)
+    await expand(engine, msgspec.json.encode(list(range(LEAST_COMMON))))
+    key, item = engine.keys.flow(flow), DEFINED + 1
+    (ran, *others) = await engine.claim(wanted=3)
+    for claim in others:
+        await engine.give_back(claim)
+    before: bytes = await send(engine.client, "HGET", key, "l1")
+    await send(engine.client, "HSET", key, f"l{item}", before)
+    for priority in (7, 0, -3):
+        await prioritise(engine.client, engine.partition, flow, by="ann", priority=priority)
+        await engine.check()
+        assert await _letters(engine, flow) == {*"msl"}
+        _, *lanes = await read_lanes(engine.client, key, [1, item, item + 1, DEFINED + 2 * LEAST_COMMON])
+        assert len(set(lanes)) == 1
+        assert lanes[0] is not None and f":{priority}:".encode() in lanes[0]
+    await engine.finish(ran)
+    await end(engine)
+    assert (await engine.flow(flow)).ended_ms is not None

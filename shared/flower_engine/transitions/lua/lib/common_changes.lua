@@ -15,3 +15,9 @@ local function change_common_links(flow, one, links)
   one.links, one.pieces = links, pieces_of(links)
   flow.common.is_changed, flow.dirty = true, true
 end
+
+-- They are in another lane from here on.
+local function change_common_lane(flow, one, lane)
+  one.lane = lane
+  flow.common.is_changed, flow.dirty = true, true
+end

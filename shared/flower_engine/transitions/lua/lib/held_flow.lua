@@ -1,7 +1,7 @@
 -- A flow as a whole is paused, goes on, or has another priority: what operators do, and what a child takes
 -- over from its parent. The event is the caller's.
--- needs: base, bells, boards, child_windows, engine_time, flow_fields, flows, keys, lanes, places, ready
--- needs: statuses, tree_notes, whole_flow, whole_reading
+-- needs: base, bells, boards, child_windows, common_changes, common_fields, engine_time, flow_fields, flows
+-- needs: keys, lanes, places, ready, statuses, tree_notes, whole_flow, whole_reading
 
 -- Its children are to do the same: "p", "r" or "y", see tree_notes.lua.
 local function hand_down(flow, what)
@@ -85,23 +85,39 @@ local function move_to_lane(flow, from, to, members)
   end
 end
 
+local function with_priority(lane, priority)
+  return (string.gsub(lane, '^([^:]*):[^:]*', '%1:' .. priority, 1))
+end
+
+-- Items that have their lane in common have another one together.
+local function change_common_priority(flow, priority)
+  for _, one in ipairs(common_of(flow) or {}) do
+    change_common_lane(flow, one, with_priority(one.lane, priority))
+  end
+end
+
 -- Of tasks nothing is looked at but their lanes and whether they wait, so the flow is not read as a whole:
 -- what a note of it has still to push is pushed to the lane that it has then.
 local function prioritise_flow(flow, priority)
   local other_lanes, waits, has_children, count = {}, {}, {}, flow.left + flow.done
-  local moving, written, at, passing = {}, {}, 0, {}
+  local moving, written, at = {}, {}, 0
   for first = 1, count, CHUNK do
     local last = math.min(count, first + CHUNK - 1)
     write_digits(flow, first, last)
     local states, state_names = read_column(flow, state_field(''), first, last)
-    local lanes_now, lane_names = read_column(flow, lane_field(''), first, last, nil, passing)
+    local lane_names = {}
+    for index = 1, last - first + 1 do
+      lane_names[index] = lane_field(digits(first + index - 1))
+    end
+    local lanes_now = values_of(flow, lane_names, true)
     for index = 1, last - first + 1 do
       local state = flow[state_names[first + index - 1]] or states[index] or NEVER
       local lane_name, text = lane_names[index], digits(first + index - 1)
-      local lane = flow[lane_name] or lanes_now[index]
+      local own = flow[lane_name] or lanes_now[index]
+      local lane = own or common_with(flow, first + index - 1).lane
       local to = other_lanes[lane]
       if not to then
-        to = string.gsub(lane, '^([^:]*):[^:]*', '%1:' .. priority, 1)
+        to = with_priority(lane, priority)
         other_lanes[lane] = to
       end
       if waits[state] == nil then
@@ -111,7 +127,7 @@ local function prioritise_flow(flow, priority)
       if to ~= lane then
         if flow[lane_name] then
           set(flow, lane_name, to)
-        else
+        elseif own then
           written[at + 1], written[at + 2] = lane_name, to
           at = at + 2
         end
@@ -131,6 +147,7 @@ local function prioritise_flow(flow, priority)
     end
   end
   write_many(flow, written, at)
+  change_common_priority(flow, priority)
   for lane, members in pairs(moving) do
     move_to_lane(flow, lane, other_lanes[lane], members)
   end
