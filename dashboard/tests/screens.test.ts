@@ -293,6 +293,28 @@ test("whoever pauses, resumes, forks, moves or takes back sees before what comes
   await api(`flows/${flow}/cancel`, { method: "POST" });
 });
 
+test("where the API cannot say what a pause would do, it is said, and the flow is paused all the same", async () => {
+  const flow = await registered("unforetold", [
+    { taskSeq: 1, program: "nothing", queue: "nowhere", dependsOn: [] },
+  ]);
+  await shown(`#/flows/${flow}`, async (page) => {
+    await page.route(`**/flows/${flow}/*`, async (route) => {
+      const isDryRun = route.request().postDataJSON()?.dryRun === true;
+      await (isDryRun ? route.fulfill({ status: 422, body: "" }) : route.continue());
+    });
+    const dialog = page.getByRole("dialog");
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await dialog.getByText("The API answers 422.").waitFor();
+    assert.ok(await dialog.getByRole("button", { name: "Cancel" }).isDisabled(), "it names a version");
+    await dialog.getByRole("button", { name: "Leave it" }).click();
+    await page.getByRole("button", { name: "Pause" }).click();
+    await dialog.getByText("The API answers 422.").waitFor();
+    await dialog.getByRole("button", { name: "Pause" }).click();
+    await page.locator(".badge.paused").waitFor();
+  });
+  await api(`flows/${flow}/cancel`, { method: "POST" });
+});
+
 test("two pages show the same flow, and both go on", async () => {
   const flow = await registered("two-tabs", [
     { taskSeq: 1, program: "nothing", queue: "gpu", dependsOn: [] },

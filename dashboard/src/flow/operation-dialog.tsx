@@ -63,6 +63,8 @@ export function OperationDialog({ live, operation, body, children, onClose, onDo
     }
     isUnderWay.value = false;
   };
+  // What names a version needs the answer for it; all else is done also where nobody can say what it would do.
+  const isAnswered = told.value !== null || (problem.value !== null && body !== null && !("version" in body));
   return (
     <Dialog title={operation.name} onClose={onClose}>
       {children}
@@ -83,7 +85,7 @@ export function OperationDialog({ live, operation, body, children, onClose, onDo
           type="button"
           class="strong"
           onClick={run}
-          disabled={isUnderWay.value || body === null || told.value === null}
+          disabled={isUnderWay.value || body === null || !isAnswered}
         >
           {operation.name}
         </button>
