@@ -3,14 +3,14 @@
 import msgspec
 import pytest
 
-from flower_engine.insight.common_fields import read_lanes
+from flower_engine.insight.common_fields import FIELD, common_fields, common_with, read_lanes
 from flower_engine.log.client import send
 from flower_engine.transitions import expansion_segments
 from flower_engine.transitions.expansion_segments import LEAST_COMMON
 from flower_engine.transitions.operator_transitions import Scope, prioritise
-from scripts.engine import Engine
+from scripts.engine import Engine, task
 from scripts.test_map_chains import CHAIN, end, finish
-from scripts.test_maps import decider, expand, run_again
+from scripts.test_maps import a_map, decider, expand, run_again
 
 DEFINED = len(CHAIN)
 
@@ -108,4 +108,32 @@ async def test_another_priority_stands_once_for_all_items_but_with_one_that_has_
         assert lanes[0] is not None and f":{priority}:".encode() in lanes[0]
     await engine.finish(ran)
     await end(engine)
+    assert (await engine.flow(flow)).ended_ms is not None
+
+
+async def test_of_many_maps_each_item_is_found_and_no_other_task(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expansion_segments, "LEAST_COMMON", 3)
+    lists = [task(seq, program="B") for seq in range(1, 6)]
+    maps = [a_map(seq, seq - 5, parameters={"over": {"$from": seq - 5}}) for seq in range(6, 11)]
+    flow = await engine.register(*lists, *maps)
+    for claim in await engine.claim():  # every other map has too few items for a line
+        await engine.finish(claim, payload=b"[1,2,3,4]" if claim.task % 2 else b"[1,2]")
+    while await decider(engine).run_once():
+        await engine.check()
+    key = engine.keys.flow(flow)
+    text: bytes = await send(engine.client, "HGET", key, FIELD)
+    lines = common_fields(text.decode())
+    assert len(lines) == 3
+    assert lines == sorted(lines)
+    for seq in range(30):
+        found = common_with(seq, lines)
+        assert ([] if found is None else [found]) == [one for one in lines if one.first <= seq <= one.last]
+    while claims := await engine.claim(wanted=5):
+        for claim in reversed(claims):
+            await engine.finish(claim)
+        while await decider(engine).run_once():
+            pass
+        await engine.check()
     assert (await engine.flow(flow)).ended_ms is not None

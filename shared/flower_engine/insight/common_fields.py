@@ -4,7 +4,9 @@
 """
 
 import re
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from flower_engine.log.client import AsyncRedis, send
@@ -43,9 +45,10 @@ def common_fields(text: str) -> list[Common]:
     return found
 
 
-def common_with(task: int, common: Iterable[Common]) -> Common | None:
-    """What a task has in common with others."""
-    return next((one for one in common if one.first <= task <= one.last), None)
+def common_with(task: int, common: Sequence[Common]) -> Common | None:
+    """What a task has in common with others. ``common``: as the flow has it, in the order of their items."""
+    at = bisect_right(common, task, key=attrgetter("first")) - 1
+    return common[at] if at >= 0 and task <= common[at].last else None
 
 
 async def read_lanes(client: AsyncRedis, key: str, tasks: Iterable[int]) -> list[bytes | None]:

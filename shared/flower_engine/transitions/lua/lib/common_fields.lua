@@ -64,9 +64,15 @@ local function common_with(flow, number)
   if last and last.first <= number and number <= last.last then
     return last
   end
-  for index = #common, 1, -1 do
-    local one = common[index]
-    if one.first <= number and number <= one.last then
+  local low, high = 1, #common -- whose items come later stands behind, as maps are expanded one by one
+  while low <= high do
+    local middle = math.floor((low + high) / 2)
+    local one = common[middle]
+    if number < one.first then
+      high = middle - 1
+    elseif number > one.last then
+      low = middle + 1
+    else
       common.found = one
       return one
     end
