@@ -23,6 +23,14 @@ from scripts.trees import Trees, subflow
 ANY, TWO = "any:cancel", "at_least:2:cancel"
 
 
+CHAIN_OR_TASK = (
+    *(task(1, program="B"), a_map(2, 1)),
+    a_map(3, 2, parameters={"over": {"$from": 2}, "aligned": True}),
+    *(task(4, program="C"), task(5, 3, 4, rule=ANY)),
+)
+"""A map that goes along another one, and a task; the join needs one of them."""
+
+
 async def claimed(engine: Engine, wanted: int = 100) -> dict[int, Claim]:
     return {claim.task: claim for claim in await engine.claim(wanted)}
 
@@ -135,11 +143,7 @@ async def test_waits_for_the_world_are_given_up_with_their_places(engine: Engine
 
 
 async def test_a_map_goes_with_its_items_also_those_along_it(engine: Engine) -> None:
-    flow = await engine.register(
-        *(task(1, program="B"), a_map(2, 1)),
-        a_map(3, 2, parameters={"over": {"$from": 2}, "aligned": True}),
-        *(task(4, program="C"), task(5, 3, 4, rule=ANY)),
-    )
+    flow = await engine.register(*CHAIN_OR_TASK)
     running = await claimed(engine)
     await engine.finish(running[1], payload=b'["a","b","c"]')
     assert await decider(engine).run_once() >= 1
@@ -323,11 +327,7 @@ async def test_an_unignore_opens_a_sub_flow_that_was_cancelled_which_gets_anothe
 async def test_an_unignore_opens_a_map_that_was_cancelled_with_those_of_its_items_that_were(
     engine: Engine,
 ) -> None:
-    flow = await engine.register(
-        *(task(1, program="B"), a_map(2, 1)),
-        a_map(3, 2, parameters={"over": {"$from": 2}, "aligned": True}),
-        *(task(4, program="C"), task(5, 3, 4, rule=ANY)),
-    )
+    flow = await engine.register(*CHAIN_OR_TASK)
     running = await claimed(engine)
     await engine.finish(running[1], payload=b'["a","b","c"]')
     assert await decider(engine).run_once() >= 1
@@ -410,11 +410,7 @@ async def notes(engine: Engine) -> int:
 
 async def test_a_paused_flow_counts_items_as_active_that_wait_for_no_other_item(engine: Engine) -> None:
     await limit(engine, 5)
-    flow = await engine.register(
-        *(task(1, program="B"), a_map(2, 1)),
-        a_map(3, 2, parameters={"over": {"$from": 2}, "aligned": True}),
-        *(task(4, program="C"), task(5, 3, 4, rule=ANY)),
-    )
+    flow = await engine.register(*CHAIN_OR_TASK)
     running = await claimed(engine)
     await engine.finish(running[1], payload=b'["a","b","c"]')
     assert await decider(engine).run_once() >= 1
